@@ -1,0 +1,74 @@
+"""The seam to a channel: bytes in, a request out; an answer in, bytes out. No I/O here.
+
+A channel authenticates over the bytes as received, before it understands them, and raises `Rejected` with the reply in
+its own protocol for everything it can't or won't understand. Nothing of a rejected request is ever stored.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from adapters.payment import Answer, Request
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request as received."""
+
+    method: str
+    #: Path without the query, still percent-encoded.
+    path: str
+    #: Query string still percent-encoded, without the question mark.
+    query: str
+    #: Header names compare without case (aiohttp's CIMultiDict does).
+    headers: Mapping[str, str]
+    body: bytes
+    #: Address of the peer, as the socket tells it.
+    peer: str
+
+    def __repr__(self) -> str:
+        return f"Inbound({self.method} {self.path})"
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP answer, ready to be written."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies an empty default per instance
+
+
+class Rejected(Exception):  # noqa: N818 - the word the field uses
+    """A request that is not taken; carries the protocol's own reply and the reason it is counted under."""
+
+    def __init__(self, reason: str, reply: Reply, *, channel: str = "") -> None:
+        super().__init__(reason)
+        #: Bounded vocabulary (a metric's label): `unauthorised`, `amount`, `key`, `account`, `charset`, ...
+        self.reason = reason
+        self.reply = reply
+        #: Name of the channel, where it was known.
+        self.channel = channel
+
+
+class Channel(Protocol):
+    """One configured channel: a terminal network, a bank, a wallet."""
+
+    #: Configured name: the first half of every key's uniqueness.
+    name: str
+    #: ISO 4217 code of its amounts.
+    currency: str
+    #: Seconds within which it must have an answer, whatever happens behind us.
+    deadline_s: float
+
+    def read(self, inbound: Inbound) -> Request:
+        """Authenticate and understand one request.
+
+        Raises:
+            Rejected: it isn't authentic or can't be understood; the reply is in the channel's protocol.
+        """
+        ...
+
+    def write(self, request: Request, answer: Answer) -> Reply:
+        """Say the answer in the channel's protocol. Total: every answer has a reply."""
+        ...

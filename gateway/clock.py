@@ -1,0 +1,121 @@
+"""Time and chance come in by this door, and by no other (style 11)."""
+
+import asyncio
+import contextlib
+import heapq
+import random
+import secrets
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the service knows of time and chance."""
+
+    def now_us(self) -> int:
+        """Wall clock: microseconds since 1970 in UTC. For records; it may jump."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward. For measuring and waiting."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def chance(self, bits: int) -> int:
+        """So many unpredictable bits."""
+        ...
+
+    def fraction(self) -> float:
+        """A number in [0, 1), for jitter and sampling."""
+        ...
+
+
+class SystemClock:
+    """The machine's own."""
+
+    def now_us(self) -> int:
+        """Wall clock: microseconds since 1970 in UTC."""
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        """Seconds that only go forward."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def chance(self, bits: int) -> int:
+        """So many unpredictable bits."""
+        return secrets.randbits(bits)
+
+    def fraction(self) -> float:
+        """A number in [0, 1)."""
+        return random.random()  # noqa: S311 - jitter and sampling, no secret
+
+
+class ManualClock:
+    """A clock for tests and rehearsals: time goes on only when told, chance comes from a seed."""
+
+    def __init__(self, start_us: int = 1_767_225_600_000_000, seed: int = 1) -> None:
+        """Begin at `start_us` (2026-01-01 UTC unless given)."""
+        self._now_us = start_us
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = 0
+
+    def now_us(self) -> int:
+        """The time it was moved to."""
+        return self._now_us
+
+    def monotonic(self) -> float:
+        """Seconds it was advanced by."""
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until `advance` has gone so far; a sleep of nothing only lets others run."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._order += 1
+        heapq.heappush(self._sleepers, (self._elapsed + seconds, self._order, waiter))
+        await waiter
+
+    def chance(self, bits: int) -> int:
+        """So many bits of the seed."""
+        return self._random.getrandbits(bits)
+
+    def fraction(self) -> float:
+        """A number in [0, 1) of the seed."""
+        return self._random.random()
+
+    def jump(self, seconds: float) -> None:
+        """Move the wall clock alone, as an operator or a time server may."""
+        self._now_us += round(seconds * 1_000_000)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time go on, waking each sleeper at its own moment, in order."""
+        end = self._elapsed + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            at, _, waiter = heapq.heappop(self._sleepers)
+            self._move_to(at)
+            with contextlib.suppress(asyncio.InvalidStateError):
+                waiter.set_result(None)
+            await settle()
+        self._move_to(end)
+        await settle()
+
+    def _move_to(self, elapsed: float) -> None:
+        self._now_us += round((elapsed - self._elapsed) * 1_000_000)
+        self._elapsed = elapsed
+
+
+async def settle(rounds: int = 20) -> None:
+    """Let every task that can run, run."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)

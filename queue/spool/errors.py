@@ -1,0 +1,54 @@
+"""What can go wrong in the spool, as a tree; the split that matters is *nothing stored* against *nobody knows*.
+
+```
+SpoolError
+├── StorageFull       nothing was stored, surely; try later (settling goes on)
+├── StorageUncertain  a commit raised: the entry may be on disk or not; ask again with the same key
+├── SpoolClosed       the spool isn't open (stopping, or being reopened after an uncertain commit); nothing was stored
+├── SpoolHeld         another process owns the spool
+├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
+├── KeysUnfit         the key file is missing, readable by others, or not the spool's
+└── RecordDamaged     a sealed record doesn't open: moved, edited, or under another key
+```
+"""
+
+
+class SpoolError(Exception):
+    """Base of everything the spool raises on purpose."""
+
+
+class StorageFull(SpoolError):  # noqa: N818 - a state of the disk, not of the program
+    """Nothing was stored: the disk is full or down to its reserve. Settling goes on; new entries may try later."""
+
+
+class StorageUncertain(SpoolError):  # noqa: N818
+    """A commit raised, so the entry may be stored or not. The only honest answer is: ask again with the same key."""
+
+
+class SpoolClosed(SpoolError):  # noqa: N818
+    """The spool is closed or being reopened; nothing was stored."""
+
+
+class SpoolHeld(SpoolError):  # noqa: N818
+    """Another process owns this spool."""
+
+    def __init__(self, path: str, holder: str) -> None:
+        super().__init__(f"the spool {path} is in use by {holder}; stop that one first, or give this one its own path")
+        self.path = path
+        self.holder = holder
+
+
+class SpoolUnfit(SpoolError):  # noqa: N818
+    """The file, the database library or the disk can't keep the promises; the message says which and what to do."""
+
+
+class KeysUnfit(SpoolError):  # noqa: N818
+    """The key file can't be used; the message says why and how to mend it."""
+
+
+class RecordDamaged(SpoolError):  # noqa: N818
+    """A sealed record doesn't open in its place."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the record of entry {number} does not open: it was moved, edited, or sealed by another key")
+        self.number = number

@@ -1,0 +1,236 @@
+"""The seam to an engine: what every store of entries promises, whatever it keeps them in.
+
+The promises, which one contract suite (`tests/contracts/`) holds every engine to:
+
+- *Durable when it returns.* `insert`, `reverse` and `move` return after the change is on stable storage (the memory
+  engine keeps every promise but this one). Requests waiting at the same moment share one commit.
+- *Three answers, not two.* An error before the commit means nothing was stored (`StorageFull`, `SpoolClosed`); an error
+  of the commit itself means nobody knows (`StorageUncertain`). The store then reopens itself, and what is on disk decides.
+- *One entry per key.* (channel, key) is unique among entries that were not given back; the second insert gets the first
+  entry back and changes nothing.
+- *Compare and set.* A move names the entry as its caller knew it. If state, epoch or told differ, nothing changes and
+  the move's answer is False.
+- *One truth in sums.* The tally changes in the same commit as the entries it counts, and is readable at any time
+  without I/O, including what is on its way to disk: limits computed from it can't be overshot by a race.
+- *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from spool.entry import Draft, Entry, Event
+from spool.lifecycle import Kind, State, Told, Transition
+from spool.tally import Cell, Tally
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition of one entry, as a compare-and-set against the entry as its caller knows it."""
+
+    entry: Entry
+    transition: Transition
+    at_us: int
+    #: Not before this time; 0 = at once.
+    due_at_us: int = 0
+    #: What the channel is told by it; None leaves what it was told.
+    told: Told | None = None
+    #: Bounded words; empty clears.
+    reason: str = ""
+    #: The core's id of the booking; empty leaves it.
+    core_id: str = ""
+    #: Who did it, and why; empty for the machine.
+    actor: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.entry.state in self.transition.sources, (
+            f"{self.transition.name} does not start from {self.entry.state.word}"
+        )
+
+    def after(self) -> Entry:
+        """The entry as it is once the move is made. A claim or resend raises epoch and attempts."""
+        entry, begins = self.entry, self.transition.target is State.IN_FLIGHT
+        return msgspec.structs.replace(
+            entry,
+            state=self.transition.target,
+            epoch=entry.epoch + 1 if begins else entry.epoch,
+            attempts=entry.attempts + 1 if begins else entry.attempts,
+            due_at_us=self.due_at_us,
+            changed_at_us=self.at_us,
+            told=entry.told if self.told is None else self.told,
+            reason=self.reason,
+            core_id=self.core_id or entry.core_id,
+        )
+
+
+class Inserted(msgspec.Struct, frozen=True, kw_only=True):
+    """The draft is stored, as this entry."""
+
+    entry: Entry
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """The key was there already; nothing changed. The caller compares fingerprints."""
+
+    entry: Entry
+
+
+class NotReversible(msgspec.Struct, frozen=True, kw_only=True):
+    """There is nothing to reverse: the payment is over, or another reversal of it exists. Nothing changed."""
+
+    #: The payment named.
+    entry: Entry
+    #: The reversal in the way, if that is the reason.
+    reversal: Entry | None = None
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry waiting in arrival order."""
+
+    entry: Entry
+    #: An earlier entry of its lane is not finished and is not itself waiting in arrival order: it must stay behind.
+    blocked: bool
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries to list; every field given narrows. Pages go by number, never by offset."""
+
+    states: frozenset[State] = frozenset()
+    route: str = ""
+    channel: str = ""
+    kind: Kind | None = None
+    key: str = ""
+    lane: int | None = None
+    accepted_from_us: int = 0
+    accepted_before_us: int = 0
+    #: Only entries above this number (ascending) ...
+    after: int = 0
+    #: ... or below it (descending, newest first), when set.
+    before: int = 0
+    newest_first: bool = False
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine says of itself, for `status` and readiness."""
+
+    engine: str
+    #: Version of the library under it; empty where there is none.
+    version: str
+    #: True when new entries are taken.
+    accepting: bool
+    #: Why not, in words.
+    trouble: str
+    #: Bytes free on its disk and kept in reserve; 0 where there is no disk.
+    free_bytes: int
+    reserve_bytes: int
+    #: Bytes it takes on disk.
+    size_bytes: int
+
+
+class Store(Protocol):
+    """An engine of the spool. All methods are called from one event loop."""
+
+    #: Sums by route, channel, state and what was told; changes with every insert and move. Read only.
+    tally: Tally
+
+    async def open(self, now_us: int) -> None:
+        """Take the spool in hand; attempts of a former run become in doubt.
+
+        Raises:
+            SpoolHeld: another process owns it.
+            SpoolUnfit: it can't keep the promises.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Commit what was submitted, then let go. After it every call raises `SpoolClosed`."""
+        ...
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Record a new payment.
+
+        Raises:
+            StorageFull, SpoolClosed: nothing was stored.
+            StorageUncertain: nobody knows.
+        """
+        ...
+
+    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+        """Record a reversal, deciding in the same commit whether it and its payment cancel out.
+
+        Payment ready or held: both end `CANCELLED`. Payment in flight, in doubt, parked, quarantined: the reversal waits
+        as `READY` behind it. Payment posted: it is stored in the draft's state. Else `NotReversible`.
+
+        Raises:
+            As insert.
+        """
+        ...
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """Make each move whose entry is still as its caller knew it; say for each whether it was made.
+
+        Raises:
+            SpoolClosed: nothing changed.
+            StorageUncertain: nobody knows.
+        """
+        ...
+
+    async def set_behind(self, entries: Sequence[Entry]) -> None:
+        """Take ready entries out of arrival order until `followers` fetches them: their lane isn't free."""
+        ...
+
+    async def get(self, number: int) -> Entry | None:
+        """The entry with this number."""
+        ...
+
+    async def find(self, channel: str, key: str) -> Entry | None:
+        """The entry that owns this key."""
+        ...
+
+    async def reversal_of(self, number: int) -> Entry | None:
+        """The reversal of a payment that was not refused, if there is one."""
+        ...
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Entries waiting in arrival order above number `after`."""
+        ...
+
+    async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
+        """Ready entries of one lane that were set behind, in order; they are in arrival order again afterwards."""
+        ...
+
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """Entries ready or in doubt whose time has come, soonest first."""
+        ...
+
+    async def next_due_us(self, route: str) -> int:
+        """When the next entry of the route falls due; 0 when none waits for a time."""
+        ...
+
+    def lane_is_clear(self, route: str, lane: int) -> bool:
+        """No unfinished entry is in this lane. May say no of a clear lane, never yes of one that isn't. No I/O."""
+        ...
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """Entries that pass the filter, a page of at most `limit`."""
+        ...
+
+    async def history(self, number: int) -> list[Event]:
+        """Everything that happened to an entry, oldest first."""
+        ...
+
+    async def oldest_waiting_us(self, route: str) -> int:
+        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
+        ...
+
+    def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
+        """Count entries and sums anew from the entries themselves, in steps; the last dict yielded is whole.
+
+        Compared with the tally as it was at one moment: see `spool.verify`.
+        """
+        ...
+
+    async def health(self) -> Health:
+        """How the engine is."""
+        ...

@@ -1,0 +1,83 @@
+"""Counts and sums of entries by where they are: what limits, status and the conservation check read.
+
+Pure memory, kept in step with the entries by the engine: every insert adds to one cell, every move takes from one cell
+and adds to another. Engines keep the same cells on disk, changed in the same commit.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from spool.lifecycle import WAITING, Kind, State, Told
+
+
+class Cell(NamedTuple):
+    """What entries are counted by."""
+
+    route: str
+    channel: str
+    currency: str
+    kind: Kind
+    state: State
+    told: Told
+
+
+class Sum(NamedTuple):
+    """A count of entries and the sum of their amounts in minor units."""
+
+    count: int
+    amount: int
+
+    def __add__(self, other: object) -> "Sum":
+        assert isinstance(other, Sum)
+        return Sum(self.count + other.count, self.amount + other.amount)
+
+
+NOTHING = Sum(0, 0)
+
+
+class Tally:
+    """The cells, and the exposure derived from them."""
+
+    def __init__(self, cells: Mapping[Cell, tuple[int, int]] | None = None) -> None:
+        self._cells: dict[Cell, list[int]] = {}
+        #: (route, channel) and (route, "") -> [count, amount] of payments told provisional and not finished.
+        self._exposure: dict[tuple[str, str], list[int]] = {}
+        for cell, (count, amount) in (cells or {}).items():
+            self.add(cell, count, amount)
+
+    def add(self, cell: Cell, count: int, amount: int) -> None:
+        """Add (or, with negative figures, take) entries at a cell."""
+        at = self._cells.get(cell)
+        if at is None:
+            at = self._cells[cell] = [0, 0]
+        at[0] += count
+        at[1] += amount
+        assert at[0] >= 0, f"no negative number of entries: {cell}"
+        if cell.told is Told.PROVISIONAL and cell.state in WAITING and cell.kind is Kind.PAYMENT:
+            for scope in ((cell.route, ""), (cell.route, cell.channel)):
+                exposed = self._exposure.setdefault(scope, [0, 0])
+                exposed[0] += count
+                exposed[1] += amount
+
+    def exposure(self, route: str, channel: str = "") -> Sum:
+        """Payments accepted provisionally and not yet finished, on a route, of one channel or of all."""
+        at = self._exposure.get((route, channel))
+        return NOTHING if at is None else Sum(at[0], at[1])
+
+    def cells(self) -> Iterator[tuple[Cell, Sum]]:
+        """Every cell that isn't empty."""
+        for cell, (count, amount) in self._cells.items():
+            if count or amount:
+                yield cell, Sum(count, amount)
+
+    def waiting(self, route: str) -> Sum:
+        """Everything of a route that still owes something."""
+        found = NOTHING
+        for cell, total in self.cells():
+            if cell.route == route and cell.state in WAITING:
+                found += total
+        return found
+
+    def snapshot(self) -> dict[Cell, tuple[int, int]]:
+        """A copy of every cell that isn't empty."""
+        return {cell: (total.count, total.amount) for cell, total in self.cells()}
