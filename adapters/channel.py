@@ -36,10 +36,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     content_type: str
     body: bytes
-    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies an empty default per instance
+    headers: dict[str, str] = {}
 
 
-class Rejected(Exception):  # noqa: N818 - the word the field uses
+class Rejected(Exception):
     """A request that is not taken; carries the protocol's own reply and the reason it is counted under."""
 
     def __init__(self, reason: str, reply: Reply, *, channel: str = "") -> None:

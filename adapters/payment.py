@@ -37,7 +37,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     #: The channel's own time of the payment, as it wrote it; empty when it sent none.
     channel_time: str = ""
     #: Free extras agreed with the channel (payer's contact, terminal). Personal data.
-    attributes: dict[str, str] = {}  # noqa: RUF012 - msgspec copies an empty default per instance
+    attributes: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         assert self.key, "a payment has its channel's key"

@@ -1,0 +1,1 @@
+"""One file per billing system, and the scripted one that rehearsals and tests use."""

@@ -1,0 +1,1 @@
+"""The durable encrypted queue: entries, states, engines, sealing. Knows no protocol."""

@@ -17,19 +17,19 @@ class SpoolError(Exception):
     """Base of everything the spool raises on purpose."""
 
 
-class StorageFull(SpoolError):  # noqa: N818 - a state of the disk, not of the program
+class StorageFull(SpoolError):
     """Nothing was stored: the disk is full or down to its reserve. Settling goes on; new entries may try later."""
 
 
-class StorageUncertain(SpoolError):  # noqa: N818
+class StorageUncertain(SpoolError):
     """A commit raised, so the entry may be stored or not. The only honest answer is: ask again with the same key."""
 
 
-class SpoolClosed(SpoolError):  # noqa: N818
+class SpoolClosed(SpoolError):
     """The spool is closed or being reopened; nothing was stored."""
 
 
-class SpoolHeld(SpoolError):  # noqa: N818
+class SpoolHeld(SpoolError):
     """Another process owns this spool."""
 
     def __init__(self, path: str, holder: str) -> None:
@@ -38,15 +38,15 @@ class SpoolHeld(SpoolError):  # noqa: N818
         self.holder = holder
 
 
-class SpoolUnfit(SpoolError):  # noqa: N818
+class SpoolUnfit(SpoolError):
     """The file, the database library or the disk can't keep the promises; the message says which and what to do."""
 
 
-class KeysUnfit(SpoolError):  # noqa: N818
+class KeysUnfit(SpoolError):
     """The key file can't be used; the message says why and how to mend it."""
 
 
-class RecordDamaged(SpoolError):  # noqa: N818
+class RecordDamaged(SpoolError):
     """A sealed record doesn't open in its place."""
 
     def __init__(self, number: int) -> None:
