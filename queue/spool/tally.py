@@ -22,14 +22,14 @@ class Cell(NamedTuple):
 
 
 class Sum(NamedTuple):
-    """A count of entries and the sum of their amounts in minor units."""
+    """How many entries, and the sum of their amounts in minor units."""
 
-    count: int
+    entries: int
     amount: int
 
     def __add__(self, other: object) -> "Sum":
         assert isinstance(other, Sum)
-        return Sum(self.count + other.count, self.amount + other.amount)
+        return Sum(self.entries + other.entries, self.amount + other.amount)
 
 
 NOTHING = Sum(0, 0)
@@ -80,4 +80,4 @@ class Tally:
 
     def snapshot(self) -> dict[Cell, tuple[int, int]]:
         """A copy of every cell that isn't empty."""
-        return {cell: (total.count, total.amount) for cell, total in self.cells()}
+        return {cell: (total.entries, total.amount) for cell, total in self.cells()}
