@@ -231,6 +231,22 @@ class Store(Protocol):
         """
         ...
 
+    async def highest_number(self) -> int:
+        """The highest number of any entry; 0 when there is none."""
+        ...
+
+    async def remember(self, name: str, value: bytes) -> None:
+        """Keep a small named value (a key's check value, a state to survive restarts), durably.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    async def recall(self, name: str) -> bytes | None:
+        """The value kept under this name."""
+        ...
+
     async def health(self) -> Health:
         """How the engine is."""
         ...

@@ -1,0 +1,135 @@
+-- name: insert_entries
+-- Record new entries; those whose key is owned already change nothing.
+INSERT INTO entry (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
+    reverses, key_id, state, place, epoch, attempts, due_at_us, changed_at_us, told, reason, core_id, owns_key, sealed
+) VALUES /*rows*/
+ON CONFLICT (channel, key) WHERE owns_key = 1 DO NOTHING;
+
+-- name: move_entries
+-- Make moves: each row is (number, state, epoch and told expected; then what they become).
+UPDATE entry SET
+    state = m.column5, epoch = m.column6, told = m.column7, attempts = m.column8, place = m.column9,
+    due_at_us = m.column10, changed_at_us = m.column11, reason = m.column12, core_id = m.column13,
+    owns_key = m.column14
+FROM (VALUES /*rows*/) AS m
+WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4;
+
+-- name: insert_events
+-- Tell what the moves did.
+INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, note) VALUES /*rows*/;
+
+-- name: add_to_tally
+-- Add to (or, with negative figures, take from) the sums the entries are counted in.
+INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, amount = amount + excluded.amount;
+
+-- name: get_entry
+SELECT /*entry*/ FROM entry WHERE number = ?;
+
+-- name: find_entry
+SELECT /*entry*/ FROM entry WHERE channel = ? AND key = ? AND owns_key = 1;
+
+-- name: reversal_of
+-- The reversal of a payment that stands in the way of another one: any that was not refused.
+SELECT /*entry*/ FROM entry WHERE reverses = ? AND state <> 8 AND owns_key = 1 ORDER BY number LIMIT 1;
+
+-- name: ready
+-- Entries in arrival order; blocked tells that something earlier of the lane waits aside.
+SELECT /*entry*/, EXISTS (
+    SELECT 1 FROM entry AS ahead INDEXED BY entry_aside
+    WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+) AS blocked
+FROM entry INDEXED BY entry_arrival
+WHERE entry.place = 1 AND entry.route = ? AND entry.number > ?
+ORDER BY entry.number LIMIT ?;
+
+-- name: set_behind
+-- Take a ready entry out of arrival order: its lane isn't free.
+UPDATE entry SET place = 2 WHERE number = ? AND state = 1 AND place = 1 AND epoch = ?;
+
+-- name: followers
+-- Ready entries of one lane that were set behind, in order.
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside
+WHERE place = 2 AND route = ? AND lane = ? AND state = 1 AND due_at_us = 0
+ORDER BY number LIMIT ?;
+
+-- name: restore_arrival
+-- Put an entry that was set behind into arrival order again.
+UPDATE entry SET place = 1 WHERE number = ? AND state = 1 AND place = 2 AND due_at_us = 0;
+
+-- name: restore_all_arrivals
+-- At opening nobody waits behind anybody: whoever reads in arrival order finds out anew.
+UPDATE entry SET place = 1 WHERE place = 2 AND state = 1 AND due_at_us = 0;
+
+-- name: due
+-- Entries whose time has come, soonest first.
+SELECT /*entry*/ FROM entry INDEXED BY entry_due
+WHERE place = 2 AND due_at_us > 0 AND route = ? AND due_at_us <= ?
+ORDER BY due_at_us LIMIT ?;
+
+-- name: next_due
+SELECT min(due_at_us) FROM entry INDEXED BY entry_due WHERE place = 2 AND due_at_us > 0 AND route = ?;
+
+-- name: oldest_arrival
+SELECT accepted_at_us FROM entry INDEXED BY entry_arrival WHERE place = 1 AND route = ? ORDER BY number LIMIT 1;
+
+-- name: in_flight
+-- Attempts a former run left in hand.
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE place = 2 AND state = 2 AND number > ? ORDER BY number LIMIT 512;
+
+-- name: lanes_in_arrival
+-- Lanes of all entries in arrival order, from the index alone.
+SELECT route, lane FROM entry INDEXED BY entry_arrival WHERE place = 1;
+
+-- name: lanes_aside
+SELECT route, lane FROM entry INDEXED BY entry_aside WHERE place = 2;
+
+-- name: tally
+SELECT route, channel, currency, kind, state, told, entries, amount FROM tally;
+
+-- name: recount
+-- Counts and sums of a stretch of entries, from the entries themselves.
+SELECT route, channel, currency, kind, state, told, count(*), sum(amount), max(number) FROM (
+    SELECT route, channel, currency, kind, state, told, amount, number FROM entry WHERE number > ?
+    ORDER BY number LIMIT 20000
+) GROUP BY route, channel, currency, kind, state, told;
+
+-- name: page_ascending
+SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+    AND (:states = 0 OR (:states >> state) & 1)
+    AND (:route = '' OR route = :route)
+    AND (:channel = '' OR channel = :channel)
+    AND (:kind = 0 OR kind = :kind)
+    AND (:key = '' OR key = :key)
+    AND (:any_lane OR lane = :lane)
+    AND accepted_at_us >= :accepted_from_us
+    AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us)
+ORDER BY number LIMIT :limit;
+
+-- name: page_descending
+SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+    AND (:states = 0 OR (:states >> state) & 1)
+    AND (:route = '' OR route = :route)
+    AND (:channel = '' OR channel = :channel)
+    AND (:kind = 0 OR kind = :kind)
+    AND (:key = '' OR key = :key)
+    AND (:any_lane OR lane = :lane)
+    AND accepted_at_us >= :accepted_from_us
+    AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us)
+ORDER BY number DESC LIMIT :limit;
+
+-- name: history
+SELECT at_us, name, source, target, attempt, reason, actor, note FROM event WHERE number = ? ORDER BY sequence;
+
+-- name: recorded
+SELECT accepted_at_us, recorded_as, kind FROM entry WHERE number = ?;
+
+-- name: highest_number
+SELECT coalesce(max(number), 0) FROM entry;
+
+-- name: remember
+INSERT INTO memo (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value;
+
+-- name: recall
+SELECT value FROM memo WHERE name = ?;
