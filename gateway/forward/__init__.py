@@ -1,0 +1,1 @@
+"""Sends what waits: lanes, claims, attempts, inquiries."""

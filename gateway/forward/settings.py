@@ -1,0 +1,63 @@
+"""What an operator may set about sending: how much at once, how long to wait, when to give a payment to a person."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ForwardSettings(BaseModel):
+    """How a route's entries are sent to its core: `[routes.<name>.forward]`.
+
+    While a route is open (its core is down) none of these times run: an outage parks nothing and ages nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    in_flight_max: Annotated[
+        int,
+        Field(ge=1, le=4096, description="Attempts under way at the core at once; never more than one per account."),
+    ] = 32
+    attempt_timeout_s: Annotated[
+        float,
+        Field(ge=0.1, le=600, description="Seconds one attempt may take; past it the payment is in doubt, not failed."),
+    ] = 30.0
+    attempts_max: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description=(
+                "Attempts of one payment that fail while the core books others, after which it is parked for a person;"
+                " 0 = never. Attempts that an outage ends are not counted."
+            ),
+        ),
+    ] = 20
+    backoff_first_s: Annotated[
+        float,
+        Field(ge=0.01, le=3600, description="Seconds an account waits at most after its first failed attempt."),
+    ] = 1.0
+    backoff_max_s: Annotated[
+        float,
+        Field(
+            ge=0.01, le=86_400, description="Seconds an account waits at most after any; doubles up to here, jittered."
+        ),
+    ] = 300.0
+    batch_size_max: Annotated[
+        int, Field(ge=1, le=4096, description="Entries claimed, and outcomes recorded, in one commit.")
+    ] = 64
+    window_entries_max: Annotated[
+        int,
+        Field(ge=16, le=1_000_000, description="Waiting entries of the route held in memory, whatever the backlog is."),
+    ] = 4096
+    lane_entries_max: Annotated[
+        int,
+        Field(ge=1, le=4096, description="Of those, entries of one account: a busy account does not fill the window."),
+    ] = 16
+    live_share: Annotated[
+        float,
+        Field(
+            ge=0.05,
+            le=0.95,
+            description="Share of the pace kept for live payments while live ones and backlog both wait.",
+        ),
+    ] = 0.5

@@ -1,0 +1,149 @@
+"""What an operator may set about standing in: whether, for whom, and up to how much money.
+
+Amounts are decimal strings in the route's currency, so that no binary float ever touches money; `policy` turns them
+into minor units. The version of a policy is a hash of its content, so two that say the same are the same, and an
+entry's stored version tells for ever by which rules it was taken.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Final, Literal
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+DECIMAL_PATTERN: Final = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,3})?$"
+"""A decimal amount: at most 12 digits before the point, so in minor units it stays below 10^15."""
+
+VERSION_CHARS: Final = 12
+"""48 bits of a hash tell apart every policy an operator will ever write."""
+
+Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, examples=["5000.00"])]
+Checks = Literal["accept_by_format", "try_later"]
+
+_SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be waiting provisionally, in minor units and entries; None is no limit of its own."""
+
+    sum_max: int | None
+    count_max: int | None
+
+
+class StandinPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules for one channel on one route, resolved; amounts in minor units of the route's currency."""
+
+    enabled: bool
+    payment_max: int
+    #: Against everything the route holds provisionally.
+    route: Ceiling
+    #: Against what the route holds provisionally from this channel.
+    channel: Ceiling
+    checks: Checks
+    #: Seconds before the channel's deadline by which a provisional answer leaves.
+    answer_margin_s: float
+    version: str
+
+
+class StandinChannelSettings(BaseModel):
+    """What is different for one channel: `[routes.<name>.standin.channels.<channel>]`. Absent keys follow the route's."""
+
+    model_config = _SETTINGS
+
+    enabled: Annotated[bool | None, Field(description="Stand in for this channel.")] = None
+    payment_max: Annotated[
+        Decimal | None, Field(description="Largest single payment taken provisionally from this channel.")
+    ] = None
+    exposure_sum_max: Annotated[
+        Decimal | None,
+        Field(description="Most money of this channel held provisionally at once, beside the route's own limit."),
+    ] = None
+    exposure_count_max: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=100_000_000,
+            description="Most payments of this channel held provisionally at once, beside the route's own limit.",
+        ),
+    ] = None
+
+
+class StandinSettings(BaseModel):
+    """Answering in place of a core that cannot answer: `[routes.<name>.standin]`.
+
+    Past a limit a payment gets the channel's "try later"; nothing that was taken is ever dropped.
+    """
+
+    model_config = _SETTINGS
+
+    enabled: Annotated[
+        bool, Field(description="Take payments while the core cannot; if false they get the channel's try later.")
+    ] = True
+    payment_max: Annotated[
+        Decimal, Field(description="Largest single payment taken provisionally, in the route's currency.")
+    ] = "15000.00"
+    exposure_sum_max: Annotated[
+        Decimal, Field(description="Most money held provisionally at once on the route, in its currency.")
+    ] = "50000000.00"
+    exposure_count_max: Annotated[
+        int, Field(ge=0, le=100_000_000, description="Most payments held provisionally at once on the route.")
+    ] = 1_000_000
+    checks: Annotated[
+        Checks,
+        Field(
+            description="What a check gets while the core cannot answer: yes if the account is well formed, or try later."
+        ),
+    ] = "accept_by_format"
+    answer_margin_s: Annotated[
+        float,
+        Field(
+            ge=0.05,
+            le=60,
+            description=(
+                "Seconds before a channel's deadline at which waiting for the core ends and the provisional answer"
+                " is made and sent."
+            ),
+        ),
+    ] = 1.0
+    channels: Annotated[
+        dict[str, StandinChannelSettings], Field(description="What is different for single channels, by name.")
+    ] = {}
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change whenever any rule does, a default included."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:VERSION_CHARS]
+
+    def policy(self, channel: str, exponent: int) -> StandinPolicy:
+        """The rules for `channel`, in minor units of a currency with so many decimals (ISO 4217 exponent).
+
+        Raises:
+            ValueError: an amount has more decimals than the currency; the configuration's check finds it first.
+        """
+        own = self.channels.get(channel, StandinChannelSettings())
+        return StandinPolicy(
+            enabled=self.enabled if own.enabled is None else own.enabled,
+            payment_max=minor_units(own.payment_max or self.payment_max, exponent),
+            route=Ceiling(sum_max=minor_units(self.exposure_sum_max, exponent), count_max=self.exposure_count_max),
+            channel=Ceiling(
+                sum_max=None if own.exposure_sum_max is None else minor_units(own.exposure_sum_max, exponent),
+                count_max=own.exposure_count_max,
+            ),
+            checks=self.checks,
+            answer_margin_s=self.answer_margin_s,
+            version=self.version,
+        )
+
+
+def minor_units(text: str, exponent: int) -> int:
+    """The minor units of a decimal string that follows `DECIMAL_PATTERN`: `("12.5", 2)` is 1250.
+
+    Raises:
+        ValueError: it has more decimals than the currency.
+    """
+    whole, _, decimals = text.partition(".")
+    if len(decimals.rstrip("0")) > exponent:
+        raise ValueError(f"more than {exponent} decimals")
+    return int(whole + decimals[:exponent].ljust(exponent, "0"))
