@@ -1,0 +1,311 @@
+"""An engine in memory: it keeps every promise of the seam but durability. For tests, rehearsals and the simulator.
+
+Nothing here awaits, so each call is one moment: no other sees half of it. What was kept outlives `close`, so the same
+object can be opened again and finds what a new process would find on disk.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from spool.entry import Draft, Entry, Event
+from spool.errors import SpoolClosed
+from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, Kind, State, Told
+from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.tally import Cell, Tally
+from spool.waiting import Spot, Waiting
+
+RECOUNT_STEP: Final = 1000
+"""Entries counted between two steps of a recount."""
+
+_OVER: Final = FINAL - {State.POSTED}
+
+
+class MemoryStore:
+    """A `Store` in plain dicts and sorted lists."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._opened = False
+        self._entries: dict[int, Entry] = {}
+        #: Every number, ascending.
+        self._numbers: list[int] = []
+        #: (channel, key) -> number of the entry that owns it.
+        self._owners: dict[tuple[str, str], int] = {}
+        #: Payment -> the reversal in its place; one that is refused or cancelled later makes room.
+        self._reversals: dict[int, int] = {}
+        self._history: defaultdict[int, list[Event]] = defaultdict(list)
+        self._memos: dict[str, bytes] = {}
+        self._waiting = Waiting()
+
+    async def open(self, now_us: int) -> None:
+        """Take the spool in hand; attempts of a former run become in doubt, nothing stays set behind."""
+        self._opened = True
+        self._waiting = Waiting()
+        for entry in self._entries.values():
+            self._waiting.put(entry, spot_of(entry))
+        for entry in [e for e in self._entries.values() if e.state is State.IN_FLIGHT]:
+            self._make(Move(entry=entry, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="interrupted"))
+
+    async def close(self) -> None:
+        """Let go; every call but `open` and `close` raises `SpoolClosed` from here on."""
+        self._opened = False
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Record a new payment."""
+        self._need_open()
+        assert draft.kind is Kind.PAYMENT, "a reversal is recorded by reverse"
+        owner = self._owner(draft.channel, draft.key)
+        return Known(entry=owner) if owner else Inserted(entry=self._record(draft, draft.state, key_id, sealed))
+
+    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+        """Record a reversal, or cancel it out with its payment."""
+        self._need_open()
+        owner = self._owner(draft.channel, draft.key)
+        if owner:
+            return Known(entry=owner)
+        payment = self._entries[draft.reverses]
+        assert payment.kind is Kind.PAYMENT, "only payments are reversed"
+        rival = self._reversals.get(payment.number)
+        if rival is not None or payment.state in _OVER:
+            return NotReversible(entry=payment, reversal=None if rival is None else self._entries[rival])
+        if payment.state in UNSENT:
+            self._make(Move(entry=payment, transition=CANCEL, at_us=draft.accepted_at_us, reason="reversed"))
+            return Inserted(entry=self._record(draft, State.CANCELLED, key_id, sealed), netted=payment)
+        state = draft.state if payment.state is State.POSTED else State.READY
+        return Inserted(entry=self._record(draft, state, key_id, sealed))
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """Make each move whose entry is still as its caller knew it, one after the other."""
+        self._need_open()
+        return [self._make(move) for move in moves]
+
+    async def set_behind(self, entries: Sequence[Entry]) -> None:
+        """Take ready entries out of arrival order; one that has moved on since is left alone."""
+        self._need_open()
+        for entry in entries:
+            if self._is_as_known(entry) and self._waiting.is_in_line(entry):
+                self._waiting.take(entry)
+                self._waiting.put(entry, Spot.BEHIND)
+
+    async def get(self, number: int) -> Entry | None:
+        """The entry with this number."""
+        self._need_open()
+        return self._entries.get(number)
+
+    async def find(self, channel: str, key: str) -> Entry | None:
+        """The entry that owns this key."""
+        self._need_open()
+        return self._owner(channel, key)
+
+    async def reversal_of(self, number: int) -> Entry | None:
+        """The reversal of a payment that was not refused, if there is one."""
+        self._need_open()
+        return self._entries.get(self._reversals.get(number, 0))
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Entries waiting in arrival order above number `after`."""
+        self._need_open()
+        entries = (self._entries[n] for n in self._waiting.in_line(route, after, limit))
+        return [Ready(entry=entry, blocked=self._waiting.is_blocked(entry)) for entry in entries]
+
+    async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
+        """Ready entries of one lane that were set behind, put back in arrival order."""
+        self._need_open()
+        entries = [self._entries[n] for n in self._waiting.behind(route, lane, limit)]
+        for entry in entries:
+            self._waiting.take(entry)
+            self._waiting.put(entry, Spot.LINE)
+        return entries
+
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """Entries ready or in doubt whose time has come, soonest first."""
+        self._need_open()
+        return [self._entries[n] for n in self._waiting.due(route, now_us, limit)]
+
+    async def next_due_us(self, route: str) -> int:
+        """When the next entry of the route falls due; 0 when none waits for a time."""
+        self._need_open()
+        return self._waiting.next_due_us(route)
+
+    def lane_is_clear(self, route: str, lane: int) -> bool:
+        """No unfinished entry is in this lane; exact here."""
+        self._need_open()
+        return self._waiting.is_clear(route, lane)
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """Entries that pass the filter, a page of at most `limit`."""
+        self._need_open()
+        entries = (self._entries[n] for n in self._span(wanted))
+        return list(islice((entry for entry in entries if _passes(entry, wanted)), limit))
+
+    async def history(self, number: int) -> list[Event]:
+        """Everything that happened to an entry, oldest first."""
+        self._need_open()
+        return list(self._history.get(number, ()))
+
+    async def oldest_waiting_us(self, route: str) -> int:
+        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
+        self._need_open()
+        first = self._waiting.in_line(route, 0, 1)
+        return self._entries[first[0]].accepted_at_us if first else 0
+
+    async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
+        """The tally of this moment, then the entries of the same moment counted anew, in steps."""
+        self._need_open()
+        entries = list(self._entries.values())
+        yield self.tally.snapshot()
+        counted = Tally()
+        for begin in range(0, max(len(entries), 1), RECOUNT_STEP):
+            for entry in entries[begin : begin + RECOUNT_STEP]:
+                counted.add(cell_of(entry), 1, entry.amount)
+            yield counted.snapshot()
+
+    async def highest_number(self) -> int:
+        """The highest number of any entry; 0 when there is none."""
+        self._need_open()
+        return self._numbers[-1] if self._numbers else 0
+
+    async def remember(self, name: str, value: bytes) -> None:
+        """Keep a small named value."""
+        self._need_open()
+        self._memos[name] = value
+
+    async def recall(self, name: str) -> bytes | None:
+        """The value kept under this name."""
+        self._need_open()
+        return self._memos.get(name)
+
+    async def health(self) -> Health:
+        """Always well: there is no disk to fill."""
+        self._need_open()
+        return Health(
+            engine="memory", version="", accepting=True, trouble="", free_bytes=0, reserve_bytes=0, size_bytes=0
+        )
+
+    def _need_open(self) -> None:
+        if not self._opened:
+            raise SpoolClosed("the spool is closed")
+
+    def _owner(self, channel: str, key: str) -> Entry | None:
+        return self._entries.get(self._owners.get((channel, key), 0))
+
+    def _is_as_known(self, known: Entry) -> bool:
+        now = self._entries.get(known.number)
+        return now is not None and (now.state, now.epoch, now.told) == (known.state, known.epoch, known.told)
+
+    def _record(self, draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
+        entry = _recorded(draft, state, key_id, sealed)
+        assert entry.number not in self._entries, "a number is given out once"
+        self._entries[entry.number] = entry
+        insort(self._numbers, entry.number)
+        self._owners[entry.channel, entry.key] = entry.number
+        if entry.reverses:
+            self._reversals[entry.reverses] = entry.number
+        self._waiting.put(entry, spot_of(entry))
+        self.tally.add(cell_of(entry), 1, entry.amount)
+        self._history[entry.number].append(_record_event(entry))
+        return entry
+
+    def _make(self, move: Move) -> bool:
+        """Make a move if its entry is as its caller knew it."""
+        if not self._is_as_known(move.entry):
+            return False
+        before, after = self._entries[move.entry.number], move.after()
+        self._entries[after.number] = after
+        self._waiting.take(before)
+        self._waiting.put(after, spot_of(after))
+        self.tally.add(cell_of(before), -1, -before.amount)
+        self.tally.add(cell_of(after), 1, after.amount)
+        self._history[after.number].append(_move_event(move, after))
+        if move.transition is GIVE_BACK:
+            del self._owners[after.channel, after.key]
+        if after.reverses and after.state in _OVER:
+            del self._reversals[after.reverses]
+        return True
+
+    def _span(self, wanted: Filter) -> Iterator[int]:
+        """Numbers between the page's bounds, in the page's direction."""
+        begin = bisect_right(self._numbers, wanted.after)
+        end = bisect_left(self._numbers, wanted.before) if wanted.before else len(self._numbers)
+        step = -1 if wanted.newest_first else 1
+        return (self._numbers[i] for i in range(begin, end)[::step])
+
+
+def cell_of(entry: Entry) -> Cell:
+    """The cell of the tally an entry is counted at."""
+    return Cell(entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
+
+
+def _passes(entry: Entry, wanted: Filter) -> bool:
+    """Whether an entry is what the filter wants, its page's bounds aside."""
+    return (
+        (not wanted.states or entry.state in wanted.states)
+        and (not wanted.route or entry.route == wanted.route)
+        and (not wanted.channel or entry.channel == wanted.channel)
+        and (wanted.kind is None or entry.kind is wanted.kind)
+        and (not wanted.key or entry.key == wanted.key)
+        and (wanted.lane is None or entry.lane == wanted.lane)
+        and entry.accepted_at_us >= wanted.accepted_from_us
+        and (not wanted.accepted_before_us or entry.accepted_at_us < wanted.accepted_before_us)
+    )
+
+
+def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
+    """A draft as it is kept: in flight its first attempt has begun; a reversal netted at once is done."""
+    begun = int(state is State.IN_FLIGHT)
+    return Entry(
+        number=draft.number,
+        id=draft.id,
+        kind=draft.kind,
+        channel=draft.channel,
+        key=draft.key,
+        fingerprint=draft.fingerprint,
+        route=draft.route,
+        lane=draft.lane,
+        amount=draft.amount,
+        currency=draft.currency,
+        accepted_at_us=draft.accepted_at_us,
+        state=state,
+        epoch=begun,
+        attempts=begun,
+        due_at_us=0,
+        changed_at_us=draft.accepted_at_us,
+        told=Told.POSTED if state is State.CANCELLED else draft.told,
+        reason="",
+        policy=draft.policy,
+        reverses=draft.reverses,
+        core_id="",
+        key_id=key_id,
+        sealed=sealed,
+    )
+
+
+def _record_event(entry: Entry) -> Event:
+    return Event(
+        number=entry.number,
+        at_us=entry.accepted_at_us,
+        name="record",
+        source=None,
+        target=entry.state,
+        attempt=entry.attempts,
+        reason="",
+        actor="",
+        note="",
+    )
+
+
+def _move_event(move: Move, after: Entry) -> Event:
+    return Event(
+        number=after.number,
+        at_us=move.at_us,
+        name=move.transition.name,
+        source=move.entry.state,
+        target=after.state,
+        attempt=after.attempts,
+        reason=move.reason,
+        actor=move.actor,
+        note=move.note,
+    )

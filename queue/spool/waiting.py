@@ -1,0 +1,103 @@
+"""Where each unfinished entry of the memory engine waits, in sorted lists: no question looks at all of them."""
+
+import enum
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, defaultdict
+
+from spool.entry import Entry
+from spool.lifecycle import WAITING, State
+
+
+class Spot(enum.Enum):
+    """How an entry waits."""
+
+    LINE = enum.auto()
+    """In arrival order."""
+    CLOCK = enum.auto()
+    """For its time."""
+    BEHIND = enum.auto()
+    """For the entries before it in its lane."""
+    STILL = enum.auto()
+    """For an outcome or a person."""
+
+
+class Waiting:
+    """Unfinished entries by how they wait, and by lane."""
+
+    def __init__(self) -> None:
+        self._spots: dict[int, Spot] = {}
+        #: Per spot and route (and lane, when behind): (time due, number), ascending.
+        self._queues: defaultdict[tuple[Spot, str, int], list[tuple[int, int]]] = defaultdict(list)
+        #: Per route and lane: numbers unfinished but not in arrival order, ascending.
+        self._aside: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        self._unfinished: Counter[tuple[str, int]] = Counter()
+
+    def put(self, entry: Entry, spot: Spot) -> None:
+        """Let an entry wait at a spot; a finished one waits nowhere."""
+        if entry.state not in WAITING:
+            return
+        self._spots[entry.number] = spot
+        insort(self._queue(spot, entry), _place(spot, entry))
+        self._unfinished[entry.route, entry.lane] += 1
+        if spot is not Spot.LINE:
+            insort(self._aside[entry.route, entry.lane], entry.number)
+
+    def take(self, entry: Entry) -> None:
+        """Forget where an entry waits."""
+        spot = self._spots.pop(entry.number, None)
+        if spot is None:
+            return
+        queue = self._queue(spot, entry)
+        del queue[bisect_left(queue, _place(spot, entry))]
+        self._unfinished[entry.route, entry.lane] -= 1
+        if spot is not Spot.LINE:
+            aside = self._aside[entry.route, entry.lane]
+            del aside[bisect_left(aside, entry.number)]
+
+    def is_in_line(self, entry: Entry) -> bool:
+        """The entry waits in arrival order."""
+        return self._spots.get(entry.number) is Spot.LINE
+
+    def in_line(self, route: str, after: int, limit: int) -> list[int]:
+        """Numbers in arrival order above `after`."""
+        line = self._queues[Spot.LINE, route, 0]
+        begin = bisect_right(line, (0, after))
+        return [number for _, number in line[begin : begin + limit]]
+
+    def behind(self, route: str, lane: int, limit: int) -> list[int]:
+        """Numbers set behind in one lane, in order."""
+        return [number for _, number in self._queues[Spot.BEHIND, route, lane][:limit]]
+
+    def due(self, route: str, now_us: int, limit: int) -> list[int]:
+        """Numbers whose time has come, soonest first."""
+        clock = self._queues[Spot.CLOCK, route, 0]
+        end = bisect_left(clock, (now_us + 1, 0))
+        return [number for _, number in clock[: min(end, limit)]]
+
+    def next_due_us(self, route: str) -> int:
+        """The soonest time; one that is due at once counts as long past, not as none."""
+        clock = self._queues[Spot.CLOCK, route, 0]
+        return max(clock[0][0], 1) if clock else 0
+
+    def is_blocked(self, entry: Entry) -> bool:
+        """An earlier entry of the lane isn't in arrival order."""
+        aside = self._aside[entry.route, entry.lane]
+        return bool(aside) and aside[0] < entry.number
+
+    def is_clear(self, route: str, lane: int) -> bool:
+        """Nothing of the lane is unfinished."""
+        return not self._unfinished[route, lane]
+
+    def _queue(self, spot: Spot, entry: Entry) -> list[tuple[int, int]]:
+        return self._queues[spot, entry.route, entry.lane if spot is Spot.BEHIND else 0]
+
+
+def spot_of(entry: Entry) -> Spot:
+    """How an entry waits as long as nobody sets it behind."""
+    if entry.state is State.READY:
+        return Spot.CLOCK if entry.due_at_us else Spot.LINE
+    return Spot.CLOCK if entry.state is State.IN_DOUBT else Spot.STILL
+
+
+def _place(spot: Spot, entry: Entry) -> tuple[int, int]:
+    return (entry.due_at_us if spot is Spot.CLOCK else 0, entry.number)
