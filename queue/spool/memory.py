@@ -15,7 +15,7 @@ from spool.errors import SpoolClosed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, Kind, State, Told
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
-from spool.waiting import Spot, Waiting
+from spool.waiting import Spot, Waiting, spot_of
 
 RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
@@ -47,7 +47,7 @@ class MemoryStore:
         for entry in self._entries.values():
             self._waiting.put(entry, spot_of(entry))
         for entry in [e for e in self._entries.values() if e.state is State.IN_FLIGHT]:
-            self._make(Move(entry=entry, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="interrupted"))
+            self._make(Move(entry=entry, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart"))
 
     async def close(self) -> None:
         """Let go; every call but `open` and `close` raises `SpoolClosed` from here on."""

@@ -68,6 +68,8 @@ class Inserted(msgspec.Struct, frozen=True, kw_only=True):
     """The draft is stored, as this entry."""
 
     entry: Entry
+    #: For a reversal that cancelled out with its payment: the payment as it was just before.
+    netted: Entry | None = None
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,9 +227,11 @@ class Store(Protocol):
         ...
 
     def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
-        """Count entries and sums anew from the entries themselves, in steps; the last dict yielded is whole.
+        """Count entries and sums anew from the entries themselves, in steps.
 
-        Compared with the tally as it was at one moment: see `spool.verify`.
+        The first dict yielded is the tally as it was kept at one moment, the following are what was counted so far of
+        the entries of that same moment, and the last of them is whole; at least two are yielded. So the two can be
+        compared while the service goes on: see `spool.verify`.
         """
         ...
 
