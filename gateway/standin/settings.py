@@ -12,13 +12,15 @@ from typing import Annotated, Final, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-DECIMAL_PATTERN: Final = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,3})?$"
-"""A decimal amount: at most 12 digits before the point, so in minor units it stays below 10^15."""
+from adapters.amount import WHOLE_DIGITS_MAX, scale
+
+DECIMAL_PATTERN: Final = rf"^[0-9]{{1,{WHOLE_DIGITS_MAX}}}(\.[0-9]{{1,4}})?$"
+"""A decimal amount in any currency; how many decimals the route's own has is checked when all is read."""
 
 VERSION_CHARS: Final = 12
 """48 bits of a hash tell apart every policy an operator will ever write."""
 
-Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, examples=["5000.00"])]
+Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, examples=["5000"])]
 Checks = Literal["accept_by_format", "try_later"]
 
 _SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
@@ -82,10 +84,10 @@ class StandinSettings(BaseModel):
     ] = True
     payment_max: Annotated[
         Decimal, Field(description="Largest single payment taken provisionally, in the route's currency.")
-    ] = "15000.00"
+    ] = "15000"
     exposure_sum_max: Annotated[
         Decimal, Field(description="Most money held provisionally at once on the route, in its currency.")
-    ] = "50000000.00"
+    ] = "50000000"
     exposure_count_max: Annotated[
         int, Field(ge=0, le=100_000_000, description="Most payments held provisionally at once on the route.")
     ] = 1_000_000
@@ -116,34 +118,23 @@ class StandinSettings(BaseModel):
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()[:VERSION_CHARS]
 
-    def policy(self, channel: str, exponent: int) -> StandinPolicy:
-        """The rules for `channel`, in minor units of a currency with so many decimals (ISO 4217 exponent).
+    def policy(self, channel: str, currency: str) -> StandinPolicy:
+        """The rules for `channel`, in minor units of `currency` (ISO 4217 code).
 
         Raises:
-            ValueError: an amount has more decimals than the currency; the configuration's check finds it first.
+            BadAmount, UnknownCurrency: an amount isn't one of this currency; the configuration's check finds it first.
         """
+        read = scale(currency).read
         own = self.channels.get(channel, StandinChannelSettings())
         return StandinPolicy(
             enabled=self.enabled if own.enabled is None else own.enabled,
-            payment_max=minor_units(own.payment_max or self.payment_max, exponent),
-            route=Ceiling(sum_max=minor_units(self.exposure_sum_max, exponent), count_max=self.exposure_count_max),
+            payment_max=read(own.payment_max or self.payment_max),
+            route=Ceiling(sum_max=read(self.exposure_sum_max), count_max=self.exposure_count_max),
             channel=Ceiling(
-                sum_max=None if own.exposure_sum_max is None else minor_units(own.exposure_sum_max, exponent),
+                sum_max=None if own.exposure_sum_max is None else read(own.exposure_sum_max),
                 count_max=own.exposure_count_max,
             ),
             checks=self.checks,
             answer_margin_s=self.answer_margin_s,
             version=self.version,
         )
-
-
-def minor_units(text: str, exponent: int) -> int:
-    """The minor units of a decimal string that follows `DECIMAL_PATTERN`: `("12.5", 2)` is 1250.
-
-    Raises:
-        ValueError: it has more decimals than the currency.
-    """
-    whole, _, decimals = text.partition(".")
-    if len(decimals.rstrip("0")) > exponent:
-        raise ValueError(f"more than {exponent} decimals")
-    return int(whole + decimals[:exponent].ljust(exponent, "0"))

@@ -1,38 +1,26 @@
 """The stand-in policy as it is set: amounts, what channels inherit, and the version."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.standin.settings import Ceiling, StandinChannelSettings, StandinSettings, minor_units
+from adapters.amount import BadAmount
+from gateway.standin.settings import Ceiling, StandinChannelSettings, StandinSettings
 
 
-@pytest.mark.parametrize(
-    ("text", "exponent", "minor"),
-    [("0", 2, 0), ("12.5", 2, 1250), ("12.50", 2, 1250), ("7", 0, 7), ("7.000", 0, 7), ("1.234", 3, 1234)],
-)
-def test_a_decimal_string_becomes_minor_units(text: str, exponent: int, minor: int) -> None:
+def test_a_policy_speaks_minor_units_of_the_currency() -> None:
     """The currency's exponent decides, never a float."""
-    assert minor_units(text, exponent) == minor
+    settings = StandinSettings(payment_max="12.5", exposure_sum_max="700")
+    assert settings.policy("kiosk", "RUB").payment_max == 1250
+    assert settings.policy("kiosk", "KWD").route.sum_max == 700_000
 
 
-@pytest.mark.parametrize(("text", "exponent"), [("1.5", 0), ("1.005", 2)])
-def test_decimals_the_currency_does_not_have_are_refused(text: str, exponent: int) -> None:
+def test_decimals_the_currency_does_not_have_are_refused() -> None:
     """A limit of half a yen is a mistake, not something to round."""
-    with pytest.raises(ValueError, match="decimals"):
-        minor_units(text, exponent)
+    with pytest.raises(BadAmount):
+        StandinSettings(payment_max="1.5").policy("kiosk", "JPY")
 
 
-@given(minor=st.integers(0, 10**14), exponent=st.integers(0, 3))
-def test_minor_units_written_out_come_back(minor: int, exponent: int) -> None:
-    """Writing an amount as a decimal string loses nothing."""
-    whole, rest = divmod(minor, int("1" + "0" * exponent))
-    text = f"{whole}.{rest:0{exponent}d}".removesuffix(".0" * (exponent == 0))
-    assert minor_units(text, exponent) == minor
-
-
-@pytest.mark.parametrize("text", ["1e5", "-1", "+1", "1,5", ".5", "1.", "NaN", "", " 1", "01", "1.2345", "1" * 13, "\u0661"])
+@pytest.mark.parametrize("text", ["1e5", "-1", "+1", "1,5", ".5", "1.", "NaN", "", " 1", "1.23456", "1" * 17, "\u0661"])
 def test_other_ways_to_write_an_amount_are_refused(text: str) -> None:
     """One form only, so nobody has to guess what a limit means."""
     with pytest.raises(ValidationError):
@@ -44,7 +32,7 @@ def test_a_channel_follows_the_route_where_it_says_nothing() -> None:
     settings = StandinSettings(
         payment_max="100", exposure_sum_max="1000", channels={"kiosk": StandinChannelSettings(exposure_count_max=5)}
     )
-    policy = settings.policy("kiosk", 2)
+    policy = settings.policy("kiosk", "RUB")
     assert policy.enabled
     assert policy.payment_max == 10_000
     assert policy.route == Ceiling(sum_max=100_000, count_max=1_000_000)
@@ -54,14 +42,14 @@ def test_a_channel_follows_the_route_where_it_says_nothing() -> None:
 def test_a_channel_can_be_switched_off_alone() -> None:
     """A wallet that answers its payers at once may wait; a kiosk that has swallowed the notes may not."""
     settings = StandinSettings(channels={"wallet": StandinChannelSettings(enabled=False, payment_max="0")})
-    assert not settings.policy("wallet", 2).enabled
-    assert settings.policy("wallet", 2).payment_max == 0
-    assert settings.policy("kiosk", 2).enabled
+    assert not settings.policy("wallet", "RUB").enabled
+    assert settings.policy("wallet", "RUB").payment_max == 0
+    assert settings.policy("kiosk", "RUB").enabled
 
 
 def test_policies_that_say_the_same_have_one_version() -> None:
     """Writing a default out is not another policy."""
-    assert StandinSettings().version == StandinSettings(payment_max="15000.00", channels={}).version
+    assert StandinSettings().version == StandinSettings(payment_max="15000", channels={}).version
 
 
 def test_every_rule_changes_the_version() -> None:
@@ -75,3 +63,9 @@ def test_every_rule_changes_the_version() -> None:
     }
     assert len(versions) == 5
     assert {len(version) for version in versions} == {12}
+
+
+@pytest.mark.parametrize("currency", ["RUB", "JPY", "KWD", "UYW"])
+def test_the_defaults_are_amounts_of_every_currency(currency: str) -> None:
+    """A limit nobody wrote must not be the fault of a configuration."""
+    assert StandinSettings().policy("kiosk", currency).enabled
