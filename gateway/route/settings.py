@@ -1,0 +1,161 @@
+"""What may be tuned about noticing. The defaults favour a trip too many over one too few.
+
+A wrong trip costs little: for a second or two payments are answered provisionally and booked right after. A missed one
+costs every payer the whole wait for a core that will not answer.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Some = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class BreakerSettings(BaseModel):
+    """One route's breaker. Times are seconds, rates are shares of 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    window_s: Annotated[
+        Seconds,
+        Field(description="Seconds of the past that count. 10: an operator's idea of 'now'; older calls say nothing."),
+    ] = 10.0
+    window_calls: Annotated[
+        Some,
+        Field(
+            description="Most calls that count, the latest ones. 100: at 200 payments a second a core that turns bad "
+            "is seen after 50 of them, not after half of `window_s`."
+        ),
+    ] = 100
+    minimum_calls: Annotated[
+        Some,
+        Field(description="Calls in the window below which no rate is believed. 10: one bad call in three is chance."),
+    ] = 10
+    failure_rate: Annotated[
+        Share,
+        Field(description="Share of failed calls that opens the route. 0.5: below it most payers still get through."),
+    ] = 0.5
+    slow_call_s: Annotated[
+        Seconds,
+        Field(
+            description="An answer that took longer counts as slow, a call that waits longer as overdue. 3: three "
+            "times what a terminal's user puts up with, yet above the everyday answer of old billing systems, "
+            "which must not be stood in for all day long."
+        ),
+    ] = 3.0
+    slow_rate: Annotated[
+        Share,
+        Field(description="Share of slow and overdue calls that opens the route. 0.5, as for failures."),
+    ] = 0.5
+    unreached_in_a_row: Annotated[
+        Some,
+        Field(
+            description="Calls in a row that could not reach the core, with no answer between, that open the route at "
+            "once. 3: milliseconds under load; one or two happen when a listener restarts. Raise it for a core "
+            "behind a balancer that passes on refusals of single nodes."
+        ),
+    ] = 3
+    failures_in_a_row: Annotated[
+        Some,
+        Field(
+            description="Failed calls of any kind in a row, however far apart, that open the route. 5: so that a "
+            "route of few payments, which never fills a window, opens too."
+        ),
+    ] = 5
+    hung_calls: Annotated[
+        Some,
+        Field(description="Waiting calls needed to call a core hung. 5: more than one slow account can explain."),
+    ] = 5
+    hung_after_s: Annotated[
+        Seconds,
+        Field(
+            description="Seconds those calls have waited, with no answer at all in between. 1: a hung core is noticed "
+            "in a second, long before the first time limit ends."
+        ),
+    ] = 1.0
+    open_for_s: Annotated[
+        Seconds,
+        Field(description="Seconds a route stays open at least, the first time. 1: a restart of the core is longer."),
+    ] = 1.0
+    open_for_max_s: Annotated[
+        Seconds,
+        Field(description="Longest of these; each relapse doubles it. 60: a recovered core waits a minute at most."),
+    ] = 60.0
+    relapse_decay_s: Annotated[
+        Seconds,
+        Field(description="Seconds of health that undo one doubling. 60: an old outage doesn't lengthen a new one."),
+    ] = 60.0
+    trials_needed: Annotated[
+        Some,
+        Field(description="Real payments in a row that must be answered well to close the route. 3: one is luck."),
+    ] = 3
+    trial_deadline_s: Annotated[
+        Seconds,
+        Field(
+            description="Seconds after which a trial that told nothing has failed. 60: above every core's own time "
+            "limit, which speaks first; this one only keeps a lost trial from wedging the route."
+        ),
+    ] = 60.0
+    trial_reserved_s: Annotated[
+        Seconds,
+        Field(
+            description="While entries wait, seconds for which a free trial is left to them before a live payment "
+            "may take it. 2: the oldest entry goes first, and a lane that can't move wedges nothing."
+        ),
+    ] = 2.0
+    trial_pause_s: Annotated[
+        Seconds,
+        Field(description="Seconds between trials when one was throttled and no Retry-After says more. 1."),
+    ] = 1.0
+    probe_interval_s: Annotated[
+        Seconds,
+        Field(description="Seconds between probes of an open route; doubled by each relapse. 0.5: two small requests."),
+    ] = 0.5
+    probe_interval_max_s: Annotated[
+        Seconds,
+        Field(description="Longest interval between probes of an open route. 10."),
+    ] = 10.0
+    probe_deadline_s: Annotated[
+        Seconds,
+        Field(description="Seconds after which a probe without an answer has failed. 5."),
+    ] = 5.0
+    idle_probe_interval_s: Annotated[
+        Seconds,
+        Field(
+            description="Seconds without any answer from the core after which a closed route is probed. 5: with the "
+            "probes below, a core that dies at night is known dead in about six seconds."
+        ),
+    ] = 5.0
+    probes_failed_in_a_row: Annotated[
+        Some,
+        Field(description="Failed probes in a row, no payment answered meanwhile, that open an idle route. 3."),
+    ] = 3
+    probe_distrust_s: Annotated[
+        Seconds,
+        Field(
+            description="When probes reach the core and still fail for so long, a real payment is tried anyway: a "
+            "health page has no last word either way. 300. Never done while the core can't be reached at all."
+        ),
+    ] = 300.0
+    watch_interval_s: Annotated[
+        Seconds,
+        Field(description="Seconds between looks at waiting calls, deadlines and expiries. 0.1."),
+    ] = 0.1
+    forced_max_s: Annotated[
+        Annotated[float, Field(gt=0, le=31 * 86_400)],
+        Field(description="Longest time a person may force a route for. 604800, a week: forced and forgotten ends."),
+    ] = 604_800.0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        pairs = (
+            ("minimum_calls", "window_calls"),
+            ("open_for_s", "open_for_max_s"),
+            ("probe_interval_s", "probe_interval_max_s"),
+        )
+        wrong = [f"{low} must not exceed {high}" for low, high in pairs if getattr(self, low) > getattr(self, high)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self

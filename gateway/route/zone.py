@@ -1,0 +1,39 @@
+"""How a route stands. A later zone (soft) will stand between CLOSED and TRIAL without a second mechanism."""
+
+import enum
+
+
+class Zone(enum.StrEnum):
+    """What new payments and the backlog of one route may do; closed and open are an electrician's words."""
+
+    CLOSED = "closed"
+    """The core is well: payments pass through, the backlog drains."""
+    TRIAL = "trial"
+    """The core looks alive again: one real payment at a time goes, all others stand in. Also called half-open."""
+    OPEN = "open"
+    """The core is down, or a person said so: payments stand in, the backlog waits, only probes go."""
+
+
+class Trip(enum.StrEnum):
+    """Which rule opened a route; a bounded vocabulary (a metric's label)."""
+
+    UNREACHED = "unreached"
+    """Several calls in a row could not reach the core, with no answer between: it is surely dead."""
+    HUNG = "hung"
+    """Several calls wait and no answer at all has come meanwhile: it takes calls and says nothing."""
+    FAILING = "failing"
+    """Many calls in a row failed in whatever way, with no proper answer between."""
+    FAILURE_RATE = "failure_rate"
+    """Too large a share of the window's calls failed."""
+    SLOW_RATE = "slow_rate"
+    """Too large a share of the window's calls was, or still is, too slow."""
+    PROBES = "probes"
+    """Several probes in a row failed while no payment was answered."""
+    MISCONFIGURED = "misconfigured"
+    """The core refuses us as a whole: credentials, contract or version."""
+    TRIAL_FAILED = "trial_failed"
+    """It looked alive, and a real payment proved otherwise."""
+    FORCED = "forced"
+    """A person opened it."""
+    RESTARTED = "restarted"
+    """It was not closed when the former run ended."""
