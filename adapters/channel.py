@@ -40,15 +40,22 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Exception):
-    """A request that is not taken; carries the protocol's own reply and the reason it is counted under."""
+    """A request that is not taken; carries the protocol's own reply and the reason it is counted under.
 
-    def __init__(self, reason: str, reply: Reply, *, channel: str = "") -> None:
+    Where only the channel's own rules of today (account pattern, limits, card data) are against a well-formed request,
+    it carries that request too: if its key is known, the first answer is still the answer, as a rule made since then
+    must not turn the yes to a booked payment into a no.
+    """
+
+    def __init__(self, reason: str, reply: Reply, *, channel: str = "", request: Request | None = None) -> None:
         super().__init__(reason)
         #: Bounded vocabulary (a metric's label): `unauthorised`, `amount`, `key`, `account`, `charset`, ...
         self.reason = reason
         self.reply = reply
         #: Name of the channel, where it was known.
         self.channel = channel
+        #: The request, when it was understood and only this channel's rules are against it.
+        self.request = request
 
 
 class Channel(Protocol):
