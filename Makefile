@@ -1,0 +1,120 @@
+# `make help` says what there is. The environment in .venv makes itself from the locked requirements, once, and again
+# whenever they change; another Python: `make test PYTHON=python3.12`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+# Tests that share nothing run on two cores; whole files stay together for the sake of their fixtures.
+PARALLEL := -n 2 --dist loadfile
+# Everything below the service's own process; what starts processes is marked so and runs alone.
+APART := -m "not process" --ignore=tests/tidy
+LAYERS := unit contracts integration hostile faults
+
+RUN_READY := $(VENV)/ready-to-run
+DEV_READY := $(VENV)/ready-to-develop
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance coverage bench lock upgrade wheel clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ ]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- The service ---
+
+demo: $(RUN_READY) ## Watch an outage: payments in, billing down, payments taken, billing back, each booked once
+	@$(BIN)/nightsafe demo
+
+run: $(RUN_READY) ## Start the service alone, on SQLite under var/, with a configuration made for you
+	@$(BIN)/nightsafe init --dir var --if-missing
+	@exec $(BIN)/nightsafe serve --config var/nightsafe.toml
+
+# --- The environment ---
+
+dev: $(DEV_READY) ## Make the environment with all tools
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Nightsafe needs Python 3.11 or newer: make PYTHON=python3.12, say."; exit 1; }
+	@echo "Making the environment in $(VENV), once."
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "Python's venv did not work (Debian: apt-get install python3-venv)."; rm -rf $(VENV); exit 1; }
+
+# The hashes are checked, and nothing is fetched for the build apart from what is locked.
+$(RUN_READY): pyproject.toml requirements/build.txt requirements/run.txt | $(BIN)/python
+	@echo "Installing what the service needs."
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(DEV_READY): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN)/python
+	@echo "Installing what the tests need."
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/dev.txt
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $(RUN_READY) $@
+
+# --- The tests, quickest word first ---
+
+test: lint imports tidy type fast process ## Everything that must hold before a change lands
+
+lint: $(DEV_READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(DEV_READY) ## Put the code in shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+imports: $(DEV_READY) ## import-linter: who may know whom
+	$(BIN)/lint-imports
+
+tidy: $(DEV_READY) ## Layout, and what the linters don't know
+	$(PYTEST) tests/tidy
+
+type: $(DEV_READY) ## mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+fast: $(DEV_READY) ## All tests below the process, on two cores
+	$(PYTEST) $(PARALLEL) $(APART) tests
+
+process: $(DEV_READY) ## The installed command as a process, one test at a time
+	$(PYTEST) -m process tests
+
+$(LAYERS): $(DEV_READY) ## One layer: unit, contracts, integration, hostile or faults
+	$(PYTEST) $(PARALLEL) tests/$@
+
+acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the ledger
+	$(PYTEST) tests/acceptance
+
+coverage: $(DEV_READY) ## Which branches no test below the process has seen
+	$(PYTEST) $(PARALLEL) $(APART) --cov=gateway --cov=adapters --cov=spool --cov-branch --cov-report=term:skip-covered tests
+
+bench: $(DEV_READY) ## Measure the speed, side by side with a bare server (bench/README.md)
+	$(BIN)/python -m bench
+
+# --- The house ---
+
+wheel: $(DEV_READY) ## Build the package into dist/
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+# On the oldest Python we support: its lock names the back-ports the newer ones merely don't need.
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --generate-hashes --strip-extras \
+  --newline lf --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options $(UPGRADE) pyproject.toml
+
+lock: ## Write requirements/ anew from pyproject.toml, keeping the versions that still fit
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Lock with Python 3.11."; exit 1; }
+	@test -x build/lock/bin/pip-compile || { $(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools; }
+	$(COMPILE) --only-build-deps --build-deps-for editable -o requirements/build.txt
+	$(COMPILE) -o requirements/run.txt
+	$(COMPILE) --extra dev -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
+
+upgrade: ## As lock, with the newest versions
+	@$(MAKE) lock UPGRADE=--upgrade
+
+clean: ## Remove the environment and everything made; var/ with its payments stays
+	rm -rf $(VENV) build dist bench/out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
