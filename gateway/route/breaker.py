@@ -1,0 +1,396 @@
+"""The breaker: one route's state machine, its permits and its trials. The only module that knows pybreaker.
+
+pybreaker keeps the state and its transitions; everything about calls is done here, because under asyncio its own ways
+(`call`, `calling`, the decorator) were measured wrong: they count cancellations as failures and can swallow them, let
+every caller through in half-open, let results of old calls move a new state, and know neither rates nor slowness
+(`docs/reference/libraries.md`, 2; `tests/unit/test_pybreaker_facts.py`). So only `open()`, `half_open()`, `close()` and
+the state are used, and a caller does this:
+
+    permit = breaker.admit()                       # None: don't send
+    try:
+        outcome = await core.post(...)
+    except asyncio.CancelledError:
+        breaker.withdraw(permit)                   # says nothing of the core
+        raise
+    breaker.report(permit, evidence)
+
+Each change of zone begins a new epoch; results of permits of an older one are ignored. One event loop, no locks.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import pybreaker
+
+from gateway.clock import Clock
+from gateway.route.evidence import Evidence
+from gateway.route.record import BreakerRecord, Forced, RecordKeeper
+from gateway.route.relapse import Patience
+from gateway.route.settings import BreakerSettings
+from gateway.route.telling import tell
+from gateway.route.window import Figures, Window, decide
+from gateway.route.zone import Trip, Zone
+
+STALL_S: Final = 0.5
+"""A look at waiting calls that comes later than this is not believed: we stood still, answers may lie unread."""
+
+_ZONES: Final = {
+    pybreaker.STATE_CLOSED: Zone.CLOSED,
+    pybreaker.STATE_HALF_OPEN: Zone.TRIAL,
+    pybreaker.STATE_OPEN: Zone.OPEN,
+}
+_STATES: Final = {zone: state for state, zone in _ZONES.items()}
+
+
+class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
+    """Leave to send one call; to be given back once, by `report` or `withdraw`. Equal to itself alone."""
+
+    epoch: int
+    begun_s: float
+    trial: bool
+
+
+class _Storage(pybreaker.CircuitBreakerStorage):
+    """The state pybreaker works on. Its counters and its wall-clock time of opening are not used, so not kept."""
+
+    def __init__(self, zone: Zone) -> None:
+        super().__init__("gateway")
+        self.zone = zone
+
+    @property
+    def state(self) -> str:
+        return _STATES[self.zone]
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self.zone = _ZONES[state]
+
+    @property
+    def counter(self) -> int:
+        return 0
+
+    @property
+    def success_counter(self) -> int:
+        return 0
+
+    @property
+    def opened_at(self) -> datetime | None:
+        return None
+
+    @opened_at.setter
+    def opened_at(self, datetime: datetime) -> None:
+        """Not kept: it is the wall clock's, which may jump."""
+
+
+class _Relay(pybreaker.CircuitBreakerListener):
+    """Notes what pybreaker tells while it changes state; whoever raised there would lose the change."""
+
+    def __init__(self) -> None:
+        self.noted: list[tuple[Zone, Zone]] = []
+
+    def state_change(
+        self,
+        cb: pybreaker.CircuitBreaker,  # noqa: ARG002 - pybreaker's signature
+        old_state: pybreaker.CircuitBreakerState | None,
+        new_state: pybreaker.CircuitBreakerState,
+    ) -> None:
+        if old_state is not None and old_state.name != new_state.name:
+            self.noted.append((_ZONES[old_state.name], _ZONES[new_state.name]))
+
+
+Told = Callable[[Zone, Zone], None]
+"""Called after each change with the old and the new zone; what it raises is logged by name and goes no further."""
+
+
+class Breaker:
+    """Decides which calls of one route may leave, by what became of the ones before."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: BreakerSettings,
+        clock: Clock,
+        *,
+        probed: bool = False,
+        told: Told | None = None,
+        keeper: RecordKeeper | None = None,
+    ) -> None:
+        """Begin closed, or as `keeper` remembers.
+
+        `probed` says that somebody sends probes: then only they, not time alone, let an open route try again.
+        """
+        self.name = name
+        self._settings = settings
+        self._clock = clock
+        self._probed = probed
+        self._told = told
+        self._keeper = keeper
+        now = clock.monotonic()
+        record = (keeper.load() if keeper else None) or BreakerRecord(zone=Zone.CLOSED, since_us=clock.now_us())
+        self._storage = _Storage(Zone.CLOSED if record.zone is Zone.CLOSED else Zone.OPEN)
+        self._relay = _Relay()
+        self._machine = pybreaker.CircuitBreaker(name=name, listeners=[self._relay], state_storage=self._storage)
+        self._window = Window(settings, now)
+        self._patience = Patience(settings, now, record.level)
+        self._try_at = now + self._patience.open_for_s
+        self._trial: Permit | None = None
+        self._trial_free_at = now
+        self._passed = 0
+        self._probes_failed = 0
+        self._probe_failing_at: float | None = None
+        self._watched_at = now
+        #: Counts the changes of zone of this run; permits carry theirs.
+        self.epoch = 1
+        #: A person's word, while it stands.
+        self.forced: Forced | None = record.forced
+        #: Microseconds since 1970 at which the present zone began.
+        self.since_us = record.since_us
+        #: The rule that opened the route last.
+        self.trip: Trip | None = None if self.zone is Zone.CLOSED else Trip.RESTARTED
+
+    @property
+    def zone(self) -> Zone:
+        """The present zone, as pybreaker has it."""
+        return self._storage.zone
+
+    @property
+    def waiting(self) -> int:
+        """Calls begun in this epoch and not ended; a trial isn't among them."""
+        return self._window.waiting
+
+    @property
+    def answered_at(self) -> float:
+        """When the core last answered a call properly, or the zone began, by the clock's `monotonic`."""
+        return self._window.answered_at
+
+    @property
+    def probe_interval_s(self) -> float:
+        """Seconds between probes now; grows with relapses while open, short again once a probe has failed."""
+        if self.zone is Zone.OPEN:
+            return self._patience.probe_interval_s
+        return self._settings.probe_interval_s if self._probes_failed else self._settings.idle_probe_interval_s
+
+    @property
+    def open_for_s(self) -> float:
+        """Seconds the last opening lasts at least."""
+        return self._patience.open_for_s
+
+    def figures(self) -> Figures:
+        """The window now."""
+        return self._window.figures(self._clock.monotonic())
+
+    def current(self, permit: Permit) -> bool:
+        """Whether what became of `permit` still matters."""
+        return permit.epoch == self.epoch
+
+    # Calls
+
+    def admit(self) -> Permit | None:
+        """Leave to send one call of a closed route; nothing in every other zone."""
+        if self._storage.zone is not Zone.CLOSED:
+            return None
+        now = self._clock.monotonic()
+        permit = Permit(epoch=self.epoch, begun_s=now, trial=False)
+        self._window.begin(permit, now)
+        return permit
+
+    def trial(self, *, free_for_s: float = 0.0) -> Permit | None:
+        """The one trial of a half-open route, if it is free and has been for `free_for_s`; else nothing."""
+        now = self._clock.monotonic()
+        if self._storage.zone is not Zone.TRIAL or self._trial is not None or now < self._trial_free_at + free_for_s:
+            return None
+        self._trial = Permit(epoch=self.epoch, begun_s=now, trial=True)
+        return self._trial
+
+    def report(self, permit: Permit, evidence: Evidence, *, wait_s: float = 0.0) -> bool:
+        """What became of a permitted call; `wait_s` is the core's own Retry-After, 0 when it said none.
+
+        Returns false, and does nothing, when the permit is of an older epoch or was given back before.
+        """
+        if permit.epoch != self.epoch:
+            return False
+        now = self._clock.monotonic()
+        if permit is self._trial:
+            self._judge(evidence, wait_s, now)
+            return True
+        if not self._window.end(permit):
+            return False
+        self._window.record(evidence, now)
+        if evidence > Evidence.ALIVE:
+            self._consider(evidence, now)
+        return True
+
+    def withdraw(self, permit: Permit) -> None:
+        """The call was cancelled: it says nothing of the core, and a trial is free again."""
+        if permit is self._trial:
+            self._free_trial(self._clock.monotonic())
+        else:
+            self._window.end(permit)
+
+    # Time
+
+    def watch(self) -> None:
+        """Look at what only time brings: waiting calls, a stuck trial, an expired word, the end of an opening."""
+        now = self._clock.monotonic()
+        stalled = now - self._watched_at > self._settings.watch_interval_s + STALL_S
+        self._watched_at = now
+        if self.forced is not None and self._clock.now_us() >= self.forced.until_us:
+            self.release()
+        if self.zone is Zone.OPEN:
+            if not self._probed:
+                self._try_again(now)
+        elif not stalled:
+            self._watch_calls(now)
+
+    def _watch_calls(self, now: float) -> None:
+        if self._trial is None:
+            self._consider(Evidence.NOTHING, now)
+        elif now - self._trial.begun_s >= self._settings.trial_deadline_s:
+            self._judge(Evidence.NO_ANSWER, 0.0, now)
+
+    # Probes
+
+    def probe_passed(self, epoch: int) -> None:
+        """A probe begun in `epoch` was answered well: an open route may be tried, nothing more."""
+        if epoch == self.epoch:
+            self._probes_failed = 0
+            self._probe_failing_at = None
+            self._try_again(self._clock.monotonic())
+
+    def probe_failed(self, epoch: int, evidence: Evidence) -> None:
+        """A probe begun in `epoch` was not answered, or badly."""
+        if epoch != self.epoch:
+            return
+        now = self._clock.monotonic()
+        if self.zone is Zone.OPEN:
+            self._distrust(evidence, now)
+        elif evidence is not Evidence.NOTHING:
+            self._count_probe(now)
+
+    def _distrust(self, evidence: Evidence, now: float) -> None:
+        """A health page that fails for long while it can be reached may be wrong; let a real payment say."""
+        if evidence is Evidence.DID_NOT_REACH:
+            self._probe_failing_at = None
+        elif self._probe_failing_at is None:
+            self._probe_failing_at = now
+        elif now - self._probe_failing_at >= self._settings.probe_distrust_s:
+            self._try_again(now)
+
+    def _count_probe(self, now: float) -> None:
+        if self._probe_failing_at is None or self._window.answered_at > self._probe_failing_at:
+            self._probe_failing_at, self._probes_failed = now, 0
+        self._probes_failed += 1
+        if self._probes_failed >= self._settings.probes_failed_in_a_row:
+            self._open(Trip.PROBES, now)
+
+    # A person's word
+
+    def force(self, word: Forced) -> None:
+        """Open or close the route whatever the evidence, until the word expires or is taken back.
+
+        Raises:
+            ValueError: it forces neither open nor closed, or its end is past or too far away.
+        """
+        left_s = (word.until_us - self._clock.now_us()) / 1_000_000
+        if word.zone is Zone.TRIAL:
+            raise ValueError("a route is forced open or closed")
+        if not 0 < left_s <= self._settings.forced_max_s:
+            raise ValueError(f"a forced route needs an end within {self._settings.forced_max_s:.0f} s from now")
+        self.forced = word
+        if word.zone is self.zone:
+            self._keep()
+        elif word.zone is Zone.OPEN:
+            self.trip = Trip.FORCED
+            self._move(Zone.OPEN, self._clock.monotonic())
+        else:
+            self._move(Zone.CLOSED, self._clock.monotonic())
+
+    def release(self) -> None:
+        """Take a person's word back: an open route may be tried at once, a closed one is judged by its evidence."""
+        self.forced = None
+        self._try_at = self._clock.monotonic()
+        self._keep()
+
+    # Transitions
+
+    def _consider(self, evidence: Evidence, now: float) -> None:
+        if self.zone is not Zone.CLOSED:
+            return
+        trip = Trip.MISCONFIGURED if evidence is Evidence.MISCONFIGURED else None
+        trip = trip or decide(self._window.figures(now), self._settings)
+        if trip is not None:
+            self._open(trip, now)
+
+    def _judge(self, evidence: Evidence, wait_s: float, now: float) -> None:
+        """What a trial proves: good answers in a row close, failures open for longer, the rest says nothing.
+
+        A slow answer does neither: the core works, one payment at a time, and stays on trial until it is quick.
+        """
+        self._window.record(evidence, now)
+        match evidence:
+            case Evidence.GOOD:
+                self._passed += 1
+            case Evidence.SLOW:
+                self._passed = 0
+            case Evidence.ALIVE:
+                pass
+            case Evidence.NOTHING:
+                pause_s = max(self._settings.trial_pause_s, min(wait_s, self._settings.open_for_max_s))
+                self._free_trial(now + pause_s)
+                return
+            case _:
+                misconfigured = evidence is Evidence.MISCONFIGURED
+                self._open(Trip.MISCONFIGURED if misconfigured else Trip.TRIAL_FAILED, now)
+                return
+        self._free_trial(now)
+        if self._passed >= self._settings.trials_needed:
+            self._move(Zone.CLOSED, now)
+
+    def _free_trial(self, at: float) -> None:
+        self._trial = None
+        self._trial_free_at = at
+
+    def _try_again(self, now: float) -> None:
+        if self.zone is Zone.OPEN and self.forced is None and now >= self._try_at:
+            self._move(Zone.TRIAL, now)
+
+    def _open(self, trip: Trip, now: float) -> None:
+        if self.forced is not None and self.forced.zone is Zone.CLOSED:
+            return
+        self._patience.opened(now)
+        self._try_at = now + self._patience.open_for_s
+        self.trip = trip
+        self._move(Zone.OPEN, now)
+
+    def _move(self, zone: Zone, now: float) -> None:
+        """Change the zone, by pybreaker, and begin a new epoch; then tell, when all of it is in place."""
+        self.epoch += 1
+        self.since_us = self._clock.now_us()
+        self._window.clear(now)
+        self._free_trial(now)
+        self._passed = self._probes_failed = 0
+        self._probe_failing_at = None
+        match zone:
+            case Zone.OPEN:
+                self._machine.open()
+            case Zone.TRIAL:
+                self._machine.half_open()
+            case Zone.CLOSED:
+                self._patience.closed(now)
+                self._machine.close()
+        self._keep()
+        self._tell()
+
+    def _keep(self) -> None:
+        if self._keeper is None:
+            return
+        record = BreakerRecord(zone=self.zone, since_us=self.since_us, level=self._patience.level, forced=self.forced)
+        tell(self._keeper.keep, self.name, record)
+
+    def _tell(self) -> None:
+        while self._relay.noted:
+            old, new = self._relay.noted.pop(0)
+            if self._told is not None:
+                tell(self._told, self.name, old, new)

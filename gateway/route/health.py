@@ -1,0 +1,296 @@
+"""A route's health: what the rest of the gateway asks before it sends, and tells after.
+
+A thin shell: outcomes become evidence, the breaker decides, this module waits, probes, keeps the diagnosis and tells
+the listeners. Every permit is given back once, whatever happens:
+
+    permit = health.admit()
+    if permit is None:
+        ...                                            # stand in
+    begun = clock.monotonic()
+    try:
+        outcome = await core.post(delivery, timeout_s)
+    except BaseException:
+        health.withdraw(permit)                        # cancelled, or our bug: says nothing of the core
+        raise
+    health.report(permit, outcome, clock.monotonic() - begun)
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from adapters.outcome import Cause, Misconfigured, NotSent, Outcome, Unknown
+from gateway.clock import Clock
+from gateway.route.breaker import Breaker, Permit
+from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause
+from gateway.route.evidence import ANSWERED, Evidence, Heard, classify
+from gateway.route.record import Forced, RecordKeeper
+from gateway.route.settings import BreakerSettings
+from gateway.route.telling import tell
+from gateway.route.window import Figures
+from gateway.route.zone import Trip, Zone
+
+Probe = Callable[[], Awaitable[Outcome]]
+"""Asks the core, without side effects, whether anybody is there; brings its own time limit."""
+
+ChangeListener = Callable[[Zone, Zone, Diagnosis | None], None]
+"""Called after each change: the old zone, the new zone, and what is (on closing: was) wrong."""
+
+
+class RouteCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route has seen since the start of the process; for metrics and status."""
+
+    #: Outcomes by kind of evidence (`good`, `did_not_reach`, ...).
+    evidence: dict[str, int]
+    #: Openings by rule (`unreached`, `hung`, ...).
+    trips: dict[str, int]
+    #: Results that came after their zone had ended, and so were ignored.
+    late: int
+    #: Calls withdrawn by their caller.
+    withdrawn: int
+    probes_passed: int
+    probes_failed: int
+    #: Calls of a closed route under way now.
+    waiting: int
+    #: Changes of zone so far, plus one.
+    epoch: int
+    window: Figures
+
+
+class RouteHealth:
+    """Says whether one route's core can be sent payments, and notices when that changes."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: BreakerSettings,
+        clock: Clock,
+        probe: Probe | None = None,
+        *,
+        keeper: RecordKeeper | None = None,
+    ) -> None:
+        """Begin closed, or as `keeper` remembers; give no `probe` where the core has no safe one."""
+        self.name = name
+        self._settings = settings
+        self._clock = clock
+        self._probe = probe
+        self._breaker = Breaker(name, settings, clock, probed=probe is not None, told=self._changed, keeper=keeper)
+        self._casebook = Casebook(forget_us=round(2_000_000 * settings.open_for_max_s))
+        self._listeners: list[ChangeListener] = []
+        self._evidence = [0] * len(Evidence)
+        self._trips = dict.fromkeys(Trip, 0)
+        self._late = self._withdrawn = self._probes_passed = self._probes_failed = 0
+        self._probed_at = clock.monotonic()
+        #: Set by the forwarder while it has entries to send: then a free trial is theirs first.
+        self.backlog_waits = False
+        if self._breaker.trip is Trip.RESTARTED:
+            self._casebook.note(OwnCause.RESTARTED, "", self._breaker.since_us)
+
+    @property
+    def zone(self) -> Zone:
+        """Where the route stands."""
+        return self._breaker.zone
+
+    @property
+    def since_us(self) -> int:
+        """When the present zone began, microseconds since 1970 in UTC; also across a restart."""
+        return self._breaker.since_us
+
+    @property
+    def trip(self) -> Trip | None:
+        """The rule that opened the route last; nothing when it never was."""
+        return self._breaker.trip
+
+    @property
+    def forced(self) -> Forced | None:
+        """A person's word, while it stands."""
+        return self._breaker.forced
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """What is wrong; nothing while the route is closed (unless a person keeps it so)."""
+        if self.zone is Zone.CLOSED and self.forced is None:
+            return None
+        return self._casebook.diagnosis
+
+    @property
+    def counts(self) -> RouteCounts:
+        """What was seen so far."""
+        return RouteCounts(
+            evidence={kind.word: self._evidence[kind] for kind in Evidence},
+            trips={trip.value: count for trip, count in self._trips.items()},
+            late=self._late,
+            withdrawn=self._withdrawn,
+            probes_passed=self._probes_passed,
+            probes_failed=self._probes_failed,
+            waiting=self._breaker.waiting,
+            epoch=self._breaker.epoch,
+            window=self._breaker.figures(),
+        )
+
+    def on_change(self, listener: ChangeListener) -> None:
+        """Have `listener` called on every change of zone, in the order they were added; what it raises is logged."""
+        self._listeners.append(listener)
+
+    # Calls
+
+    def admit(self) -> Permit | None:
+        """Leave to send a live payment, or nothing: then it is stood in for.
+
+        On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
+        as `trial_reserved_s`.
+        """
+        permit = self._breaker.admit()
+        if permit is not None:
+            return permit
+        return self._breaker.trial(free_for_s=self._settings.trial_reserved_s if self.backlog_waits else 0.0)
+
+    def trial(self) -> Permit | None:
+        """Leave to send a waiting entry: any on a closed route, the single trial on one in trial, else nothing."""
+        return self._breaker.admit() or self._breaker.trial()
+
+    def report(self, permit: Permit, outcome: Heard, duration_s: float) -> None:
+        """What became of a permitted call, and the seconds the core took for it.
+
+        Results of calls from before the last change of zone are counted as late and move nothing.
+        """
+        if not self._breaker.current(permit):
+            self._late += 1
+            return
+        evidence = classify(outcome, duration_s, self._settings.slow_call_s)
+        self._evidence[evidence] += 1
+        if evidence <= Evidence.ALIVE:
+            self._breaker.report(permit, evidence, wait_s=0.0 if evidence else _retry_after_s(outcome))
+            return
+        self._note(outcome, f"answered after {duration_s:.1f} s")
+        self._breaker.report(permit, evidence)
+
+    def withdraw(self, permit: Permit) -> None:
+        """A permitted call was cancelled, or never made: it says nothing of the core."""
+        self._withdrawn += 1
+        self._breaker.withdraw(permit)
+
+    # A person's word
+
+    def force(self, zone: Zone, *, until_us: int, actor: str, reason: str) -> None:
+        """Keep the route OPEN or CLOSED whatever the evidence, until `until_us` (microseconds since 1970 in UTC).
+
+        Raises:
+            ValueError: another zone, or an end that is past or too far away (`forced_max_s`).
+        """
+        self._breaker.force(Forced(zone=zone, until_us=until_us, actor=actor, reason=reason))
+
+    def release(self) -> None:
+        """Back to deciding by evidence: an open route is probed and tried at once, never closed unproven."""
+        self._breaker.release()
+        self._probed_at = -math.inf
+
+    # Time
+
+    async def run(self) -> None:
+        """Watch and probe until cancelled; a probe that hangs doesn't keep the watch from looking."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_watching(), name=f"watch {self.name}")
+            group.create_task(self._keep_probing(), name=f"probe {self.name}")
+
+    async def run_once(self) -> bool:
+        """Look once and send one probe if it is due, waiting for its answer; says whether one was sent."""
+        self.watch_once()
+        return await self.probe_once()
+
+    def watch_once(self) -> None:
+        """Look at waiting calls, a stuck trial and an expired word."""
+        was = self.forced
+        self._breaker.watch()
+        if was is not None and self.forced is None:
+            self._probed_at = -math.inf
+
+    async def probe_once(self) -> bool:
+        """Send one probe if it is due and wait for its answer; says whether one was sent."""
+        now = self._clock.monotonic()
+        if self._probe is None or now < self._probe_due_at():
+            return False
+        self._probed_at = now
+        epoch = self._breaker.epoch
+        self._heed(await self._ask(self._probe), epoch)
+        return True
+
+    async def _keep_watching(self) -> None:
+        while True:
+            self.watch_once()
+            await self._clock.sleep(self._settings.watch_interval_s)
+
+    async def _keep_probing(self) -> None:
+        while self._probe is not None:
+            await self.probe_once()
+            await self._clock.sleep(self._settings.watch_interval_s)
+
+    def _probe_due_at(self) -> float:
+        """An open route is probed steadily, another one only while nothing else tells of the core."""
+        heard_at = -math.inf if self.zone is Zone.OPEN else self._breaker.answered_at
+        return max(self._probed_at, heard_at) + self._breaker.probe_interval_s
+
+    async def _ask(self, probe: Probe) -> Outcome:
+        deadline_s = self._settings.probe_deadline_s
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await probe()
+        except TimeoutError:
+            return Unknown(cause=Cause.ANSWER_TIMEOUT, detail=f"a probe told nothing within {deadline_s:g} s")
+        except Exception as error:  # noqa: BLE001 - an adapter's bug in a probe must not end the watch over the route
+            return Unknown(cause=Cause.UNREADABLE, detail=f"the probe raised {type(error).__name__}")
+
+    def _heed(self, outcome: Outcome, epoch: int) -> None:
+        evidence = classify(outcome, 0.0, math.inf)  # a slow probe is an answer; payments say what is too slow
+        if evidence in ANSWERED:
+            self._probes_passed += 1
+            self._breaker.probe_passed(epoch)
+            return
+        self._probes_failed += 1
+        if epoch == self._breaker.epoch:
+            self._note(outcome, "")
+            self._breaker.probe_failed(epoch, evidence)
+
+    # Diagnosis
+
+    def _note(self, outcome: Heard, example: str) -> None:
+        now_us = self._clock.now_us()
+        match outcome:
+            case NotSent(cause=cause, detail=detail) | Unknown(cause=cause, detail=detail):
+                self._casebook.note(cause, detail, now_us)
+            case Misconfigured(cause=cause, detail=detail):
+                self._casebook.note(cause, detail, now_us, sure=True)
+            case _:
+                self._casebook.note(OwnCause.SLOW, example, now_us)
+
+    def _note_trip(self, trip: Trip | None) -> None:
+        """Name what no single answer told: the rule that opened the route knows."""
+        now_us, settings = self._clock.now_us(), self._settings
+        if trip is Trip.HUNG:
+            example = f"{settings.hung_calls} calls and more wait for over {settings.hung_after_s:g} s"
+            self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
+        elif trip is Trip.SLOW_RATE:
+            example = f"a share of {settings.slow_rate:g} of the calls and more takes over {settings.slow_call_s:g} s"
+            self._casebook.note(OwnCause.SLOW, example, now_us, sure=True)
+        elif trip is Trip.FORCED:
+            self._casebook.note(OwnCause.FORCED, self.forced.reason if self.forced else "", now_us, sure=True)
+        elif self._casebook.diagnosis is None:  # a trial that told nothing at all before its deadline
+            self._casebook.note(Cause.ANSWER_TIMEOUT, "a trial told nothing before its deadline", now_us)
+
+    def _changed(self, old: Zone, new: Zone) -> None:
+        self._probed_at = self._clock.monotonic()
+        if new is Zone.OPEN:
+            trip = self._breaker.trip
+            self._note_trip(trip)
+            self._trips[trip or Trip.FORCED] += 1
+        diagnosis = self._casebook.diagnosis
+        if new is Zone.CLOSED:
+            self._casebook.clear()
+        for listener in tuple(self._listeners):
+            tell(listener, self.name, old, new, diagnosis)
+
+
+def _retry_after_s(outcome: Heard) -> float:
+    return outcome.retry_after_s if isinstance(outcome, NotSent | Unknown) else 0.0

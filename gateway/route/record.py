@@ -1,0 +1,62 @@
+"""What of a breaker outlives the process, and the seam it is kept behind."""
+
+from typing import Protocol
+
+import msgspec
+
+from gateway.route.zone import Zone
+
+
+class Forced(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word about a route; it stands above all evidence until it expires or is taken back."""
+
+    #: OPEN or CLOSED.
+    zone: Zone
+    #: When it ends by itself, microseconds since 1970 in UTC.
+    until_us: int
+    #: Who, as the admin side knows them.
+    actor: str
+    #: Why, in the person's own words; shown to operators only.
+    reason: str
+
+    def __repr__(self) -> str:
+        return f"Forced({self.zone.value}, until_us={self.until_us}, actor={self.actor!r})"
+
+
+class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A breaker's state as kept across restarts: a route that was open starts open."""
+
+    zone: Zone
+    #: When this zone began, microseconds since 1970 in UTC.
+    since_us: int
+    #: Openings that no health has undone yet.
+    level: int = 0
+    forced: Forced | None = None
+
+
+class RecordKeeper(Protocol):
+    """Where one route's record is kept."""
+
+    def load(self) -> BreakerRecord | None:
+        """The record of the former run, or nothing."""
+        ...
+
+    def keep(self, record: BreakerRecord) -> None:
+        """Keep this one instead. Called on each change of zone, on the event loop: it must not block."""
+        ...
+
+
+class KeptInMemory:
+    """Keeps a record as long as the process lives; hand the same one to a second breaker to rehearse a restart."""
+
+    def __init__(self, record: BreakerRecord | None = None) -> None:
+        """Begin with `record`, if there is one."""
+        self._record = record
+
+    def load(self) -> BreakerRecord | None:
+        """The record kept last."""
+        return self._record
+
+    def keep(self, record: BreakerRecord) -> None:
+        """Keep it."""
+        self._record = record
