@@ -12,6 +12,8 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
   the move's answer is False.
 - *One truth in sums.* The tally changes in the same commit as the entries it counts, and is readable at any time
   without I/O, including what is on its way to disk: limits computed from it can't be overshot by a race.
+- *Nobody waits for ever.* If a commit hangs, whoever waits for it is told `StorageUncertain` after the store's stall
+  limit, and until the disk is back new submissions raise `SpoolClosed`.
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
 """
 
@@ -199,11 +201,14 @@ class Store(Protocol):
         ...
 
     async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
-        """Ready entries of one lane that were set behind, in order; they are in arrival order again afterwards."""
+        """Ready entries of one lane that were set behind, in order; they are in arrival order again afterwards.
+
+        None stands behind an entry of the lane that is in flight, in doubt, held, parked, quarantined or not yet due.
+        """
         ...
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
-        """Entries ready or in doubt whose time has come, soonest first."""
+        """Entries ready or in doubt whose time has come and that stand first in their lane, soonest first."""
         ...
 
     async def next_due_us(self, route: str) -> int:

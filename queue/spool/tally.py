@@ -42,8 +42,14 @@ class Tally:
         self._cells: dict[Cell, list[int]] = {}
         #: (route, channel) and (route, "") -> [count, amount] of payments told provisional and not finished.
         self._exposure: dict[tuple[str, str], list[int]] = {}
-        for cell, (count, amount) in (cells or {}).items():
-            self.add(cell, count, amount)
+        self.load(cells or {})
+
+    def load(self, cells: Mapping[Cell, tuple[int, int]]) -> None:
+        """Forget everything and start from these cells."""
+        self._cells.clear()
+        self._exposure.clear()
+        for cell, (entries, amount) in cells.items():
+            self.add(cell, entries, amount)
 
     def add(self, cell: Cell, count: int, amount: int) -> None:
         """Add (or, with negative figures, take) entries at a cell."""
@@ -52,7 +58,6 @@ class Tally:
             at = self._cells[cell] = [0, 0]
         at[0] += count
         at[1] += amount
-        assert at[0] >= 0, f"no negative number of entries: {cell}"
         if cell.told is Told.PROVISIONAL and cell.state in WAITING and cell.kind is Kind.PAYMENT:
             for scope in ((cell.route, ""), (cell.route, cell.channel)):
                 exposed = self._exposure.setdefault(scope, [0, 0])

@@ -21,8 +21,12 @@ INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, 
 
 -- name: add_to_tally
 -- Add to (or, with negative figures, take from) the sums the entries are counted in.
-INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, amount = amount + excluded.amount;
+UPDATE tally SET entries = entries + ?, amount = amount + ?
+WHERE route = ? AND channel = ? AND currency = ? AND kind = ? AND state = ? AND told = ?;
+
+-- name: begin_tally
+-- The first entry of its kind at this place.
+INSERT INTO tally (entries, amount, route, channel, currency, kind, state, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: get_entry
 SELECT /*entry*/ FROM entry WHERE number = ?;
@@ -49,9 +53,13 @@ ORDER BY entry.number LIMIT ?;
 UPDATE entry SET place = 2 WHERE number = ? AND state = 1 AND place = 1 AND epoch = ?;
 
 -- name: followers
--- Ready entries of one lane that were set behind, in order.
+-- Ready entries of one lane that were set behind, in order, as far as nothing else of the lane stands before them.
 SELECT /*entry*/ FROM entry INDEXED BY entry_aside
-WHERE place = 2 AND route = ? AND lane = ? AND state = 1 AND due_at_us = 0
+WHERE place = 2 AND route = ? AND lane = ? AND state = 1 AND due_at_us = 0 AND NOT EXISTS (
+    SELECT 1 FROM entry AS ahead INDEXED BY entry_aside
+    WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+        AND NOT (ahead.state = 1 AND ahead.due_at_us = 0)
+)
 ORDER BY number LIMIT ?;
 
 -- name: restore_arrival
@@ -63,9 +71,12 @@ UPDATE entry SET place = 1 WHERE number = ? AND state = 1 AND place = 2 AND due_
 UPDATE entry SET place = 1 WHERE place = 2 AND state = 1 AND due_at_us = 0;
 
 -- name: due
--- Entries whose time has come, soonest first.
+-- Entries whose time has come and that stand first in their lane, soonest first.
 SELECT /*entry*/ FROM entry INDEXED BY entry_due
-WHERE place = 2 AND due_at_us > 0 AND route = ? AND due_at_us <= ?
+WHERE place = 2 AND due_at_us > 0 AND route = ? AND due_at_us <= ? AND NOT EXISTS (
+    SELECT 1 FROM entry AS ahead INDEXED BY entry_aside
+    WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+)
 ORDER BY due_at_us LIMIT ?;
 
 -- name: next_due

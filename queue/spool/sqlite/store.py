@@ -1,0 +1,479 @@
+"""The SQLite engine of the spool: submit on the event loop, commit in one thread, read beside it."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from spool.entry import Draft, Entry, Event
+from spool.errors import SpoolClosed, SpoolUnfit, StorageUncertain
+from spool.lanes import LaneFilter
+from spool.lifecycle import DOUBT, FINAL, WAITING, Kind, State, Told
+from spool.sqlite import commit
+from spool.sqlite.connection import APPLICATION_ID, LIBRARY_VERSION, Connection, Owner, connect
+from spool.sqlite.statements import SQL, entry_of, migrations
+from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.tally import Cell, Tally
+
+T = TypeVar("T")
+
+BATCH_MAX: Final = 512
+"""Most requests that share one commit: bounds the memory and the latency of one transaction."""
+
+Batch = list[tuple[commit.Work, "asyncio.Future[Any]"]]
+
+LANES_LOADED_AT_ONCE: Final = 50_000
+"""With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
+
+
+class SqliteStore:
+    """One SQLite file in this process's sole hands. See `spool.store.Store` for what it promises."""
+
+    def __init__(self, path: Path, *, reserve_bytes: int = 64 * 2**20, stall_s: float = 5.0) -> None:
+        """Keep the spool at `path`.
+
+        Args:
+            path: the database file; its folder is made when it isn't there.
+            reserve_bytes: nothing new is taken when its disk has less than this free.
+            stall_s: seconds after which whoever waits for a hanging commit is told that nobody knows.
+        """
+        self.path = path
+        self._stall_s = stall_s
+        self.tally = Tally()
+        self._reserve_bytes = reserve_bytes
+        self._lanes = LaneFilter()
+        self._owner: Owner | None = None
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
+        self._pending: Batch = []
+        self._wake = asyncio.Event()
+        self._committer: asyncio.Task[None] | None = None
+        self._loader: asyncio.Task[None] | None = None
+        self._trouble = "not open"
+
+    # Opening and closing
+
+    async def open(self, now_us: int) -> None:
+        """Take the file in hand. See `Store.open`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        started = datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat()
+        self._owner = Owner(self.path.with_name(self.path.name + ".lock"), started)
+        try:
+            await self._open_connections()
+            await self._doubt_the_former_run(now_us)
+            await self._writing.run(lambda db: db.execute(SQL["restore_all_arrivals"]) and None)
+            await self._load()
+        except BaseException:
+            await self._close_connections()
+            self._owner.release()
+            raise
+        self._trouble = ""
+        self._committer = asyncio.create_task(self._commit_for_ever(), name="spool committer")
+
+    async def close(self) -> None:
+        """Commit what was submitted, then let go. See `Store.close`."""
+        if self._owner is None:
+            return
+        self._trouble = self._trouble or "closed"
+        if self._committer is not None:
+            self._wake.set()
+            await self._committer
+        await self._stop_loading()
+        await self._close_connections()
+        self._owner.release()
+        self._owner = None
+
+    async def _open_connections(self) -> None:
+        self._writer = await connect(self.path, writing=True)
+        await self._writer.run(_bring_up_to_date)
+        self._reader = await connect(self.path, writing=False)
+
+    async def _close_connections(self) -> None:
+        # The reader first: the last connection to close checkpoints, and that must be the writer.
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                await connection.close()
+        self._reader = self._writer = None
+
+    async def _doubt_the_former_run(self, now_us: int) -> None:
+        """Attempts a former run left in hand may have left: only their core can tell."""
+        after = 0
+        while rows := await self._read(lambda db, a=after: db.execute(SQL["in_flight"], (a,)).fetchall()):
+            entries = [entry_of(row) for row in rows]
+            moves = [Move(entry=e, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart") for e in entries]
+            await self._writing.run(lambda db, m=moves: commit.commit(db, [commit.Moves(m)], 0, ""))
+            after = entries[-1].number
+
+    async def _load(self) -> None:
+        """Take tally and lanes from disk."""
+        rows = await self._read(lambda db: db.execute(SQL["tally"]).fetchall())
+        self.tally.load({_cell_of(row): (row[6], row[7]) for row in rows})
+        self._lanes = LaneFilter()
+        self._lanes.complete = False
+        waiting = sum(total.entries for cell, total in self.tally.cells() if cell.state in WAITING)
+        if waiting <= LANES_LOADED_AT_ONCE:
+            await self._load_lanes()
+        else:
+            self._loader = asyncio.create_task(self._load_lanes(), name="spool lanes")
+
+    async def _load_lanes(self) -> None:
+        """Count the lanes of an earlier run, in one snapshot, a piece at a time."""
+        connection = await connect(self.path, writing=False)
+        lanes = self._lanes
+        try:
+            for name in ("lanes_in_arrival", "lanes_aside"):
+                cursor = await connection.execute(SQL[name])
+                while rows := await cursor.fetchmany(2_000):
+                    for route, lane in rows:
+                        lanes.add(route, lane)
+                await cursor.close()
+        finally:
+            await connection.close()
+        lanes.finish_loading()
+
+    async def _stop_loading(self) -> None:
+        if self._loader is not None:
+            self._loader.cancel()
+            await asyncio.wait([self._loader])
+            self._loader = None
+
+    # Writing: everything that waits shares one commit
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Record a new payment. See `Store.insert`."""
+        result: Inserted | Known = await self._submit(commit.Insertion(draft, key_id, sealed))
+        return result
+
+    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+        """Record a reversal. See `Store.reverse`."""
+        result: Inserted | Known | NotReversible = await self._submit(commit.Reversing(draft, key_id, sealed))
+        return result
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """Make moves by compare-and-set. See `Store.move`."""
+        if not moves:
+            return []
+        made: list[bool] = await self._submit(commit.Moves(moves))
+        return made
+
+    async def set_behind(self, entries: Sequence[Entry]) -> None:
+        """Take ready entries out of arrival order. See `Store.set_behind`."""
+        if entries:
+            await self._submit(commit.Behind(entries))
+
+    async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
+        """Ready entries of one lane that were set behind. See `Store.followers`."""
+        found: list[Entry] = await self._submit(commit.Followers(route, lane, limit))
+        return found
+
+    async def remember(self, name: str, value: bytes) -> None:
+        """Keep a small named value. See `Store.remember`."""
+        await self._submit(commit.Memo(name, value))
+
+    def _submit(self, work: commit.Work) -> asyncio.Future[Any]:
+        if self._trouble:
+            raise SpoolClosed(f"the spool takes nothing: {self._trouble}")
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._expect(work, 1)
+        self._pending.append((work, answer))
+        self._wake.set()
+        return answer
+
+    async def _commit_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                await self._commit_once()
+            if self._trouble:
+                return
+
+    async def _commit_once(self) -> None:
+        """One commit with everything that waits; the sync of the one before was the time to gather it."""
+        batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
+        works = [work for work, _ in batch]
+        committing = asyncio.ensure_future(
+            self._writing.run(lambda db: commit.commit(db, works, self._reserve_bytes, str(self.path.parent)))
+        )
+        done, _ = await asyncio.wait([committing], timeout=self._stall_s)
+        if not done:
+            await self._sit_out(committing, batch)
+        error = committing.exception()
+        if isinstance(error, StorageUncertain):
+            await self._reopen(batch, error)
+            return
+        # Any other error: surely nothing was stored, and everybody waits for an answer.
+        results = [error] * len(batch) if error is not None else committing.result()
+        for (work, answer), result in zip(batch, results, strict=True):
+            self._settle(work, result)
+            _tell(answer, result)
+
+    async def _sit_out(self, committing: "asyncio.Future[Any]", batch: Batch) -> None:
+        """A commit hangs: nobody waits longer than the stall limit, and nothing new is taken until it is over."""
+        before, self._trouble = self._trouble, f"a commit has been hanging for over {self._stall_s:g} s"
+        for _, answer in batch:
+            _tell(answer, StorageUncertain(self._trouble))
+        self._turn_away()
+        await asyncio.wait([committing])
+        self._trouble = before
+
+    def _turn_away(self) -> None:
+        """Tell whoever waits for a later commit that nothing was stored."""
+        waiting, self._pending = self._pending, []
+        for work, answer in waiting:
+            self._settle(work, error := SpoolClosed(f"nothing was stored: {self._trouble}"))
+            _tell(answer, error)
+
+    async def _reopen(self, batch: Batch, error: StorageUncertain) -> None:
+        """After a commit that raised, only what is on disk counts: open it anew, forget what memory thought."""
+        closing = self._trouble
+        self._trouble = f"reopening after an uncertain commit: {error}"
+        for _, answer in batch:
+            _tell(answer, error)
+        self._turn_away()
+        await self._stop_loading()
+        await self._close_connections()
+        try:
+            await self._open_connections()
+            await self._load()
+        except Exception as second:  # noqa: BLE001 - whatever keeps it shut, it must not end the service
+            self._trouble = f"could not be reopened after an uncertain commit: {second}"
+            return
+        self._trouble = closing
+
+    # What memory expects of a work before it is on disk, so that limits and lanes can't be raced
+
+    def _expect(self, work: commit.Work, sign: int) -> None:
+        if isinstance(work, commit.Insertion):
+            entry = work.entry
+            self.tally.add(commit.cell_of(entry), sign, sign * entry.amount)
+            self._occupy(entry, sign)
+        elif isinstance(work, commit.Moves):
+            for each in work.moves:
+                self._shift(each, sign)
+        elif isinstance(work, commit.Reversing):
+            (self._lanes.add if sign > 0 else self._lanes.remove)(work.draft.route, work.draft.lane)
+
+    def _occupy(self, entry: Entry, sign: int) -> None:
+        if entry.state not in FINAL:
+            (self._lanes.add if sign > 0 else self._lanes.remove)(entry.route, entry.lane)
+
+    def _shift(self, each: Move, sign: int) -> None:
+        """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
+        before, after = each.entry, each.after()
+        self.tally.add(commit.cell_of(after), sign, sign * after.amount)
+        self.tally.add(commit.cell_of(before), -sign, -sign * before.amount)
+
+    def _settle(self, work: commit.Work, result: Any) -> None:
+        """Bring memory in step with what became of a work."""
+        if isinstance(work, commit.Insertion):
+            if not isinstance(result, Inserted):
+                self._expect(work, -1)
+        elif isinstance(work, commit.Moves):
+            made = [False] * len(work.moves) if isinstance(result, Exception) else result
+            for each, was_made in zip(work.moves, made, strict=True):
+                self._settle_move(each, made=was_made)
+        elif isinstance(work, commit.Reversing):
+            self._settle_reversing(work, result)
+
+    def _settle_move(self, each: Move, *, made: bool) -> None:
+        if not made:
+            self._shift(each, -1)
+        elif each.transition.target in FINAL and each.entry.state not in FINAL:
+            self._lanes.remove(each.entry.route, each.entry.lane)
+
+    def _settle_reversing(self, work: commit.Reversing, result: Any) -> None:
+        entry = result.entry if isinstance(result, Inserted) else None
+        if entry is None or entry.state in FINAL:
+            self._lanes.remove(work.draft.route, work.draft.lane)
+        if entry is None:
+            return
+        self.tally.add(commit.cell_of(entry), 1, entry.amount)
+        if entry.state is State.CANCELLED:
+            self._settle_netting(result)
+
+    def _settle_netting(self, result: Any) -> None:
+        payment = result.netted
+        self.tally.add(commit.cell_of(payment), -1, -payment.amount)
+        cancelled = commit.cell_of(payment)._replace(state=State.CANCELLED)
+        self.tally.add(cancelled, 1, payment.amount)
+        self._lanes.remove(payment.route, payment.lane)
+
+    # Reading
+
+    async def get(self, number: int) -> Entry | None:
+        """The entry with this number."""
+        return await self._one(SQL["get_entry"], (number,))
+
+    async def find(self, channel: str, key: str) -> Entry | None:
+        """The entry that owns this key."""
+        return await self._one(SQL["find_entry"], (channel, key))
+
+    async def reversal_of(self, number: int) -> Entry | None:
+        """The reversal of a payment that was not refused, if there is one."""
+        return await self._one(SQL["reversal_of"], (number,))
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Entries waiting in arrival order above number `after`."""
+        rows = await self._read(lambda db: db.execute(SQL["ready"], (route, after, limit)).fetchall())
+        return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
+
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """Entries whose time has come, soonest first."""
+        return await self._many(SQL["due"], (route, now_us, limit))
+
+    async def next_due_us(self, route: str) -> int:
+        """When the next entry of the route falls due; 0 when none waits for a time."""
+        return await self._figure(SQL["next_due"], (route,))
+
+    async def oldest_waiting_us(self, route: str) -> int:
+        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
+        return await self._figure(SQL["oldest_arrival"], (route,))
+
+    async def highest_number(self) -> int:
+        """The highest number of any entry; 0 when there is none."""
+        return await self._figure(SQL["highest_number"], ())
+
+    def lane_is_clear(self, route: str, lane: int) -> bool:
+        """No unfinished entry is in this lane, surely."""
+        return self._lanes.is_clear(route, lane)
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """Entries that pass the filter, a page of at most `limit`."""
+        parameters = {
+            "states": sum(1 << state for state in wanted.states),
+            "route": wanted.route,
+            "channel": wanted.channel,
+            "kind": wanted.kind or 0,
+            "key": wanted.key,
+            "any_lane": wanted.lane is None,
+            "lane": wanted.lane or 0,
+            "accepted_from_us": wanted.accepted_from_us,
+            "accepted_before_us": wanted.accepted_before_us,
+            "after": wanted.after,
+            "before": wanted.before,
+            "limit": limit,
+        }
+        return await self._many(SQL["page_descending" if wanted.newest_first else "page_ascending"], parameters)
+
+    async def history(self, number: int) -> list[Event]:
+        """Everything that happened to an entry, oldest first."""
+        first = await self._read(lambda db: db.execute(SQL["recorded"], (number,)).fetchone())
+        if first is None:
+            return []
+        rows = await self._read(lambda db: db.execute(SQL["history"], (number,)).fetchall())
+        recorded = Event(
+            number=number,
+            at_us=first[0],
+            name="record",
+            source=None,
+            target=State(first[1]),
+            attempt=1 if first[1] == State.IN_FLIGHT else 0,
+            reason="",
+            actor="",
+            note="",
+        )
+        return [recorded, *(_event_of(number, row) for row in rows)]
+
+    async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
+        """Count entries and sums anew, in steps. See `Store.recount`."""
+        counted: dict[Cell, tuple[int, int]] = {}
+        after = 0
+        while rows := await self._read(lambda db, a=after: db.execute(SQL["recount"], (a,)).fetchall()):
+            for row in rows:
+                entries, amount = counted.get(_cell_of(row), (0, 0))
+                counted[_cell_of(row)] = (entries + row[6], amount + row[7])
+            after = max(row[8] for row in rows)
+            yield counted
+        yield counted
+
+    async def recall(self, name: str) -> bytes | None:
+        """The value kept under this name."""
+        row = await self._read(lambda db: db.execute(SQL["recall"], (name,)).fetchone())
+        return None if row is None else row[0]
+
+    async def health(self) -> Health:
+        """How the engine is."""
+        free = shutil.disk_usage(self.path.parent).free
+        short = free < self._reserve_bytes
+        files = [self.path, self.path.with_name(self.path.name + "-wal")]
+        return Health(
+            engine="sqlite",
+            version=LIBRARY_VERSION,
+            accepting=not self._trouble and not short,
+            trouble=self._trouble or ("the disk is down to its reserve" if short else ""),
+            free_bytes=free,
+            reserve_bytes=self._reserve_bytes,
+            size_bytes=sum(file.stat().st_size for file in files if file.exists()),
+        )
+
+    @property
+    def _writing(self) -> Connection:
+        if self._writer is None:
+            raise SpoolClosed("the spool isn't open")
+        return self._writer
+
+    async def _read(self, work: Any) -> Any:
+        if self._reader is None:
+            raise SpoolClosed("the spool isn't open")
+        return await self._reader.run(work)
+
+    async def _one(self, sql: str, parameters: Any) -> Entry | None:
+        row = await self._read(lambda db: db.execute(sql, parameters).fetchone())
+        return None if row is None else entry_of(row)
+
+    async def _many(self, sql: str, parameters: Any) -> list[Entry]:
+        rows = await self._read(lambda db: db.execute(sql, parameters).fetchall())
+        return [entry_of(row) for row in rows]
+
+    async def _figure(self, sql: str, parameters: Any) -> int:
+        row = await self._read(lambda db: db.execute(sql, parameters).fetchone())
+        return 0 if row is None else row[0] or 0
+
+
+def _tell(answer: "asyncio.Future[Any]", result: Any) -> None:
+    """Answer whoever still waits; a caller that was cancelled harms nobody."""
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
+
+
+def _cell_of(row: Sequence[Any]) -> Cell:
+    return Cell(row[0], row[1], row[2], Kind(row[3]), State(row[4]), Told(row[5]))
+
+
+def _event_of(number: int, row: Sequence[Any]) -> Event:
+    return Event(
+        number=number,
+        at_us=row[0],
+        name=row[1],
+        source=State(row[2]),
+        target=State(row[3]),
+        attempt=row[4],
+        reason=row[5],
+        actor=row[6],
+        note=row[7],
+    )
+
+
+def _bring_up_to_date(db: Any) -> None:
+    """Apply the migrations the file hasn't seen; refuse a file that isn't ours, or is newer than we are."""
+    ours = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if (ours, version) != (0, 0) and ours != APPLICATION_ID:
+        raise SpoolUnfit("this file is a database, but not a spool; give the spool a path of its own")
+    known = migrations()
+    if version > known[-1][0]:
+        raise SpoolUnfit(f"the spool is of version {version}, this program knows up to {known[-1][0]}: use a newer one")
+    for number, script in known:
+        if number > version:
+            db.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
+                f"PRAGMA user_version = {number};\nCOMMIT;"
+            )
+
