@@ -378,16 +378,23 @@ class SqliteStore:
         return [recorded, *(_event_of(number, row) for row in rows)]
 
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
-        """Count entries and sums anew, in steps. See `Store.recount`."""
-        counted: dict[Cell, tuple[int, int]] = {}
-        after = 0
-        while rows := await self._read(lambda db, a=after: db.execute(SQL["recount"], (a,)).fetchall()):
-            for row in rows:
-                entries, amount = counted.get(_cell_of(row), (0, 0))
-                counted[_cell_of(row)] = (entries + row[6], amount + row[7])
-            after = max(row[8] for row in rows)
+        """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
+        connection = await connect(self.path, writing=False)
+        try:
+            await connection.execute("BEGIN")
+            kept = await connection.execute_fetchall(SQL["tally"])
+            yield {_cell_of(row): (row[6], row[7]) for row in kept if row[6] or row[7]}
+            counted: dict[Cell, tuple[int, int]] = {}
+            after = 0
+            while rows := list(await connection.execute_fetchall(SQL["recount"], (after,))):
+                for row in rows:
+                    entries, amount = counted.get(_cell_of(row), (0, 0))
+                    counted[_cell_of(row)] = (entries + row[6], amount + row[7])
+                after = max(row[8] for row in rows)
+                yield counted
             yield counted
-        yield counted
+        finally:
+            await connection.close()
 
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""
