@@ -35,10 +35,10 @@ class CardData(enum.StrEnum):
 
 
 def card_like(name: str, value: str) -> bool:
-    """Does this attribute hold card data, by its name or by its value?"""
+    """Does this attribute hold card data: in its value, or told or held by its name?"""
     if name.lower().replace("_", "").replace("-", "").replace(".", "") in _TELLING_NAMES:
         return bool(value)
-    return card_text(value)
+    return card_text(value) or card_text(name)
 
 
 def card_text(value: str) -> bool:
@@ -51,8 +51,10 @@ def card_text(value: str) -> bool:
 
 
 def masked(attributes: Mapping[str, str]) -> dict[str, str]:
-    """The attributes with `***` in place of every value that holds card data."""
-    return {name: "***" if card_like(name, value) else value for name, value in attributes.items()}
+    """The attributes with `***` in place of every value that holds card data, without those whose name does."""
+    return {
+        name: "***" if card_like(name, value) else value for name, value in attributes.items() if not card_text(name)
+    }
 
 
 def _is_card_number(run: str) -> bool:

@@ -1,0 +1,160 @@
+"""The JSON API's answers: ready-made byte templates for what is said a thousand times a second, types for the rest."""
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from adapters.amount import scale, write_amount
+from adapters.channel import Reply
+from adapters.channels.json_bodies import CheckView, Fault, PaymentView, ShownField, Status
+from adapters.channels.problem import Code, problem
+from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Request
+
+JSON: Final = "application/json"
+
+_encode: Final = msgspec.json.Encoder().encode
+_YES: Final = (AnswerKind.POSTED, AnswerKind.PROVISIONAL)
+_PROBLEMS: Final[Mapping[AnswerKind, Code]] = {
+    AnswerKind.TRY_LATER: Code.TRY_LATER,
+    AnswerKind.IN_PROGRESS: Code.IN_PROGRESS,
+    AnswerKind.CONFLICT: Code.CONFLICT,
+    AnswerKind.INVALID: Code.INVALID,
+    AnswerKind.UNAUTHORISED: Code.FORBIDDEN,
+}
+_STATUS: Final[Mapping[AnswerKind, Status]] = {
+    AnswerKind.POSTED: "posted",
+    AnswerKind.PROVISIONAL: "provisional",
+    AnswerKind.IN_PROGRESS: "in_progress",
+    AnswerKind.REFUSED: "refused",
+}
+_POINTERS: Final[Mapping[str, str]] = {"number": "", "payment_key": "", "kind": ""}
+"""Covered fields of a request that are no fields of a body: the reversal's payment is in the path."""
+
+_OPEN: Final = {
+    AnswerKind.POSTED: b'{"id":"%d","status":"posted"',
+    AnswerKind.PROVISIONAL: b'{"id":"%d","status":"provisional"',
+}
+_STATUS_CODE: Final = {AnswerKind.POSTED: 201, AnswerKind.PROVISIONAL: 202}
+
+
+class JsonAnswer:
+    """Writes the answers of one channel."""
+
+    def __init__(self, currency: str) -> None:
+        """Everything but ids, keys, times and sums is made here, once."""
+        self._currency = currency
+        self._write_amount = scale(currency).write
+        tail = b',"key":%b,"accepted_at":"%b"'
+        self._plain = {kind: opened + tail + b"}" for kind, opened in _OPEN.items()}
+        money = tail + b',"amount":"%b","currency":"' + currency.encode("ascii") + b'"}'
+        self._money = {kind: opened + money for kind, opened in _OPEN.items()}
+
+    def write(self, request: Request, answer: Answer) -> Reply:
+        """Any answer to any request."""
+        if isinstance(request, Check):
+            return self._checked(answer)
+        if isinstance(request, Inquiry):
+            return self._viewed(request, answer)
+        if answer.kind in _YES:
+            return self._receipt(request, answer)
+        return _problem(answer)
+
+    def _receipt(self, request: Request, answer: Answer) -> Reply:
+        """201 or 202: what was taken, and where to ask about it."""
+        number, kind = answer.number, answer.kind
+        key, at = _encode(answer.key or request.key), instant(answer.accepted_at_us)
+        amount = answer.amount or (request.amount if isinstance(request, Payment) else 0)
+        if not amount:
+            body = self._plain[kind] % (number, key, at)
+        elif answer.currency in (self._currency, ""):
+            body = self._money[kind] % (number, key, at, self._write_amount(amount).encode())
+        else:
+            body = _encode(self._view(request, answer))
+        return Reply(status=_STATUS_CODE[kind], content_type=JSON, body=body, headers=_headers(answer))
+
+    def _viewed(self, request: Inquiry, answer: Answer) -> Reply:
+        """200 with what became of a known payment, whatever that is; problems are for when there is nothing to tell."""
+        if answer.number and answer.kind in _STATUS:
+            headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s else {}
+            body = _encode(self._view(request, answer))
+            return Reply(status=200, content_type=JSON, body=body, headers=headers)
+        if answer.kind in _YES:
+            return problem(Code.TRY_LATER)
+        return _problem(answer)
+
+    def _view(self, request: Request, answer: Answer) -> PaymentView:
+        refused = answer.kind is AnswerKind.REFUSED
+        return PaymentView(
+            id=str(answer.number),
+            status=_STATUS[answer.kind],
+            key=answer.key or request.key,
+            accepted_at=instant(answer.accepted_at_us).decode(),
+            amount=self._amount(answer),
+            currency=answer.currency or self._currency if answer.amount else UNSET,
+            state=answer.state,
+            refusal=(answer.refusal or Refusal.OTHER).value if refused else "",
+            core_id=answer.core_id,
+        )
+
+    def _amount(self, answer: Answer) -> str | UnsetType:
+        return write_amount(answer.amount, answer.currency or self._currency) if answer.amount else UNSET
+
+    def _checked(self, answer: Answer) -> Reply:
+        """200 for yes and for no: the question was answered either way."""
+        if answer.kind in _YES:
+            shown = tuple(ShownField(name, value) for name, value in answer.fields_shown)
+            view = CheckView(payable=True, provisional=answer.kind is AnswerKind.PROVISIONAL, fields=shown)
+        elif answer.kind is AnswerKind.REFUSED:
+            view = CheckView(payable=False, refusal=(answer.refusal or Refusal.OTHER).value)
+        else:
+            return _problem(answer)
+        return Reply(status=200, content_type=JSON, body=_encode(view))
+
+
+def refused(refusal: Refusal, detail: str = "", payment_id: str = "", headers: dict[str, str] | None = None) -> Reply:
+    """A final business no: 402, or 404 when there is no such payment."""
+    code = Code.PAYMENT_NOT_FOUND if refusal is Refusal.NOT_FOUND else Code.REFUSED
+    return problem(code, detail, refusal=refusal.value, payment_id=payment_id, headers=headers)
+
+
+def instant(at_us: int) -> bytes:
+    """RFC 3339 text of microseconds since 1970 in UTC."""
+    second, micros = divmod(at_us, 1_000_000)
+    return b"%b.%06dZ" % (_second(second), micros)
+
+
+@functools.lru_cache(maxsize=8)
+def _second(second: int) -> bytes:
+    """Payments of one second share all of its text but the fraction."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    headers = {"Location": f"/v1/payments/{answer.number}"}
+    if answer.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    if answer.retry_after_s:
+        headers["Retry-After"] = str(answer.retry_after_s)
+    return headers
+
+
+def _problem(answer: Answer) -> Reply:
+    payment_id = str(answer.number) if answer.number else ""
+    headers = {"Idempotency-Replayed": "true"} if answer.replayed else None
+    if answer.kind is AnswerKind.REFUSED:
+        return refused(answer.refusal or Refusal.OTHER, answer.text, payment_id, headers)
+    differing = [Fault(pointer="#/" + name, detail="differs from the first request under this key")
+                 if name not in _POINTERS else Fault(pointer="#", detail="the first request under this key was another")
+                 for name in answer.fields]  # fmt: skip
+    return problem(
+        _PROBLEMS[answer.kind],
+        answer.text,
+        errors=differing,
+        retry_after_s=answer.retry_after_s,
+        payment_id=payment_id,
+        headers=headers,
+    )
