@@ -18,6 +18,7 @@ the listeners. Every permit is given back once, whatever happens:
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 
@@ -31,6 +32,9 @@ from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
 from gateway.route.window import Figures
 from gateway.route.zone import Trip, Zone
+
+TICK_S: Final = 0.001
+"""Shortest wait between two looks whether a probe is due."""
 
 Probe = Callable[[], Awaitable[Outcome]]
 """Asks the core, without side effects, whether anybody is there; brings its own time limit."""
@@ -225,7 +229,8 @@ class RouteHealth:
     async def _keep_probing(self) -> None:
         while self._probe is not None:
             await self.probe_once()
-            await self._clock.sleep(self._settings.watch_interval_s)
+            due_in_s = self._probe_due_at() - self._clock.monotonic()
+            await self._clock.sleep(max(TICK_S, min(due_in_s, self._settings.watch_interval_s)))
 
     def _probe_due_at(self) -> float:
         """An open route is probed steadily, another one only while nothing else tells of the core."""
