@@ -1,0 +1,265 @@
+"""Do the parts of a configuration agree with each other? Pure rules over parts that are each right by themselves.
+
+Where a part has faults of its own, the rules leave it out: its faults are told already, and its values aren't known.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapters.amount import BadAmount, UnknownCurrency, scale
+from adapters.core import Level
+from gateway.config.advice import nearest
+from gateway.config.fault import Finding, written
+from gateway.config.lines import Place
+from gateway.config.model import Config, ListenerSettings, RouteSettings, is_hash, is_loopback
+from gateway.config.tree import leaves
+
+KEYED: Final = ("cores", "channels", "routes")
+"""Tables whose parts have names: a fault in one leaves the others standing."""
+
+_WITHIN: Final = ("breaker", "forward", "standin")
+"""Parts of a route that have defaults: a fault in one leaves the rest of the route standing."""
+
+_SECRET_HEADER: Final = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key", re.IGNORECASE)
+"""Headers that hold secrets, by what is in their names."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What could be read of a configuration."""
+
+    #: Its parts that are right by themselves; the others are left at their defaults or out.
+    config: Config
+    #: The others: `("spool",)`, `("cores", "billing")`, `("routes", "main", "forward")`.
+    broken: frozenset[Place] = frozenset()
+
+    def names(self, table: str) -> frozenset[str]:
+        """Every name written in a keyed table, broken or not."""
+        right: Mapping[str, Any] = getattr(self.config, table)
+        return frozenset(right) | {str(place[1]) for place in self.broken if place[0] == table and len(place) > 1}
+
+    def whole(self, table: str) -> bool:
+        """Is everything in this table known, at least in outline?"""
+        return not any(place[0] == table and place[2:] == () for place in self.broken)
+
+
+def disagreements(parts: Parts) -> list[Finding]:
+    """Everything about which the parts disagree."""
+    rules = (_listeners, _nothing_to_do, _unserved, _shared_services, _routes, _tokens, _passwords, _secret_headers)
+    return [finding for rule in rules for finding in rule(parts)]
+
+
+def unit_of(place: Place) -> Place:
+    """The smallest part that a fault in a place leaves unknown."""
+    if place[:1] == ("routes",) and place[2:3] and place[2] in _WITHIN:
+        return place[:3]
+    return place[: 2 if place and place[0] in KEYED else 1]
+
+
+def _found(place: Place, found_kind: str, what_to_write: str) -> Finding:
+    return Finding(place=place, found_kind=found_kind, what_to_write=what_to_write)
+
+
+def _listeners(parts: Parts) -> Iterator[Finding]:
+    if not parts.whole("listen"):
+        return
+    channels, admin = parts.config.listen.channels, parts.config.listen.admin
+    if channels.port == admin.port != 0:
+        yield _found(("listen", "admin", "port"), "the channels' port too", "give each listener a port of its own")
+    if not (is_loopback(admin.host) or _has_tls(admin) or admin.allow_plain):
+        yield _found(
+            ("listen", "admin", "host"),
+            "plain HTTP beyond this machine",
+            'write host = "127.0.0.1", or add tls = { cert_file = "...", key_file = "..." },'
+            " or allow_plain = true where something in front of it does the TLS",
+        )
+
+
+def _has_tls(listener: ListenerSettings) -> bool:
+    return listener.tls is not None
+
+
+def _nothing_to_do(parts: Parts) -> Iterator[Finding]:
+    for table, example in (("channels", "kiosk"), ("cores", "billing"), ("routes", "main")):
+        if not parts.names(table) and parts.whole(table):
+            yield _found((table,), "missing table", f"add at least one, as [{table}.{example}]")
+
+
+def _unserved(parts: Parts) -> Iterator[Finding]:
+    if not parts.whole("routes"):
+        return
+    served = {channel for route in parts.config.routes.values() for channel in route.channels}
+    for channel in sorted(parts.names("channels") - served):
+        yield _found(("channels", channel), "on no route", f'add "{channel}" to the channels of a route')
+
+
+def _shared_services(parts: Parts) -> Iterator[Finding]:
+    """Each service of a channel goes by exactly one route; so do all services that none names."""
+    taken: dict[tuple[str, str], str] = {}
+    for name, route in parts.config.routes.items():
+        for index, channel in enumerate(route.channels):
+            for service in route.services or [""]:
+                other = taken.setdefault((channel, service), name)
+                if other != name or channel in route.channels[:index]:
+                    yield _twice(("routes", name, "channels", index), channel, service, other)
+
+
+def _twice(place: Place, channel: str, service: str, other: str) -> Finding:
+    what = f'the service "{service}" of {channel}' if service else f"{channel} without services"
+    return _found(place, f"{what} is on route {other} too", "leave it on one of them, or name other services")
+
+
+def _routes(parts: Parts) -> Iterator[Finding]:
+    for name, route in parts.config.routes.items():
+        place = ("routes", name)
+        yield from _reference((*place, "core"), route.core, parts.names("cores"), "core")
+        for index, channel in enumerate(route.channels):
+            yield from _reference((*place, "channels", index), channel, parts.names("channels"), "channel")
+        for channel in route.standin.channels:
+            yield from _reference(
+                (*place, "standin", "channels", channel), channel, route.channels, "channel of this route"
+            )
+        yield from _money(place, route, parts.config)
+        if (*place, "standin") not in parts.broken:
+            yield from _limits(place, route)
+            yield from _waits(place, route, parts.config)
+        if (*place, "forward") not in parts.broken:
+            yield from _amounts_at_once(place, route)
+            yield from _timing(place, route, parts.config)
+
+
+def _reference(place: Place, name: str, known: Iterable[str], what: str) -> Iterator[Finding]:
+    names = sorted(known)
+    if name in names:
+        return
+    near = nearest(name, names)
+    advice = f'write "{near}"' if near else f"write one of: {', '.join(names)}" if names else f"add a {what} first"
+    yield _found(place, f"no such {what}", advice)
+
+
+def _money(place: Place, route: RouteSettings, config: Config) -> Iterator[Finding]:
+    try:
+        scale(route.currency)
+    except UnknownCurrency as error:
+        yield _found((*place, "currency"), str(error), 'write an ISO 4217 code, as "RUB"')
+        return
+    for index, channel in enumerate(route.channels):
+        settings = config.channels.get(channel)
+        if settings is not None and settings.currency != route.currency:
+            yield _found(
+                (*place, "channels", index),
+                f"a channel of another currency ({settings.currency})",
+                f'write currency = "{settings.currency}" for this route, or serve the channel by a route of its own',
+            )
+
+
+def _limits(place: Place, route: RouteSettings) -> Iterator[Finding]:
+    """Every amount of the stand-in policy is one of the route's currency."""
+    for limit, text in _amounts(route):
+        try:
+            scale(route.currency).read(text)
+        except UnknownCurrency:
+            return
+        except BadAmount as error:
+            yield _found((*place, "standin", *limit), f"no amount in {route.currency}", str(error))
+
+
+def _amounts(route: RouteSettings) -> Iterator[tuple[Place, str]]:
+    """Every amount the stand-in policy names."""
+    standin = route.standin
+    owners: Sequence[tuple[Place, Any]] = [
+        ((), standin),
+        *((("channels", name), own) for name, own in standin.channels.items()),
+    ]
+    for place, owner in owners:
+        for key in ("payment_max", "exposure_sum_max"):
+            if (text := getattr(owner, key)) is not None:
+                yield (*place, key), text
+
+
+def _waits(place: Place, route: RouteSettings, config: Config) -> Iterator[Finding]:
+    """A channel's deadline leaves time to ask the core before the margin for the provisional answer."""
+    margin = route.standin.answer_margin_s
+    for channel in route.channels:
+        settings = config.channels.get(channel)
+        if settings is not None and settings.deadline_s <= margin:
+            yield _found(
+                (*place, "standin", "answer_margin_s"),
+                f"not below the deadline of {channel}",
+                f"write less than {settings.deadline_s:g}, or give [channels.{channel}] a longer deadline_s",
+            )
+
+
+def _amounts_at_once(place: Place, route: RouteSettings) -> Iterator[Finding]:
+    forward = route.forward
+    pairs = (
+        ("backoff_first_s", "backoff_max_s"),
+        ("lane_entries_max", "window_entries_max"),
+        ("batch_size_max", "window_entries_max"),
+        ("in_flight_max", "window_entries_max"),
+    )
+    for low, high in pairs:
+        limit = getattr(forward, high)
+        if getattr(forward, low) > limit:
+            yield _found((*place, "forward", low), f"above {high}", f"write at most {limit}, or raise {high}")
+
+
+def _timing(place: Place, route: RouteSettings, config: Config) -> Iterator[Finding]:
+    """What the core's level needs of the times (design, levels of cores)."""
+    core = config.cores.get(route.core)
+    if core is None:
+        return
+    attempt = route.forward.attempt_timeout_s
+    if core.level is not Level.A and core.settle_delay_s < attempt:
+        yield _found(
+            ("cores", route.core, "settle_delay_s"),
+            "shorter than one attempt",
+            f"write at least {attempt:g} (attempt_timeout_s of route {place[1]}): asked sooner, a core still at work"
+            ' says "not found" of a payment it then books',
+        )
+    if core.connections_max < route.forward.in_flight_max:
+        yield _found(
+            ("cores", route.core, "connections_max"),
+            "fewer than attempts at once",
+            f"write at least {route.forward.in_flight_max} (in_flight_max of route {place[1]})",
+        )
+    longest = attempt + route.forward.backoff_max_s
+    if core.level is Level.A and 0 < core.key_lifetime_s <= longest:
+        yield _found(
+            ("cores", route.core, "key_lifetime_s"),
+            "shorter than the wait between two attempts",
+            f"lower backoff_max_s of route {place[1]}, or write 0 if the core never forgets a key;"
+            f" now it needs more than {longest:g}",
+        )
+
+
+def _tokens(parts: Parts) -> Iterator[Finding]:
+    """A token tells who sends: no two names may have the same one."""
+    places: dict[str, list[Place]] = defaultdict(list)
+    for place, text in _texts(parts):
+        if is_hash(place):
+            places[text.lower()].append(place)
+    for first, *others in places.values():
+        for place in others:
+            yield _found(place, f"the same token as {written(first)}", "make a token of its own for each name")
+
+
+def _passwords(parts: Parts) -> Iterator[Finding]:
+    for place, text in _texts(parts):
+        if "://" in text and urlsplit(text).password is not None:
+            yield _found(place, "a password in an address", "take it out and give it by a secret reference")
+
+
+def _secret_headers(parts: Parts) -> Iterator[Finding]:
+    for place, _ in _texts(parts):
+        if len(place) > 1 and place[-2] == "headers" and _SECRET_HEADER.search(str(place[-1])):
+            advice = 'write { prefix = "Bearer ", secret = { file = "/run/credentials/name" } }'
+            yield _found(place, "a secret in clear", advice)
+
+
+def _texts(parts: Parts) -> Iterator[tuple[Place, str]]:
+    return ((place, leaf) for place, leaf in leaves(parts.config.model_dump(mode="json")) if isinstance(leaf, str))

@@ -1,0 +1,290 @@
+"""The configuration's shape: every table and key, its type, its bounds and what it does.
+
+What a protocol needs is described by its adapter (`adapters.cores`, `adapters.channels`), what a part of the service
+needs by that part (`gateway.forward`, `gateway.route`, `gateway.standin`); this module joins them. Everything is
+frozen, refuses keys it doesn't know, and is bounded. Secrets are only ever referred to.
+"""
+
+import ipaddress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from adapters.channels.registry import ChannelSettings
+from adapters.channels.terms import SERVICE_PATTERN
+from adapters.cores.json_mapping import JsonCoreSettings
+from adapters.cores.osmp import OsmpCoreSettings
+from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
+from gateway.config.lines import Place
+from gateway.config.tree import changed
+from gateway.forward.settings import ForwardSettings
+from gateway.route.settings import BreakerSettings
+from gateway.standin.settings import StandinSettings
+
+SETTINGS: Final = ConfigDict(
+    extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=False
+)
+
+HASH_CHARS_SHOWN: Final = 12
+"""Enough of a token's hash to tell which one it is, too little to search for the token."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
+FilePath = Annotated[Path, Field(strict=False, examples=["/etc/nightsafe/file"])]
+CoreSettings = Annotated[OsmpCoreSettings | JsonCoreSettings, Field(discriminator="protocol")]
+Role = Literal["viewer", "operator", "approver", "auditor", "custodian"]
+
+
+class NodeSettings(BaseModel):
+    """This process: `[node]`."""
+
+    model_config = SETTINGS
+
+    name: Annotated[Name, Field(description="What this node is called in logs, metrics and claims.")] = "nightsafe"
+    stop_grace_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=600,
+            description=(
+                "Seconds that attempts under way get to end after SIGTERM; past it they are in doubt and are asked about"
+                " at the next start. Keep it below the supervisor's own limit (10 s in Docker)."
+            ),
+        ),
+    ] = 8.0
+
+
+class LogSettings(BaseModel):
+    """The log: `[log]`. It never holds personal data or secrets, at any level."""
+
+    model_config = SETTINGS
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="The least important thing that is logged.")
+    ] = "info"
+    format: Annotated[
+        Literal["json", "text"], Field(description="One JSON object a line for machines, or text for eyes.")
+    ] = "json"
+
+
+class SpoolSettings(BaseModel):
+    """Where accepted payments are kept: `[spool]`."""
+
+    model_config = SETTINGS
+
+    engine: Annotated[
+        Literal["sqlite", "memory"],
+        Field(
+            description="The durable embedded database, or memory for rehearsals: that one forgets all when it stops."
+        ),
+    ] = "sqlite"
+    path: Annotated[
+        Path,
+        Field(strict=False, description="The database file, on a local disk; its folder is made if need be."),
+    ] = Path("var/spool/nightsafe.db")
+    key_file: Annotated[
+        Path,
+        Field(
+            strict=False,
+            description="The key that seals what is personal; mode 0600, made by `nightsafe init`, backed up elsewhere.",
+        ),
+    ] = Path("var/keys/nightsafe.key")
+    reserve_mib: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_048_576,
+            description="MiB kept free on its disk: below it new payments get try later while waiting ones go on.",
+        ),
+    ] = 64
+
+
+class TlsSettings(BaseModel):
+    """A certificate of a listener."""
+
+    model_config = SETTINGS
+
+    cert_file: Annotated[
+        FilePath, Field(description="Certificate and its chain, PEM.", examples=["/etc/nightsafe/tls/cert.pem"])
+    ]
+    key_file: Annotated[FilePath, Field(description="Its private key, PEM.", examples=["/etc/nightsafe/tls/key.pem"])]
+
+
+class ListenerSettings(BaseModel):
+    """A listener. Every limit is per process."""
+
+    model_config = SETTINGS
+
+    host: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=255,
+            description="Address to listen on; 0.0.0.0 or :: for every one of the machine.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")]
+    tls: Annotated[
+        TlsSettings | None, Field(description="Serve TLS with this certificate; without it, plain HTTP.")
+    ] = None
+    connections_max: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+    ]
+    body_bytes_max: Annotated[
+        int, Field(ge=1024, le=16_777_216, description="Largest request body; a larger one is refused unread.")
+    ] = 65_536
+    header_timeout_s: Annotated[
+        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's head.")
+    ] = 10.0
+    body_timeout_s: Annotated[
+        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's body.")
+    ] = 10.0
+    keepalive_s: Annotated[
+        float, Field(ge=0, le=3600, description="Seconds an idle connection stays open; 0 closes after each answer.")
+    ] = 75.0
+
+
+class ChannelListenerSettings(ListenerSettings):
+    """Where payments come in: `[listen.channels]`."""
+
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8080
+    connections_max: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+    ] = 1024
+
+
+class AdminListenerSettings(ListenerSettings):
+    """Where operators and monitoring come in: `[listen.admin]`."""
+
+    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8081
+    connections_max: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+    ] = 64
+    allow_plain: Annotated[
+        bool,
+        Field(description="Serve plain HTTP beyond loopback; only where something in front of it does the TLS."),
+    ] = False
+
+
+class ListenSettings(BaseModel):
+    """The two listeners, never on one port."""
+
+    model_config = SETTINGS
+
+    channels: Annotated[ChannelListenerSettings, Field(description="Where payments come in.")] = (
+        ChannelListenerSettings()
+    )
+    admin: Annotated[AdminListenerSettings, Field(description="Where operators and monitoring come in.")] = (
+        AdminListenerSettings()
+    )
+
+
+class TokenSettings(BaseModel):
+    """A person or program that may use the admin side: `[admin.tokens.<name>]`."""
+
+    model_config = SETTINGS
+
+    role: Annotated[Role, Field(description="What it may do.", examples=["operator"])]
+    sha256: Annotated[
+        str,
+        Field(
+            pattern=SHA256_PATTERN,
+            description="SHA-256 of the token, in lower-case hexadecimal; the token itself is never written here.",
+            examples=["0000000000000000000000000000000000000000000000000000000000000000"],
+        ),
+    ]
+    expires: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="When it ends, with a time zone; without it, never.",
+            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
+        ),
+    ] = None
+
+
+class AdminSettings(BaseModel):
+    """Who may use the admin side: `[admin]`. Nobody, while there is no token."""
+
+    model_config = SETTINGS
+
+    tokens: Annotated[dict[Name, TokenSettings], Field(description="Bearer tokens by the name they appear under.")] = {}
+
+
+class RouteSettings(BaseModel):
+    """One path to one core: `[routes.<name>]`."""
+
+    model_config = SETTINGS
+
+    core: Annotated[Name, Field(description="Name of the core that books its payments.", examples=["billing"])]
+    currency: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Z]{3}$",
+            description="ISO 4217 code of its payments; its channels have the same.",
+            examples=["RUB"],
+        ),
+    ]
+    channels: Annotated[
+        list[Name],
+        Field(min_length=1, max_length=1000, description="Channels whose payments take it.", examples=[["kiosk"]]),
+    ]
+    services: Annotated[
+        list[Annotated[str, Field(pattern=f"^{SERVICE_PATTERN}$")]],
+        Field(
+            max_length=1000,
+            description="Only these services of those channels; empty: all that no other route of the channel names.",
+            examples=[["internet"]],
+        ),
+    ] = []
+    breaker: Annotated[BreakerSettings, Field(description="When the core counts as down, and as back.")] = (
+        BreakerSettings()
+    )
+    forward: Annotated[ForwardSettings, Field(description="How waiting payments are sent.")] = ForwardSettings()
+    standin: Annotated[StandinSettings, Field(description="What is answered while the core cannot.")] = (
+        StandinSettings()
+    )
+
+
+class Config(BaseModel):
+    """Everything, checked: make one with `gateway.config.load.load`."""
+
+    model_config = SETTINGS
+
+    node: Annotated[NodeSettings, Field(description="This process.")] = NodeSettings()
+    log: Annotated[LogSettings, Field(description="The log.")] = LogSettings()
+    spool: Annotated[SpoolSettings, Field(description="Where accepted payments are kept.")] = SpoolSettings()
+    listen: Annotated[ListenSettings, Field(description="The two listeners.")] = ListenSettings()
+    admin: Annotated[AdminSettings, Field(description="Who may use the admin side.")] = AdminSettings()
+    channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
+    cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
+    routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}
+
+    def route_of(self, channel: str, service: str) -> str | None:
+        """The route of a channel's payment for a service: the one that names the service, else the one that names none."""
+        serving = [(name, route) for name, route in self.routes.items() if channel in route.channels]
+        named = [name for name, route in serving if service in route.services]
+        rest = [name for name, route in serving if not route.services]
+        return next(iter(named + rest), None)
+
+    def shown(self) -> dict[str, Any]:
+        """The whole configuration as plain data for printing: secrets as references only, hashes of tokens cut short."""
+        shown: dict[str, Any] = changed(self.model_dump(mode="json", exclude_none=True), _shown)
+        return shown
+
+
+def is_loopback(host: str) -> bool:
+    """Can nobody but this machine reach a listener on `host`?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(place: Place, value: Any) -> Any:
+    return f"{value[:HASH_CHARS_SHOWN]}..." if is_hash(place) else value
+
+
+def is_hash(place: Place) -> bool:
+    """Is this a key, or an item of a key, that holds the hash of a token?"""
+    return any("sha256" in str(part) for part in place[-2:])
