@@ -1,1 +1,25 @@
-"""One file per billing system, and the scripted one that rehearsals and tests use."""
+"""Cores: billing systems payments are posted to, one module per way of reaching them."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adapters.core import Core
+from adapters.cores.json_http import JsonCore
+from adapters.cores.json_mapping import JsonCoreSettings
+from adapters.cores.osmp import OsmpCore, OsmpCoreSettings
+
+CoreSettings = Annotated[OsmpCoreSettings | JsonCoreSettings, Field(discriminator="protocol")]
+"""One core's settings, told apart by `protocol`."""
+
+
+def open_core(name: str, settings: OsmpCoreSettings | JsonCoreSettings) -> Core:
+    """The core that `settings` describe; it connects with its first request and is closed by `close`.
+
+    Raises:
+        SecretMissing: a secret isn't where the settings say.
+        TlsFileUnusable: a certificate or key file can't be used.
+    """
+    if isinstance(settings, OsmpCoreSettings):
+        return OsmpCore(name, settings)
+    return JsonCore(name, settings)

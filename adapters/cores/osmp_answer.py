@@ -1,0 +1,197 @@
+"""What an OSMP core's answer means: XML into tags, tags and code into an outcome. Pure.
+
+Codes as in Optima Bank's "QIWI OSMP v1.4", QIWI's `/api/errors`, PegasPay and Rapida; fatal ones are refusals. They are
+published, with their meaning here, in `docs/reference/outcomes.md`.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Self
+from xml.etree.ElementTree import Element, ParseError
+
+import msgspec
+from defusedxml.common import DefusedXmlException  # type: ignore[import-untyped] # the library ships no types
+from defusedxml.ElementTree import fromstring  # type: ignore[import-untyped] # the library ships no types
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from adapters.core import Delivery
+from adapters.cores.sums import same_sum
+from adapters.outcome import Cause, Conflict, Misconfigured, NotSent, Outcome, Pending, Posted, Refused, Unknown
+from adapters.payment import Refusal
+
+TEXT_CHARS_MAX: Final = 500
+"""Longest text of a core that is kept."""
+
+SHOWN_MAX: Final = 32
+"""Most fields of a check that are passed on to the payer."""
+
+
+class Meaning(enum.StrEnum):
+    """What a code can be said to mean."""
+
+    POSTED = "posted"
+    """Booked, now or by an earlier attempt."""
+    ALREADY = "already"
+    """Booked by an earlier attempt."""
+    PENDING = "pending"
+    """Taken, not booked yet."""
+    REFUSED = "refused"
+    """A final no."""
+    NOT_SENT = "not_sent"
+    """Nothing was booked; send it again later."""
+    CONFLICT = "conflict"
+    """A person must look."""
+    UNKNOWN = "unknown"
+    """No telling."""
+    MISCONFIGURED = "misconfigured"
+    """Every payment would get it."""
+    NOT_FOUND = "not_found"
+    """At an inquiry: the core holds nothing under our number."""
+
+
+class CodeMeaning(BaseModel):
+    """What one code means: `{ means = "refused", refusal = "account_inactive" }`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    means: Annotated[Meaning, Field(description="What the code says about the money.")]
+    refusal: Annotated[Refusal | None, Field(description="Why, where it is a refusal.")] = None
+
+    @model_validator(mode="after")
+    def _reason_with_refusal(self) -> Self:
+        if (self.means is Meaning.REFUSED) != (self.refusal is not None):
+            raise ValueError("refusal is given with means = 'refused', and only then")
+        return self
+
+
+def _refused(refusal: Refusal) -> CodeMeaning:
+    return CodeMeaning(means=Meaning.REFUSED, refusal=refusal)
+
+
+CODES: Final[Mapping[str, CodeMeaning]] = {
+    "0": CodeMeaning(means=Meaning.POSTED),
+    "1": CodeMeaning(means=Meaning.NOT_SENT),
+    "4": _refused(Refusal.ACCOUNT_FORMAT),
+    "5": _refused(Refusal.UNKNOWN_ACCOUNT),
+    "7": _refused(Refusal.FORBIDDEN),
+    "8": _refused(Refusal.OTHER),
+    "10": _refused(Refusal.ALREADY_PAID),
+    "31": _refused(Refusal.OTHER),
+    "32": _refused(Refusal.CURRENCY),
+    "79": _refused(Refusal.ACCOUNT_INACTIVE),
+    "90": CodeMeaning(means=Meaning.PENDING),
+    "241": _refused(Refusal.AMOUNT_TOO_SMALL),
+    "242": _refused(Refusal.AMOUNT_TOO_LARGE),
+    "243": _refused(Refusal.OTHER),
+    "251": _refused(Refusal.NOT_REVERSIBLE),
+    "300": _refused(Refusal.OTHER),
+    "500": CodeMeaning(means=Meaning.MISCONFIGURED),
+}
+"""At `pay` and `cancel`, unless the settings say otherwise. A code that isn't here is unknown."""
+
+REPEAT_CODES: Final[Mapping[str, CodeMeaning]] = {"300": CodeMeaning(means=Meaning.CONFLICT)}
+"""At a second or later attempt: real front ends answer a repeat of a booked payment with 300 (Ubilling's qiwi)."""
+
+CHECK_CODES: Final[Mapping[str, CodeMeaning]] = {"243": CodeMeaning(means=Meaning.NOT_SENT)}
+"""At `check`: the state of the account can't be told now, which is no final no."""
+
+STATUS_CODES: Final[Mapping[str, CodeMeaning]] = {
+    "0": CodeMeaning(means=Meaning.POSTED),
+    "90": CodeMeaning(means=Meaning.PENDING),
+}
+"""At the inquiry of dialects that have one: a code says something of the payment only where the contract says so."""
+
+_HAVE_SUM: Final = frozenset({Meaning.POSTED, Meaning.ALREADY, Meaning.PENDING})
+
+_UNTOLD: Final = CodeMeaning(means=Meaning.UNKNOWN)
+
+
+class OsmpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The tags of one answer. Holds personal data."""
+
+    #: The code as written, without leading zeros.
+    code: str
+    #: Our number as the core repeats it; empty when it doesn't.
+    number: str
+    core_id: str
+    sum: str
+    comment: str
+    core_time: str
+    fields: tuple[tuple[str, str], ...]
+
+
+def read_answer(body: bytes, number_tags: Sequence[str], shown_tags: Sequence[str] = ()) -> OsmpAnswer | None:
+    """The tags of an answer, None when it can't be read: no XML, with a DTD, or without a code.
+
+    `number_tags` are the names our number may have, in this dialect or another; `shown_tags` the further tags that a
+    check shows to the payer.
+    """
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError):
+        return None
+    tags = {each.tag.lower(): (each.text or "").strip() for each in root}
+    code = tags.get("result", "")
+    if not (code.isascii() and code.isdigit() and len(code) <= len("00000")):
+        return None
+    return OsmpAnswer(
+        code=str(int(code)),
+        number=next((tags[name] for name in number_tags if tags.get(name)), ""),
+        core_id=(tags.get("prv_txn") or tags.get("prv_txn_id") or "")[:TEXT_CHARS_MAX],
+        sum=tags.get("sum", ""),
+        comment=tags.get("comment", "")[:TEXT_CHARS_MAX],
+        core_time=tags.get("prv_txn_date", "")[:TEXT_CHARS_MAX],
+        fields=_shown(root, tags, shown_tags),
+    )
+
+
+def _shown(root: Element, tags: Mapping[str, str], shown_tags: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    fields = root.find("fields")
+    shown = [(each.get("name") or each.tag, (each.text or "").strip()) for each in (() if fields is None else fields)]
+    shown += [(name, tags[name]) for name in shown_tags if tags.get(name)]
+    return tuple((name[:TEXT_CHARS_MAX], text[:TEXT_CHARS_MAX]) for name, text in shown[:SHOWN_MAX])
+
+
+def doubt_of(
+    answer: OsmpAnswer, meaning: CodeMeaning, delivery: Delivery, *, echo_required: bool
+) -> Unknown | Conflict | None:
+    """Why an answer isn't believed to be about this delivery; None when it is.
+
+    The number is looked at whatever the code says: a refusal of another payment would send this one's money back.
+    """
+    if not answer.number and echo_required:
+        return Unknown(cause=Cause.UNREADABLE, detail="no number in the answer")
+    if answer.number and answer.number.lstrip("0") != str(delivery.number):
+        return Unknown(cause=Cause.UNREADABLE, detail="the answer is about another number")
+    if not answer.sum or meaning.means not in _HAVE_SUM:
+        return None
+    same = same_sum(answer.sum, delivery.amount, delivery.currency)
+    if same is None:
+        return Unknown(cause=Cause.UNREADABLE, detail="the sum in the answer can't be read")
+    return None if same else Conflict(found="the core holds another sum")
+
+
+def outcome_of(answer: OsmpAnswer, meaning: CodeMeaning, retry_after_s: float) -> Outcome:
+    """The outcome of a believed answer."""
+    detail = f"result {answer.code}"
+    match meaning.means:
+        case Meaning.POSTED | Meaning.ALREADY:
+            already = meaning.means is Meaning.ALREADY
+            return Posted(core_id=answer.core_id, core_time=answer.core_time, duplicate=already)
+        case Meaning.PENDING:
+            return Pending(poll_after_s=retry_after_s) if retry_after_s else Pending()
+        case Meaning.REFUSED:
+            return Refused(refusal=meaning.refusal or Refusal.OTHER, code=answer.code, text=answer.comment)
+        case Meaning.NOT_SENT:
+            return NotSent(cause=Cause.MAINTENANCE, retry_after_s=retry_after_s, detail=detail)
+        case Meaning.CONFLICT:
+            return Conflict(found=f"the core answers {detail}")
+        case Meaning.MISCONFIGURED:
+            return Misconfigured(cause=Cause.CONTRACT, detail=detail)
+        case Meaning.UNKNOWN | Meaning.NOT_FOUND:
+            return Unknown(cause=Cause.CONTRACT, detail=detail, retry_after_s=retry_after_s)
+
+
+def meaning_of(code: str, *tables: Mapping[str, CodeMeaning]) -> CodeMeaning:
+    """The first table's word on a code; unknown when none has it."""
+    return next((table[code] for table in tables if code in table), _UNTOLD)
