@@ -248,7 +248,7 @@ class Breaker:
         if self._trial is None:
             self._consider(Evidence.NOTHING, now)
         elif now - self._trial.begun_s >= self._settings.trial_deadline_s:
-            self._judge(Evidence.NO_ANSWER, 0.0, now)
+            self._open(Trip.TRIAL_LOST, now)
 
     # Probes
 

@@ -270,7 +270,7 @@ class RouteHealth:
             case _:
                 self._casebook.note(OwnCause.SLOW, example, now_us)
 
-    def _note_trip(self, trip: Trip | None) -> None:
+    def _note_trip(self, trip: Trip) -> None:
         """Name what no single answer told: the rule that opened the route knows."""
         now_us, settings = self._clock.now_us(), self._settings
         if trip is Trip.HUNG:
@@ -279,17 +279,18 @@ class RouteHealth:
         elif trip is Trip.SLOW_RATE:
             example = f"a share of {settings.slow_rate:g} of the calls and more takes over {settings.slow_call_s:g} s"
             self._casebook.note(OwnCause.SLOW, example, now_us, sure=True)
+        elif trip is Trip.TRIAL_LOST:
+            example = f"a trial told nothing within {settings.trial_deadline_s:g} s"
+            self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
         elif trip is Trip.FORCED:
             self._casebook.note(OwnCause.FORCED, self.forced.reason if self.forced else "", now_us, sure=True)
-        elif self._casebook.diagnosis is None:  # a trial that told nothing at all before its deadline
-            self._casebook.note(Cause.ANSWER_TIMEOUT, "a trial told nothing before its deadline", now_us)
 
     def _changed(self, old: Zone, new: Zone) -> None:
         self._probed_at = self._clock.monotonic()
-        if new is Zone.OPEN:
-            trip = self._breaker.trip
+        trip = self._breaker.trip
+        if new is Zone.OPEN and trip is not None:
             self._note_trip(trip)
-            self._trips[trip or Trip.FORCED] += 1
+            self._trips[trip] += 1
         diagnosis = self._casebook.diagnosis
         if new is Zone.CLOSED:
             self._casebook.clear()

@@ -33,6 +33,8 @@ class Trip(enum.StrEnum):
     """The core refuses us as a whole: credentials, contract or version."""
     TRIAL_FAILED = "trial_failed"
     """It looked alive, and a real payment proved otherwise."""
+    TRIAL_LOST = "trial_lost"
+    """A trial told nothing before its deadline."""
     FORCED = "forced"
     """A person opened it."""
     RESTARTED = "restarted"

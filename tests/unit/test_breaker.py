@@ -260,7 +260,7 @@ async def test_a_lost_trial_fails_at_its_deadline(breaker: Breaker, clock: Manua
     await clock.advance(SETTINGS.trial_deadline_s)
     breaker.watch()
     breaker.watch()
-    assert (breaker.zone, breaker.trip) == (Zone.OPEN, Trip.TRIAL_FAILED)
+    assert (breaker.zone, breaker.trip) == (Zone.OPEN, Trip.TRIAL_LOST)
     assert not breaker.report(permit, Evidence.GOOD)
     assert zone_of(breaker) is Zone.OPEN
 
@@ -394,6 +394,20 @@ async def test_a_probe_that_reaches_nobody_is_believed_for_ever(breaker: Breaker
     assert zone_of(breaker) is Zone.OPEN
 
 
+def test_late_failed_probes_of_an_old_epoch_open_nothing(breaker: Breaker) -> None:
+    """As with the good ones."""
+    for _ in range(10):
+        breaker.probe_failed(breaker.epoch - 1, Evidence.DID_NOT_REACH)
+    assert breaker.zone is Zone.CLOSED
+
+
+def test_throttled_probes_open_nothing(breaker: Breaker) -> None:
+    """Somebody answered them."""
+    for _ in range(10):
+        breaker.probe_failed(breaker.epoch, Evidence.NOTHING)
+    assert breaker.zone is Zone.CLOSED
+
+
 @pytest.mark.parametrize("bad", BAD)
 def test_failed_probes_in_a_row_open_an_idle_route(breaker: Breaker, bad: Evidence) -> None:
     """So that the night's first payer doesn't find out."""
@@ -458,6 +472,16 @@ def test_a_word_without_a_sound_end_is_refused(breaker: Breaker, clock: ManualCl
     with pytest.raises(ValueError, match="forced"):
         breaker.force(word(clock, zone, for_s))
     assert (breaker.forced, breaker.zone) == (None, Zone.CLOSED)
+
+
+async def test_a_word_for_the_zone_it_has_already_still_holds(breaker: Breaker, clock: ManualClock) -> None:
+    """An open route forced open is no longer tried."""
+    open_up(breaker)
+    epoch = breaker.epoch
+    breaker.force(word(clock, Zone.OPEN))
+    await clock.advance(30.0)
+    breaker.probe_passed(breaker.epoch)
+    assert (breaker.zone, breaker.epoch) == (Zone.OPEN, epoch)
 
 
 # Restart, listeners

@@ -333,6 +333,20 @@ def test_a_route_open_since_before_the_restart_says_so(clock: ManualClock) -> No
     assert diagnosis.cause is OwnCause.RESTARTED
 
 
+async def test_a_lost_trial_is_a_diagnosis_of_its_own(clock: ManualClock) -> None:
+    """No answer and no error ever came, so the deadline itself is what is known."""
+    health = RouteHealth("blind", SETTINGS, clock)
+    health.force(Zone.OPEN, until_us=clock.now_us() + 1_000_000, actor="anna", reason="drill")
+    await clock.advance(1.0)
+    health.watch_once()
+    permit = health.admit()
+    await clock.advance(SETTINGS.trial_deadline_s)
+    health.watch_once()
+    health.watch_once()
+    assert health.diagnosis is not None
+    assert (permit is not None, health.trip, health.diagnosis.cause) == (True, Trip.TRIAL_LOST, Cause.ANSWER_TIMEOUT)
+
+
 @pytest.mark.parametrize("cause", [*Cause, *OwnCause])
 def test_every_cause_has_words(cause: Cause | OwnCause) -> None:
     """A cause added later must not end in a KeyError at night."""

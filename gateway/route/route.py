@@ -1,0 +1,63 @@
+"""One route: the path from some channels to one core, with its own health, policy and settings."""
+
+from collections.abc import Callable, Iterable
+
+from adapters.core import Core
+from gateway.forward.settings import ForwardSettings
+from gateway.route.health import RouteHealth
+from gateway.standin.settings import StandinPolicy, StandinSettings
+
+
+class Route:
+    """What accepting and forwarding share about one path to one core."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        core: Core,
+        health: RouteHealth,
+        currency: str,
+        forward: ForwardSettings,
+        standin: StandinSettings,
+        channels: Iterable[str],
+    ) -> None:
+        """Resolve the policy of each channel once."""
+        self.name = name
+        self.core = core
+        self.health = health
+        self.currency = currency
+        self.forward = forward
+        self.policies: dict[str, StandinPolicy] = {each: standin.policy(each, currency) for each in channels}
+        #: Told when a lane may have entries free to go: set by the forwarder.
+        self.lane_freed: Callable[[int], None] = _nobody_waits
+        #: Told when a new entry waits: set by the forwarder.
+        self.wake: Callable[[], None] = _nobody_listens
+
+
+def _nobody_waits(_lane: int) -> None:
+    """Before the forwarder runs nobody waits for lanes; it finds them by itself when it starts."""
+
+
+def _nobody_listens() -> None:
+    """As above, for new entries."""
+
+
+class Routing:
+    """Which route a payment takes: by its channel, and by its service where the channel has several."""
+
+    def __init__(self, rules: Iterable[tuple[str, frozenset[str], Route]]) -> None:
+        """Take rules (channel, services, route); no services means any."""
+        self._by_service: dict[tuple[str, str], Route] = {}
+        self._by_channel: dict[str, Route] = {}
+        for channel, services, route in rules:
+            if not services:
+                self._by_channel[channel] = route
+            for service in services:
+                self._by_service[channel, service] = route
+
+    def of(self, channel: str, service: str) -> Route | None:
+        """The route of a channel's payment for a service (empty when it names none); None when there is none."""
+        if service and (found := self._by_service.get((channel, service))) is not None:
+            return found
+        return self._by_channel.get(channel)
