@@ -112,7 +112,7 @@ class MemoryStore:
         return [Ready(entry=entry, blocked=self._waiting.is_blocked(entry)) for entry in entries]
 
     async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
-        """Ready entries of one lane that were set behind, put back in arrival order."""
+        """Ready entries of one lane that were set behind and may go on, put back in arrival order."""
         self._need_open()
         entries = [self._entries[n] for n in self._waiting.behind(route, lane, limit)]
         for entry in entries:
@@ -121,9 +121,10 @@ class MemoryStore:
         return entries
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
-        """Entries ready or in doubt whose time has come, soonest first."""
+        """Entries ready or in doubt whose time has come and that stand first in their lane, soonest first."""
         self._need_open()
-        return [self._entries[n] for n in self._waiting.due(route, now_us, limit)]
+        entries = (self._entries[n] for n in self._waiting.due(route, now_us))
+        return list(islice((entry for entry in entries if not self._waiting.is_blocked(entry)), limit))
 
     async def next_due_us(self, route: str) -> int:
         """When the next entry of the route falls due; 0 when none waits for a time."""

@@ -3,6 +3,7 @@
 import enum
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
+from itertools import islice, takewhile
 
 from spool.entry import Entry
 from spool.lifecycle import WAITING, State
@@ -26,8 +27,8 @@ class Waiting:
 
     def __init__(self) -> None:
         self._spots: dict[int, Spot] = {}
-        #: Per spot and route (and lane, when behind): (time due, number), ascending.
-        self._queues: defaultdict[tuple[Spot, str, int], list[tuple[int, int]]] = defaultdict(list)
+        #: Per spot and route: (time due or 0, number), ascending.
+        self._queues: defaultdict[tuple[Spot, str], list[tuple[int, int]]] = defaultdict(list)
         #: Per route and lane: numbers unfinished but not in arrival order, ascending.
         self._aside: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         self._unfinished: Counter[tuple[str, int]] = Counter()
@@ -37,7 +38,7 @@ class Waiting:
         if entry.state not in WAITING:
             return
         self._spots[entry.number] = spot
-        insort(self._queue(spot, entry), _place(spot, entry))
+        insort(self._queues[spot, entry.route], _place(spot, entry))
         self._unfinished[entry.route, entry.lane] += 1
         if spot is not Spot.LINE:
             insort(self._aside[entry.route, entry.lane], entry.number)
@@ -47,7 +48,7 @@ class Waiting:
         spot = self._spots.pop(entry.number, None)
         if spot is None:
             return
-        queue = self._queue(spot, entry)
+        queue = self._queues[spot, entry.route]
         del queue[bisect_left(queue, _place(spot, entry))]
         self._unfinished[entry.route, entry.lane] -= 1
         if spot is not Spot.LINE:
@@ -60,23 +61,23 @@ class Waiting:
 
     def in_line(self, route: str, after: int, limit: int) -> list[int]:
         """Numbers in arrival order above `after`."""
-        line = self._queues[Spot.LINE, route, 0]
+        line = self._queues[Spot.LINE, route]
         begin = bisect_right(line, (0, after))
         return [number for _, number in line[begin : begin + limit]]
 
     def behind(self, route: str, lane: int, limit: int) -> list[int]:
-        """Numbers set behind in one lane, in order."""
-        return [number for _, number in self._queues[Spot.BEHIND, route, lane][:limit]]
+        """Numbers set behind in one lane, in order, up to the first entry that waits for anything else."""
+        ahead = takewhile(lambda number: self._spots[number] is Spot.BEHIND, self._aside[route, lane])
+        return list(islice(ahead, limit))
 
-    def due(self, route: str, now_us: int, limit: int) -> list[int]:
+    def due(self, route: str, now_us: int) -> list[int]:
         """Numbers whose time has come, soonest first."""
-        clock = self._queues[Spot.CLOCK, route, 0]
-        end = bisect_left(clock, (now_us + 1, 0))
-        return [number for _, number in clock[: min(end, limit)]]
+        clock = self._queues[Spot.CLOCK, route]
+        return [number for _, number in clock[: bisect_left(clock, (now_us + 1, 0))]]
 
     def next_due_us(self, route: str) -> int:
         """The soonest time; one that is due at once counts as long past, not as none."""
-        clock = self._queues[Spot.CLOCK, route, 0]
+        clock = self._queues[Spot.CLOCK, route]
         return max(clock[0][0], 1) if clock else 0
 
     def is_blocked(self, entry: Entry) -> bool:
@@ -87,9 +88,6 @@ class Waiting:
     def is_clear(self, route: str, lane: int) -> bool:
         """Nothing of the lane is unfinished."""
         return not self._unfinished[route, lane]
-
-    def _queue(self, spot: Spot, entry: Entry) -> list[tuple[int, int]]:
-        return self._queues[spot, entry.route, entry.lane if spot is Spot.BEHIND else 0]
 
 
 def spot_of(entry: Entry) -> Spot:

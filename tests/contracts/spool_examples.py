@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
-from spool.lifecycle import Kind, State, Told, Transition
+from spool.lifecycle import FINAL, WAITING, Kind, State, Told, Transition
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, id_of
 from spool.sqlite import SqliteStore
@@ -16,6 +16,9 @@ from spool.store import Inserted, Move, Store
 
 NOW_US: Final = EPOCH_MS * 1000 + 1_000_000_000
 """When the examples begin."""
+
+LATER_US: Final = NOW_US + 60_000_000
+"""A minute later."""
 
 MakeStore = Callable[[], Store]
 """Makes the store as each new process would: over the same place every time."""
@@ -32,6 +35,16 @@ WAYS: Final[dict[State, tuple[Transition, ...]]] = {
     State.CANCELLED: (way.CANCEL,),
 }
 """How an entry recorded ready comes to each state."""
+
+
+ASIDE: Final[dict[str, tuple[tuple[Transition, ...], dict[str, Any]]]] = {
+    **{state.word: (WAYS[state], {}) for state in sorted(WAITING - {State.READY})},
+    "ready for later": ((way.CLAIM, way.NOT_SENT), {"due_at_us": LATER_US}),
+}
+"""How an entry comes to be unfinished and not in arrival order."""
+
+REACHABLE_FINAL: Final = sorted(FINAL & set(WAYS))
+"""Final states there is a way to."""
 
 
 def in_memory(_: Path) -> MakeStore:
@@ -114,3 +127,8 @@ async def ready_numbers(store: Store, route: str = "billing", after: int = 0, li
 async def due_numbers(store: Store, now_us: int, route: str = "billing", limit: int = 100) -> list[int]:
     """Numbers whose time has come."""
     return [entry.number for entry in await store.due(route, now_us, limit)]
+
+
+def name_of(value: object) -> str:
+    """What a transition or state is called in a test's name."""
+    return value.name if isinstance(value, Transition | State) else str(value)

@@ -14,17 +14,13 @@ from tests.contracts.spool_examples import (
     MakeStore,
     draft,
     go,
+    name_of,
     put,
     put_as,
     ready_numbers,
 )
 
 ALLOWED = [(transition, source) for transition in TRANSITIONS for source in sorted(transition.sources)]
-
-
-def name_of(value: object) -> str:
-    """What a transition or state is called in a test's name."""
-    return value.name if isinstance(value, Transition | State) else str(value)
 
 
 async def test_an_entry_is_kept_as_its_draft_said(store: Store) -> None:
