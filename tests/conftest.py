@@ -1,0 +1,47 @@
+"""What holds for every test: in CI none is skipped unless the reason is written down here."""
+
+import os
+from typing import Final
+
+import pytest
+
+SKIPS_ALLOWED: Final[dict[str, str]] = {}
+"""Beginning of the node id of tests that may be skipped in CI, and why."""
+
+
+class SkipGuard:
+    """Fails a run in which tests were skipped without leave: what should be installed was missing."""
+
+    def __init__(self) -> None:
+        """Begin with nothing skipped."""
+        self.skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test that was skipped; one that is expected to fail was not."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._note(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file that was skipped whole."""
+        if report.skipped:
+            self._note(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Turn a green run with silent gaps red."""
+        if self.skipped and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say which tests these were."""
+        for nodeid in self.skipped:
+            terminalreporter.write_line(f"skipped in CI without leave (tests/conftest.py): {nodeid}", red=True)
+
+    def _note(self, nodeid: str) -> None:
+        if not nodeid.startswith(tuple(SKIPS_ALLOWED)):
+            self.skipped.append(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In CI a skipped test is a failure; at a desk it is a hint."""
+    if os.environ.get("CI") == "true":
+        config.pluginmanager.register(SkipGuard(), "skip-guard")

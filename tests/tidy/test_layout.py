@@ -1,0 +1,114 @@
+"""The house stands as the design lays it out (decision 0002)."""
+
+import subprocess
+import sys
+import sysconfig
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.tidy.house import FOLDERS, PRODUCT, ROOT, files
+
+MADE: Final = {"var", "build", "dist", "htmlcov", "__pycache__"}
+"""What commands leave in the checkout; not tracked."""
+
+PACKAGES: Final = ("gateway", "adapters", "queue/spool")
+
+LAYERS: Final = {
+    "acceptance",
+    "contracts",
+    "faults",
+    "hostile",
+    "integration",
+    "powercut",
+    "simulation",
+    "tidy",
+    "unit",
+}
+
+SCROLLS: Final = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "config.example.toml",
+    "Makefile",
+    ".ci/run",
+)
+
+
+def python(folder: Path, program: str) -> str:
+    """What this program prints when Python is started in the folder."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_queue_is_the_standard_library_s() -> None:
+    """Our `queue/` must never hide it: asyncio, logging and urllib3 all import it."""
+    found = python(ROOT, "import queue; print(queue.__file__)")
+    assert Path(found).parent == Path(sysconfig.get_path("stdlib"))
+
+
+def test_queue_is_no_package() -> None:
+    """An `__init__.py` here is how it would hide the standard library's."""
+    assert list((ROOT / "queue").glob("*.py")) == []
+
+
+@pytest.mark.parametrize("name", ["gateway", "adapters", "spool"])
+def test_a_package_is_importable_from_anywhere(name: str, tmp_path: Path) -> None:
+    """It is installed, not found by luck in the working folder."""
+    assert python(tmp_path, f"import {name}; print({name}.__name__)") == name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_is_typed(package: str) -> None:
+    """Without the marker, who uses it loses the types."""
+    assert (ROOT / package / "py.typed").is_file()
+
+
+def test_the_root_holds_the_folders_of_the_design() -> None:
+    """A new folder at the root is a decision, not an accident."""
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert found - MADE == set(FOLDERS) - {".ci"}
+
+
+def test_the_root_holds_no_code() -> None:
+    """Every module has a package it belongs to."""
+    assert list(ROOT.glob("*.py")) == []
+
+
+@pytest.mark.parametrize("name", SCROLLS)
+def test_the_root_holds(name: str) -> None:
+    """What a newcomer looks for first."""
+    assert (ROOT / name).is_file()
+
+
+def test_a_test_belongs_to_a_layer() -> None:
+    """Each layer has its own promise about speed and means (CONTRIBUTING.md)."""
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders <= LAYERS
+
+
+def test_test_folders_are_no_packages() -> None:
+    """Pytest imports by path (importlib mode); an `__init__.py` would change every name."""
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """So that a report names one file."""
+    names = Counter(path.name for path in files() if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_the_ci_script_can_be_started() -> None:
+    """It is run as a program."""
+    assert (ROOT / ".ci/run").stat().st_mode & 0o111
+
+
+def test_product_code_lies_in_its_packages() -> None:
+    """Only what lies in a package is installed."""
+    code = [path.relative_to(ROOT).as_posix() for path in files() if path.suffix == ".py"]
+    product = [path for path in code if path.startswith(PRODUCT)]
+    assert [path for path in product if not path.startswith(tuple(f"{package}/" for package in PACKAGES))] == []
