@@ -65,6 +65,11 @@ async def answer(control: Control, ledger: Path, inbound: Inbound) -> Reply | No
             return _set(control, inbound.body)
         case "DELETE", "/faults":
             return jsonapi.reply(200, {"cleared": control.clear()})
+        case _:
+            return _clear_one(control, inbound)
+
+
+def _clear_one(control: Control, inbound: Inbound) -> Reply | None:
     one = _ONE.fullmatch(inbound.path)
     if one is None or inbound.method != "DELETE":
         return None
@@ -74,9 +79,14 @@ async def answer(control: Control, ledger: Path, inbound: Inbound) -> Reply | No
 
 def _set(control: Control, body: bytes) -> Reply:
     try:
-        fields = msgspec.json.decode(body, type=dict[str, object])
-        asked = msgspec.convert(fields, _Outage if "outage" in fields else Fault)
+        number = control.set(_fault(body))
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         return jsonapi.error(400, "malformed", str(error))
-    number = control.outage(asked.outage) if isinstance(asked, _Outage) else control.set(asked)
     return jsonapi.reply(201, {"number": number})
+
+
+def _fault(body: bytes) -> Fault:
+    fields = msgspec.json.decode(body, type=dict[str, object])
+    if "outage" in fields:
+        return Fault(kind=msgspec.convert(fields, _Outage).outage)
+    return msgspec.convert(fields, Fault)

@@ -45,7 +45,7 @@ class Journal:
         except BaseException:
             self._hold.close()
             raise
-        self._opened_at_us = self._db.execute(statements()["wall_clock_ms"]).fetchone()[0] * 1000
+        self._opened_at_us: int = self._db.execute(statements()["wall_clock_ms"]).fetchone()[0] * 1000
         self._opened_at = self._loop.time()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._bookings: list[tuple[Any, ...]] = []

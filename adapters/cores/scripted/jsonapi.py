@@ -102,21 +102,23 @@ def _order(inbound: Inbound, level: Level, currency: str) -> Order | Reply:
             if not reference:
                 return error(400, "malformed", "name a reference")
             return Lookup(protocol=Protocol.JSON, reference=reference)
-    return _read_one(inbound, level)
+        case _:
+            return _read_one(inbound, level)
 
 
 def _read_one(inbound: Inbound, level: Level) -> Order | Reply:
+    """What is asked of one payment, named by our id."""
     path = _PAYMENT.fullmatch(inbound.path)
-    match inbound.method, path and path[2]:
-        case "GET", None if path:
-            return Lookup(protocol=Protocol.JSON, sequence=int(path[1]))
-        case "POST", "/reversal" if path:
-            body = _reversal(inbound.body or b"{}")
-            key = _key(inbound)
-            if not key and level is Level.A:
-                return _no_key()
-            return Undo(protocol=Protocol.JSON, reference=body.id or key, key=key, sequence=int(path[1]))
-    return error(404, "not_found", "there is nothing here")
+    if path is None or inbound.method != ("POST" if path[2] else "GET"):
+        return error(404, "not_found", "there is nothing here")
+    sequence = int(path[1])
+    if not path[2]:
+        return Lookup(protocol=Protocol.JSON, sequence=sequence)
+    key = _key(inbound)
+    if not key and level is Level.A:
+        return _no_key()
+    body = _reversal(inbound.body or b"{}")
+    return Undo(protocol=Protocol.JSON, reference=body.id or key, key=key, sequence=sequence)
 
 
 def _read_payment(inbound: Inbound, level: Level) -> Order | Reply:

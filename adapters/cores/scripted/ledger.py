@@ -8,10 +8,12 @@ with `--attempts` every attempt.
 import argparse
 import contextlib
 import functools
+import importlib
 import importlib.resources
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +21,8 @@ import msgspec
 
 from adapters.cores.scripted.orders import Attempt, Booking, Kind
 
-try:
-    from pysqlite3 import dbapi2 as driver
-except ImportError:  # no wheel for this platform: the interpreter's own, with its own library
-    import sqlite3 as driver  # type: ignore[no-redef]  # the same interface, an older library
+driver: Final[Any] = importlib.import_module("pysqlite3.dbapi2" if find_spec("pysqlite3") else "sqlite3")
+"""SQLite: the wheel that carries a recent library where there is one, else the interpreter's own."""
 
 REFERENCES_SHOWN_MAX: Final = 100
 """A summary names at most so many doubled references; it counts all."""
@@ -67,7 +67,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Generator[Any]:
     db = driver.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
         yield db

@@ -96,6 +96,11 @@ OPERATIONS: dict[type[Order], Operation] = {
 """Which operation an order is."""
 
 
+def reference_of(order: Order) -> str:
+    """The sender's own id of an order; empty where it has none."""
+    return "" if isinstance(order, Probe) else order.reference
+
+
 class Booking(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of the ledger: money that moved. A payment booked twice is two of them."""
 

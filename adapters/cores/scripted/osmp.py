@@ -27,6 +27,7 @@ from adapters.cores.scripted.orders import (
     Undo,
     Verdict,
     Well,
+    reference_of,
 )
 
 OK: Final = 0
@@ -137,7 +138,7 @@ def _amount(asked: Mapping[str, str], currency: str, *, least: int) -> int:
 
 def write(order: Order, verdict: Verdict) -> Reply:
     """Say the verdict."""
-    reference = "" if isinstance(order, Undo) and not order.reference else getattr(order, "reference", "")
+    reference = reference_of(order)
     match verdict:
         case Booked(booking=booking, pending=pending):
             return reply(reference, PENDING if pending else OK, booking=booking, comment="OK")

@@ -6,19 +6,18 @@ Used in-process as `async with ScriptedCore.start(settings) as core:`, or as a c
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from adapters.channel import Inbound, Reply
-from adapters.core import Level
 from adapters.cores.scripted import control, jsonapi, osmp
 from adapters.cores.scripted.books import Books
 from adapters.cores.scripted.control import Control
 from adapters.cores.scripted.door import Door, reset
-from adapters.cores.scripted.faults import CALM, Dice, FaultKind, Faults, Plan
+from adapters.cores.scripted.faults import Dice, Fault, FaultKind, Faults
 from adapters.cores.scripted.journal import Journal, LedgerBroken
 from adapters.cores.scripted.ledger import Summary, read_attempts, read_bookings, summarise
 from adapters.cores.scripted.orders import (
@@ -35,10 +34,9 @@ from adapters.cores.scripted.orders import (
 )
 from adapters.cores.scripted.settings import Settings
 from adapters.cores.scripted.spoiled import ended, spoiled
-from adapters.cores.scripted.traffic import ALONE, Beside, Traffic
-
-BODY_BYTES_MAX: Final = 64 * 1024
-"""A larger request is answered 413."""
+from adapters.cores.scripted.traffic import Traffic
+from adapters.cores.scripted.visit import Visit
+from adapters.cores.scripted.wire import hang_up, inbound_of, response, truncate, web_server
 
 _MOVING: Final = frozenset({Operation.PAY, Operation.CANCEL})
 _HANG_LOOKS_EVERY_S: Final = 0.25
@@ -77,9 +75,9 @@ class ScriptedCore:
         self._traffic = Traffic()
         self._turn: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
-        self._server = _web_server(self._serve)
+        self._server = web_server(self._serve)
         self._door = Door(settings.host, settings.port, self._server)
-        self._control_server = _web_server(self._serve_control)
+        self._control_server = web_server(self._serve_control)
         self._control_door: Door | None = None
         self.control = Control(self._faults, self._loop.time, self._follow_faults)
         self.ledger = Ledger(settings.ledger)
@@ -88,7 +86,7 @@ class ScriptedCore:
     @contextlib.asynccontextmanager
     async def start(
         cls, settings: Settings, chance: Callable[[], float] | None = None
-    ) -> AsyncIterator["ScriptedCore"]:
+    ) -> AsyncGenerator["ScriptedCore"]:
         """Run one for the length of a block. `chance` decides about faults' probabilities (else: the seed).
 
         Raises:
@@ -151,106 +149,84 @@ class ScriptedCore:
         self._turn = None if turn_s is None else self._loop.call_later(turn_s + 0.001, self._follow_faults)
 
     async def _serve_control(self, request: web.BaseRequest) -> web.StreamResponse:
-        inbound = await _inbound(request)
-        if inbound.path == "/livez":
-            return _response(jsonapi.reply(200, {"status": "alive"}))
-        said = await control.answer(self.control, self._settings.ledger, inbound)
-        return _response(said or jsonapi.error(404, "not_found", "there is nothing here"))
+        inbound = await inbound_of(request)
+        return await self._obey(inbound)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        inbound = await _inbound(request)
+        inbound = await inbound_of(request)
         if inbound.path.startswith(("/faults", "/ledger/")):
-            return await self._serve_control_inbound(inbound)
+            return await self._obey(inbound)
         order = self._read(inbound)
         if isinstance(order, Reply):
-            return _response(order)
-        operation = OPERATIONS[type(order)]
+            return response(order)
         self._traffic.load += 1
+        operation = OPERATIONS[type(order)]
+        visit = Visit(
+            request=request,
+            order=order,
+            operation=operation,
+            account=self._books.account_of(order),
+            arrived_at_us=self._journal.now_us(),
+            plan=self._faults.draw(operation, self._loop.time(), self._traffic.load),
+        )
         try:
-            plan = self._faults.draw(operation, self._loop.time(), self._traffic.load)
-            if operation in _MOVING:
-                return await self._move(request, order, operation, plan)
-            return await self._do(request, order, operation, plan, "", ALONE)
+            return await (self._move(visit) if operation in _MOVING else self._do(visit))
         finally:
             self._faults.leave(self._loop.time(), self._traffic.load)
             self._traffic.load -= 1
 
-    async def _serve_control_inbound(self, inbound: Inbound) -> web.StreamResponse:
+    async def _obey(self, inbound: Inbound) -> web.StreamResponse:
         said = await control.answer(self.control, self._settings.ledger, inbound)
-        return _response(said or jsonapi.error(404, "not_found", "there is nothing here"))
+        return response(said or jsonapi.error(404, "not_found", "there is nothing here"))
 
     def _read(self, inbound: Inbound) -> Order | Reply:
         if inbound.path == "/osmp":
             return osmp.read(inbound, self._settings.currency)
         return jsonapi.read(inbound, self._settings.level, self._settings.currency)
 
-    async def _move(
-        self, request: web.BaseRequest, order: Order, operation: Operation, plan: Plan
-    ) -> web.StreamResponse:
+    async def _move(self, visit: Visit) -> web.StreamResponse:
         """Do what moves money, seen by the account's other attempts."""
-        account = self._books.account_of(order)
-        transport = request.transport
-        beside = self._traffic.enter(account, transport)
+        transport = visit.request.transport
+        visit.beside = self._traffic.enter(visit.account, transport)
         try:
-            return await self._do(request, order, operation, plan, account, beside)
+            return await self._do(visit)
         finally:
-            self._traffic.leave(account, transport)
+            self._traffic.leave(visit.account, transport)
 
-    async def _do(
-        self,
-        request: web.BaseRequest,
-        order: Order,
-        operation: Operation,
-        plan: Plan,
-        account: str,
-        beside: Beside,
-    ) -> web.StreamResponse:
-        arrived_at_us = self._journal.now_us()
-
-        def attempt(done: Done, booking: int = 0) -> Attempt:
-            return Attempt(
-                arrived_at_us=arrived_at_us,
-                protocol=order.protocol,
-                operation=operation,
-                reference=getattr(order, "reference", ""),
-                account=account or getattr(order, "account", ""),
-                done=done,
-                booking=booking,
-                in_flight=beside.waiting,
-                abandoned=beside.abandoned,
-                fault=plan.named,
-            )
-
+    async def _do(self, visit: Visit) -> web.StreamResponse:
+        """Wait, book, wait for the disk, wait, answer: each as the plan says."""
+        plan = visit.plan
         if plan.before_s:
             await self._wait(plan.before_s)
-        if plan.end is not None:
-            written = self._journal.record(attempt(Done.NOTHING))
-            return await self._end(request, order, plan, written)
-        verdict = self._books.apply(order, self._journal.now_us(), round(plan.pending_s * 1_000_000))
-        booking = verdict.booking if isinstance(verdict, Booked) and not verdict.replayed else None
         try:
-            await self._journal.record(attempt(*done_by(verdict)), booking)
+            if plan.end is not None:
+                await self._journal.record(visit.attempt(Done.NOTHING))
+                return await self._end(visit, plan.end)
+            verdict = await self._book(visit)
         except LedgerBroken:
-            return _response(jsonapi.error(500, "ledger", "the ledger can't be written"))
+            return response(jsonapi.error(500, "ledger", "the ledger can't be written"))
         if delay_s := plan.after_s + self._settings.answer_delay_s:
             await self._wait(delay_s)
-        right = _write(order, verdict)
-        return _response(right) if plan is CALM else await _say(request, order, right, plan)
+        right = (osmp if visit.order.protocol is Protocol.OSMP else jsonapi).write(visit.order, verdict)
+        return response(right) if plan.spoil is None else await _spoil(visit, right, plan.spoil)
 
-    async def _end(
-        self, request: web.BaseRequest, order: Order, plan: Plan, written: "asyncio.Future[None]"
-    ) -> web.StreamResponse:
-        """What the faults say instead of doing anything."""
-        assert plan.end is not None
-        with contextlib.suppress(LedgerBroken):
-            await written
-        if plan.end.kind is FaultKind.RESET_BEFORE:
-            return _reset(request)
-        if plan.end.kind is FaultKind.HANG:
+    async def _book(self, visit: Visit) -> Verdict:
+        """What the books say, once it is on disk."""
+        verdict = self._books.apply(visit.order, self._journal.now_us(), round(visit.plan.pending_s * 1_000_000))
+        booking = verdict.booking if isinstance(verdict, Booked) and not verdict.replayed else None
+        await self._journal.record(visit.attempt(*done_by(verdict)), booking)
+        return verdict
+
+    async def _end(self, visit: Visit, fault: Fault) -> web.StreamResponse:
+        """What a fault says instead of doing anything."""
+        request = visit.request
+        if fault.kind is FaultKind.RESET_BEFORE:
+            return hang_up(request)
+        if fault.kind is FaultKind.HANG:
             while request.transport is not None and not self._closing.is_set():
                 await self._wait(_HANG_LOOKS_EVERY_S)
-            return _reset(request)
-        return _response(ended(order, plan.end))
+            return hang_up(request)
+        return response(ended(visit.order, fault))
 
     async def _wait(self, seconds: float) -> None:
         """Wait by the loop's own timers, or until the core closes."""
@@ -259,60 +235,13 @@ class ScriptedCore:
                 await self._closing.wait()
 
 
-async def _say(request: web.BaseRequest, order: Order, right: Reply, plan: Plan) -> web.StreamResponse:
-    """Answer, spoiled as the plan says."""
-    if plan.spoil is None:
-        return _response(right)
-    if plan.spoil.kind is FaultKind.RESET_AFTER:
-        return _reset(request)
-    if plan.spoil.kind is FaultKind.TRUNCATED:
-        return await _truncate(request, right)
-    return _response(spoiled(order, right, plan.spoil))
-
-
-def _write(order: Order, verdict: Verdict) -> Reply:
-    return (osmp if order.protocol is Protocol.OSMP else jsonapi).write(order, verdict)
-
-
-async def _truncate(request: web.BaseRequest, right: Reply) -> web.StreamResponse:
-    """Promise the whole answer, send half of it, hang up."""
-    half = web.StreamResponse(status=right.status, headers={"Content-Type": right.content_type})
-    half.content_length = len(right.body)
-    with contextlib.suppress(ConnectionError):
-        await half.prepare(request)
-        await half.write(right.body[: len(right.body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return half
-
-
-def _reset(request: web.BaseRequest) -> web.StreamResponse:
-    if request.transport is not None:
-        reset(request.transport)
-    return web.Response()
-
-
-def _response(said: Reply) -> web.Response:
-    headers = (
-        {"Content-Type": said.content_type, **said.headers} if said.headers else {"Content-Type": said.content_type}
-    )
-    return web.Response(status=said.status, body=said.body, headers=headers)
-
-
-async def _inbound(request: web.BaseRequest) -> Inbound:
-    path, _, query = request.raw_path.partition("?")
-    body = await request.read() if request.can_read_body else b""
-    return Inbound(method=request.method, path=path, query=query, headers=request.headers, body=body, peer="")
-
-
-def _web_server(handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]]) -> web.Server:
-    def make_request(
-        message: Any, payload: Any, protocol: Any, writer: Any, task: "asyncio.Task[None]"
-    ) -> web.BaseRequest:
-        loop = asyncio.get_running_loop()
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX)
-
-    return web.Server(handler, request_factory=make_request, access_log=None, keepalive_timeout=75.0)
+async def _spoil(visit: Visit, right: Reply, fault: Fault) -> web.StreamResponse:
+    """What a fault makes of the right answer."""
+    if fault.kind is FaultKind.RESET_AFTER:
+        return hang_up(visit.request)
+    if fault.kind is FaultKind.TRUNCATED:
+        return await truncate(visit.request, right)
+    return response(spoiled(visit.order, right, fault))
 
 
 async def serve(settings: Settings, say: Callable[[str], None]) -> None:
@@ -331,11 +260,10 @@ async def serve(settings: Settings, say: Callable[[str], None]) -> None:
 def run(settings: Settings, say: Callable[[str], None]) -> None:
     """Run in an event loop of its own (uvloop's where there is one) until told to stop."""
     try:
-        from uvloop import new_event_loop  # noqa: PLC0415 - optional; without it the standard loop does
+        import uvloop  # noqa: PLC0415 - optional; without it the standard loop does
     except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(serve(settings, say))
-
-
-__all__ = ["Ledger", "Level", "ScriptedCore", "run", "serve"]

@@ -3,7 +3,7 @@
 from adapters.channel import Reply
 from adapters.cores.scripted import jsonapi, osmp
 from adapters.cores.scripted.faults import Fault, FaultKind
-from adapters.cores.scripted.orders import Order, Protocol
+from adapters.cores.scripted.orders import Order, Protocol, reference_of
 
 
 def ended(order: Order, fault: Fault) -> Reply:
@@ -11,7 +11,7 @@ def ended(order: Order, fault: Fault) -> Reply:
     later = {"Retry-After": str(fault.retry_after_s)}
     match fault.kind:
         case FaultKind.MAINTENANCE if order.protocol is Protocol.OSMP:
-            return osmp.reply(_reference(order), osmp.TEMPORARY, comment="maintenance", headers=later)
+            return osmp.reply(reference_of(order), osmp.TEMPORARY, comment="maintenance", headers=later)
         case FaultKind.MAINTENANCE:
             return jsonapi.error(503, "maintenance", "come back later", later)
         case FaultKind.HEALTH_SAYS_DOWN:
@@ -47,9 +47,5 @@ def spoiled(order: Order, right: Reply, fault: Fault) -> Reply:
 
 def _wrong(order: Order, fault: Fault) -> Reply:
     if order.protocol is Protocol.OSMP:
-        return osmp.reply(_reference(order), fault.code, comment="?")
+        return osmp.reply(reference_of(order), fault.code, comment="?")
     return jsonapi.error(fault.status, "unexpected", "?")
-
-
-def _reference(order: Order) -> str:
-    return getattr(order, "reference", "")
