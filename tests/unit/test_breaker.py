@@ -394,6 +394,19 @@ async def test_a_probe_that_reaches_nobody_is_believed_for_ever(breaker: Breaker
     assert zone_of(breaker) is Zone.OPEN
 
 
+async def test_distrust_of_a_health_page_begins_anew_when_it_was_out_of_reach(
+    breaker: Breaker, clock: ManualClock
+) -> None:
+    """What it said before the core was gone says nothing of the page now."""
+    open_up(breaker)
+    breaker.probe_failed(breaker.epoch, Evidence.FAULT)
+    await clock.advance(SETTINGS.probe_distrust_s)
+    breaker.probe_failed(breaker.epoch, Evidence.DID_NOT_REACH)
+    breaker.probe_failed(breaker.epoch, Evidence.FAULT)
+    breaker.probe_failed(breaker.epoch, Evidence.FAULT)
+    assert breaker.zone is Zone.OPEN
+
+
 def test_late_failed_probes_of_an_old_epoch_open_nothing(breaker: Breaker) -> None:
     """As with the good ones."""
     for _ in range(10):

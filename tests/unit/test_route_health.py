@@ -217,12 +217,13 @@ async def test_a_probe_asked_before_the_route_changed_is_not_heeded(
     """It saw the core of then."""
     probe.hang = asyncio.Event()
     await clock.advance(5.0)
-    pay(running, *[REFUSED] * 3)
+    pay(running, Misconfigured(cause=Cause.CREDENTIALS))
     await clock.advance(2.0)
+    probe.outcome = NotSent(cause=Cause.DNS)
+    seen = running.diagnosis
     probe.hang.set()
-    probe.outcome = REFUSED
     await settle()
-    assert zone_of(running) is Zone.OPEN
+    assert (zone_of(running), running.diagnosis) == (Zone.OPEN, seen)
 
 
 async def test_ending_the_run_ends_a_probe_under_way(
@@ -315,6 +316,16 @@ def test_refused_credentials_are_named_at_once(health: RouteHealth) -> None:
     pay(health, Misconfigured(cause=Cause.CREDENTIALS, detail="401"))
     assert health.diagnosis is not None
     assert health.diagnosis.cause is Cause.CREDENTIALS
+
+
+async def test_a_new_outage_has_a_diagnosis_of_its_own(health: RouteHealth, clock: ManualClock) -> None:
+    """A closed route has forgotten the last one, however near it was."""
+    pay(health, *[REFUSED] * 3)
+    await clock.advance(1.0)
+    await health.run_once()
+    pay(health, *[Posted()] * 3, *[REFUSED] * 3)
+    assert health.diagnosis is not None
+    assert (health.diagnosis.seen, health.diagnosis.first_seen_us) == (3, clock.now_us())
 
 
 def test_a_slow_core_is_named_slow(health: RouteHealth) -> None:
