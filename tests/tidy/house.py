@@ -59,9 +59,14 @@ class Source:
         return tuple((token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT)
 
     @functools.cached_property
+    def imports(self) -> tuple[tuple[str, str], ...]:
+        """Each name bound by an import, and what it stands for: `("dt", "datetime")`, `("now", "time.time")`."""
+        return tuple(binding for node in self.nodes for binding in _bindings(node))
+
+    @functools.cached_property
     def names(self) -> dict[str, str]:
-        """What each imported name stands for: `{"dt": "datetime", "now": "time.time"}`."""
-        return dict(binding for node in self.nodes for binding in _bindings(node))
+        """What each imported name stands for; of two that share a name, the last."""
+        return dict(self.imports)
 
     def dotted(self, node: ast.AST) -> str:
         """Full name of an imported thing (`datetime.datetime.now`), or nothing."""

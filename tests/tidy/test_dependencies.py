@@ -23,8 +23,16 @@ OURS: Final = {"gateway", "adapters", "spool"}
 
 LOCKS: Final = sorted((ROOT / "requirements").glob("*.txt"))
 
+COMPANIONS: Final = {
+    "annotated-types": "pydantic",
+    "multidict": "aiohttp",
+    "pydantic-core": "pydantic",
+    "yarl": "aiohttp",
+}
+"""Packages that come along with another as part of what it offers: its own pages tell to import them."""
+
 UNIMPORTED: Final[dict[str, str]] = {}
-"""Runtime dependencies that no module imports, and why they are declared."""
+"""Runtime dependencies that no import statement names, and why they are declared."""
 
 
 def names(requirements: list[Requirement]) -> set[str]:
@@ -48,16 +56,17 @@ def direct(name: str) -> set[str]:
 def imported() -> Iterator[str]:
     """Top-level names of other people's packages that our code imports."""
     for source in sources(*PRODUCT):
-        for target in source.names.values():
+        for _, target in source.imports:
             top = target.partition(".")[0]
             if top not in OURS | sys.stdlib_module_names:
                 yield top
 
 
 def distributions() -> set[str]:
-    """The packages behind these names."""
+    """The packages behind these names; a companion counts as its owner."""
     of = metadata.packages_distributions()
-    return {canonicalize_name(of.get(name, [name])[0]) for name in imported()}
+    found = {canonicalize_name(of.get(name, [name])[0]) for name in imported()}
+    return {COMPANIONS.get(name, name) for name in found}
 
 
 def explained() -> list[str]:
