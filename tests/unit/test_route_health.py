@@ -216,7 +216,8 @@ async def test_a_probe_asked_before_the_route_changed_is_not_heeded(
 ) -> None:
     """It saw the core of then."""
     probe.hang = asyncio.Event()
-    await clock.advance(5.0)
+    await clock.advance(5.5)
+    assert len(probe.asked) == 1
     pay(running, Misconfigured(cause=Cause.CREDENTIALS))
     await clock.advance(2.0)
     probe.outcome = NotSent(cause=Cause.DNS)
@@ -233,7 +234,8 @@ async def test_ending_the_run_ends_a_probe_under_way(
     probe.hang = asyncio.Event()
     task = asyncio.create_task(health.run())
     await settle()
-    await clock.advance(5.0)
+    await clock.advance(5.5)
+    assert len(probe.asked) == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
