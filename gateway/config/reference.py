@@ -63,13 +63,14 @@ def _section(table: Table) -> str:
     keys = keys_of(table.model)
     rows = [_row(key, field) for key, field in keys.items()]
     head = ["| key | kind | default | bounds | what it does |", "|---|---|---|---|---|"]
-    return "\n".join([f"## `{heading}`{choice}", "", _prose(table.model), "", *(head + rows if rows else []), ""])
+    return "\n".join([f"## `{heading}`{choice}", "", _prose(table), "", *(head + rows if rows else []), ""])
 
 
-def _prose(model: type[BaseModel]) -> str:
-    """A model's docstring in one paragraph, without the remark of which table it is."""
-    text = re.sub(r"\s+", " ", model.__doc__ or "").strip()
-    return re.sub(r": `\[[^`]*\]`( with `[^`]*`)?(?=\.)", "", text, count=1)
+def _prose(table: Table) -> str:
+    """The model's docstring in one paragraph, without the remark of which table it is; before it what it is here for."""
+    text = re.sub(r"\s+", " ", table.model.__doc__ or "").strip()
+    text = re.sub(r": `\[[^`]*\]`( with `[^`]*`)?(?=\.)", "", text, count=1)
+    return text if table.purpose in text else f"{table.purpose} {text}"
 
 
 def _row(key: str, field: FieldInfo) -> str:

@@ -5,6 +5,7 @@ following them through the annotations tells the two apart. The same walk lists 
 reference page and for the test of the example.
 """
 
+import enum
 import types
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -52,6 +53,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     model: type[BaseModel]
     #: Value of the key that chooses this model among others (`protocol`); empty when there is no choice.
     variant: str
+    #: What the key it stands under is for.
+    purpose: str = ""
 
 
 def spot_of(root: type[BaseModel], loc: Place) -> Spot:
@@ -140,8 +143,12 @@ def example_of(field: FieldInfo) -> str:
 
 
 def _example_of_kind(kind: Any, field: FieldInfo) -> str:
+    if is_union(kind):
+        return _example_of_kind(bare(get_args(kind)[0]), field)
     if get_origin(kind) is Literal:
         return toml_value(get_args(kind)[0])
+    if isinstance(kind, enum.EnumMeta):
+        return toml_value(next(iter(kind)))
     if kind in _INLINE:
         return '{ file = "/run/credentials/name" }'
     if get_origin(kind) in (list, tuple, frozenset, set):
@@ -166,7 +173,7 @@ def tables_of(root: type[BaseModel], name: tuple[str, ...] = ()) -> Iterator[Tab
     """Every table below a model, in the models' order, each before those inside it."""
     for key, field in root.model_fields.items():
         for table in _tables_at(field.annotation, (*name, key)):
-            yield table
+            yield msgspec.structs.replace(table, purpose=field.description or "")
             yield from tables_of(table.model, table.name)
 
 
@@ -192,4 +199,6 @@ def keys_of(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
 def _only_tables(kind: Any) -> bool:
     if is_union(kind):
         return all(_only_tables(bare(member)) for member in get_args(kind))
-    return any(_tables_at(kind, ()))
+    if get_origin(kind) in (dict, list, tuple):
+        return _only_tables(bare(get_args(kind)[get_origin(kind) is dict]))
+    return is_model(kind) and kind not in _INLINE
