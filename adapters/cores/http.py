@@ -316,7 +316,10 @@ class _Resolver(AbstractResolver):
         if self._fixed:
             return [_resolved(host, address, port) for address in self._fixed]
         ask = functools.partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        except UnicodeError as error:
+            raise socket.gaierror(socket.EAI_NONAME, "no name that DNS could know") from error
         return [_resolved(host, str(address[0]), port) for _, _, _, _, address in found]
 
     async def close(self) -> None:

@@ -186,9 +186,9 @@ class JsonCore:
                 return msgspec.structs.replace(found, duplicate=True)
             case NotFound():
                 return Unknown(cause=Cause.CONTRACT, detail="the core knows the key and doesn't find it")
-            case NotSent():
-                # The question wasn't sent; the payment was.
-                return Unknown(cause=found.cause, detail=found.detail, retry_after_s=found.retry_after_s)
+            case NotSent() | Misconfigured():
+                # Said of the question; the payment was sent.
+                return Unknown(cause=found.cause, detail=found.detail)
             case _:
                 return found
 
