@@ -106,7 +106,7 @@ class JsonAnswer:
     def _checked(self, answer: Answer) -> Reply:
         """200 for yes and for no: the question was answered either way."""
         if answer.kind in _YES:
-            shown = tuple(ShownField(name, value) for name, value in answer.fields_shown)
+            shown = tuple(ShownField(_whole(name), _whole(value)) for name, value in answer.fields_shown)
             view = CheckView(payable=True, provisional=answer.kind is AnswerKind.PROVISIONAL, fields=shown)
         elif answer.kind is AnswerKind.REFUSED:
             view = CheckView(payable=False, refusal=(answer.refusal or Refusal.OTHER).value)
@@ -119,6 +119,11 @@ def refused(refusal: Refusal, detail: str = "", payment_id: str = "", headers: d
     """A final business no: 402, or 404 when there is no such payment."""
     code = Code.PAYMENT_NOT_FOUND if refusal is Refusal.NOT_FOUND else Code.REFUSED
     return problem(code, detail, refusal=refusal.value, payment_id=payment_id, headers=headers)
+
+
+def _whole(text: str) -> str:
+    """A core's text without halves of characters, which UTF-8 can't write."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def instant(at_us: int) -> bytes:

@@ -67,7 +67,7 @@ def document() -> Json:
 
 def document_bytes() -> bytes:
     """The document, ready to be served as `application/json`."""
-    whole = {
+    whole: Json = {
         "openapi": "3.1.0",
         "info": {"title": "Nightsafe payments", "version": "1", "description": RULES, "license": _LICENCE},
         "servers": [{"url": "/"}],
