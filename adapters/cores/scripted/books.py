@@ -74,7 +74,7 @@ class Books:
         self._next = 1
         self._by_sequence: dict[int, Booking] = {}
         self._by_key: dict[tuple[Protocol, str], Booking] = {}
-        self._by_reference: dict[str, list[Booking]] = {}
+        self._by_reference: dict[str, tuple[Booking, ...]] = {}
         #: Sequence of a payment -> its first reversal.
         self._undone: dict[int, Booking] = {}
         #: Sequence -> when the core begins to call it booked, microseconds since 1970.
@@ -183,12 +183,12 @@ class Books:
         if self.level is Level.C:
             return Refused(reason=Reason.NO_LOOKUP)
         if order.sequence:
-            bookings = [known] if (known := self._by_sequence.get(order.sequence)) else []
+            bookings: tuple[Booking, ...] = (known,) if (known := self._by_sequence.get(order.sequence)) else ()
         else:
-            bookings = self._by_reference.get(order.reference, [])
+            bookings = self._by_reference.get(order.reference, ())
         numbers = [booking.sequence for booking in bookings]
         return Found(
-            bookings=tuple(bookings),
+            bookings=bookings,
             pending=frozenset(number for number in numbers if self._is_pending(number, now_us)),
             reversed=frozenset(number for number in numbers if number in self._undone),
         )
@@ -208,4 +208,4 @@ class Books:
         if self.level is Level.A and booking.key:
             self._by_key.setdefault((booking.protocol, booking.key), booking)
         if self.level is not Level.C and booking.reference:
-            self._by_reference.setdefault(booking.reference, []).append(booking)
+            self._by_reference[booking.reference] = (*self._by_reference.get(booking.reference, ()), booking)

@@ -156,6 +156,9 @@ def _open(path: Path) -> Any:
         raise LedgerBroken(f"{path} can't be opened as a ledger: {error}") from error
 
 
+# Values of enums, not the enums: the driver is slow with whatever isn't exactly `str`.
+
+
 def _booking_row(booking: Booking) -> tuple[Any, ...]:
     return (
         booking.sequence,
@@ -164,23 +167,23 @@ def _booking_row(booking: Booking) -> tuple[Any, ...]:
         booking.account,
         booking.amount,
         booking.currency,
-        booking.kind,
+        booking.kind.value,
         booking.reverses,
         booking.service,
         booking.paid_at,
         booking.booked_at_us,
-        booking.protocol,
+        booking.protocol.value,
     )
 
 
 def _attempt_row(attempt: Attempt) -> tuple[Any, ...]:
     return (
         attempt.arrived_at_us,
-        attempt.protocol,
-        attempt.operation,
+        attempt.protocol.value,
+        attempt.operation.value,
         attempt.reference,
         attempt.account,
-        attempt.done,
+        attempt.done.value,
         attempt.booking,
         attempt.in_flight,
         attempt.abandoned,
