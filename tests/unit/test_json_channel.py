@@ -182,6 +182,15 @@ def test_a_missing_or_odd_key_is_a_400_with_a_link_to_the_rules(key: str, code: 
     assert rejected.reply.headers["Link"] == '</v1/openapi.json>; rel="describedby"'
 
 
+def test_headers_may_be_any_mapping() -> None:
+    """The seam asks for no more; who has a plain dict has one of each."""
+    inbound = pay()
+    plain = dict(inbound.headers.items())
+    assert channel().read(msgspec.structs.replace(inbound, headers=plain)) == PAYMENT
+    del plain["Idempotency-Key"]
+    assert rejection(msgspec.structs.replace(inbound, headers=plain))[1].code == "key_missing"
+
+
 def test_two_keys_are_none() -> None:
     """A gateway before us may have taken the other one."""
     inbound = pay()
