@@ -119,10 +119,9 @@ def _routes(parts: Parts) -> Iterator[Finding]:
         yield from _reference((*place, "core"), route.core, parts.names("cores"), "core")
         for index, channel in enumerate(route.channels):
             yield from _reference((*place, "channels", index), channel, parts.names("channels"), "channel")
+        own = parts.names("channels").intersection(route.channels)
         for channel in route.standin.channels:
-            yield from _reference(
-                (*place, "standin", "channels", channel), channel, route.channels, "channel of this route"
-            )
+            yield from _reference((*place, "standin", "channels", channel), channel, own, "channel of this route")
         yield from _money(place, route, parts.config)
         if (*place, "standin") not in parts.broken:
             yield from _limits(place, route)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -70,7 +69,7 @@ def _prose(table: Table) -> str:
     """The model's docstring in one paragraph, without the remark of which table it is; before it what it is here for."""
     text = re.sub(r"\s+", " ", table.model.__doc__ or "").strip()
     text = re.sub(r": `\[[^`]*\]`( with `[^`]*`)?(?=\.)", "", text, count=1)
-    return text if table.purpose in text else f"{table.purpose} {text}"
+    return text if table.purpose.rstrip(".") in text else f"{table.purpose} {text}"
 
 
 def _row(key: str, field: FieldInfo) -> str:
