@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +23,9 @@ KEYED: Final = ("cores", "channels", "routes")
 
 _WITHIN: Final = ("breaker", "forward", "standin")
 """Parts of a route that have defaults: a fault in one leaves the rest of the route standing."""
+
+_WITH_PASSWORD: Final = re.compile(r"://[^/?#@]*:[^/?#@]*@")
+"""An address that names a user and a password (RFC 3986, 3.2.1)."""
 
 _SECRET_HEADER: Final = re.compile(r"authori[sz]ation|cookie|token|secret|password|api-?key", re.IGNORECASE)
 """Headers that hold secrets, by what is in their names."""
@@ -213,26 +215,26 @@ def _timing(place: Place, route: RouteSettings, config: Config) -> Iterator[Find
     if core is None:
         return
     attempt = route.forward.attempt_timeout_s
-    if core.level is not Level.A and core.settle_delay_s < attempt:
+    is_asked = core.level is not Level.A or core.key_lifetime_s > 0
+    if is_asked and core.settle_delay_s < attempt:
         yield _found(
             ("cores", route.core, "settle_delay_s"),
             "shorter than one attempt",
             f"write at least {attempt:g} (attempt_timeout_s of route {place[1]}): asked sooner, a core still at work"
             ' says "not found" of a payment it then books',
         )
+    if 0 < core.key_lifetime_s <= attempt:
+        yield _found(
+            ("cores", route.core, "key_lifetime_s"),
+            "shorter than one attempt",
+            f'write more than {attempt:g} (attempt_timeout_s of route {place[1]}), or level = "B":'
+            " the key is forgotten before a repeat could use it",
+        )
     if core.connections_max < route.forward.in_flight_max:
         yield _found(
             ("cores", route.core, "connections_max"),
             "fewer than attempts at once",
             f"write at least {route.forward.in_flight_max} (in_flight_max of route {place[1]})",
-        )
-    longest = attempt + route.forward.backoff_max_s
-    if core.level is Level.A and 0 < core.key_lifetime_s <= longest:
-        yield _found(
-            ("cores", route.core, "key_lifetime_s"),
-            "shorter than the wait between two attempts",
-            f"lower backoff_max_s of route {place[1]}, or write 0 if the core never forgets a key;"
-            f" now it needs more than {longest:g}",
         )
 
 
@@ -249,7 +251,7 @@ def _tokens(parts: Parts) -> Iterator[Finding]:
 
 def _passwords(parts: Parts) -> Iterator[Finding]:
     for place, text in _texts(parts):
-        if "://" in text and urlsplit(text).password is not None:
+        if _WITH_PASSWORD.search(text):
             yield _found(place, "a password in an address", "take it out and give it by a secret reference")
 
 

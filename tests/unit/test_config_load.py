@@ -179,10 +179,17 @@ def test_parts_that_disagree_are_found(
     assert fault.what_to_write
 
 
-def test_a_key_the_core_forgets_before_the_next_attempt_is_found(tmp_path: Path) -> None:
-    """At level A a repeat is safe only while the core remembers the key: resent later, a payment would be booked twice."""
-    text = spoiled(('level = "A"', 'level = "A"\nstatus_command = "status"\nkey_lifetime_s = 300'))
+@pytest.mark.parametrize("lifetime", ["19.5", "20"])
+def test_a_key_the_core_forgets_during_an_attempt_is_found(tmp_path: Path, lifetime: str) -> None:
+    """Level A promises that a repeat is safe; there would be none that is in time."""
+    text = spoiled(('level = "A"', f'level = "A"\nstatus_command = "status"\nkey_lifetime_s = {lifetime}'))
     assert [fault.where for fault in faults(tmp_path, text)] == ["cores.billing.key_lifetime_s"]
+
+
+def test_a_core_that_forgets_keys_is_asked_and_needs_time_to_settle(tmp_path: Path) -> None:
+    """Past the key's lifetime it is treated as level B."""
+    text = spoiled(('level = "A"', 'level = "A"\nstatus_command = "s"\nkey_lifetime_s = 300\nsettle_delay_s = 5'))
+    assert [fault.where for fault in faults(tmp_path, text)] == ["cores.billing.settle_delay_s"]
 
 
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
