@@ -1,1 +1,1 @@
-"""Sends what waits: lanes, claims, attempts, inquiries."""
+"""The way out: claim, send, outcome, record; in order by lane, at a pace the core bears."""

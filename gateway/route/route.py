@@ -31,15 +31,15 @@ class Route:
         self.policies: dict[str, StandinPolicy] = {each: standin.policy(each, currency) for each in channels}
         #: Told when a lane may have entries free to go: set by the forwarder.
         self.lane_freed: Callable[[int], None] = _nobody_waits
-        #: Told when a new entry waits: set by the forwarder.
-        self.wake: Callable[[], None] = _nobody_listens
+        #: Told when an entry waits, and from when on (µs since 1970; 0 = at once): set by the forwarder.
+        self.entry_waits: Callable[[int], None] = _nobody_listens
 
 
 def _nobody_waits(_lane: int) -> None:
     """Before the forwarder runs nobody waits for lanes; it finds them by itself when it starts."""
 
 
-def _nobody_listens() -> None:
+def _nobody_listens(_due_at_us: int) -> None:
     """As above, for new entries."""
 
 
@@ -50,7 +50,9 @@ class Routing:
         """Take rules (channel, services, route); no services means any."""
         self._by_service: dict[tuple[str, str], Route] = {}
         self._by_channel: dict[str, Route] = {}
+        self._by_name: dict[str, Route] = {}
         for channel, services, route in rules:
+            self._by_name[route.name] = route
             if not services:
                 self._by_channel[channel] = route
             for service in services:
@@ -61,3 +63,12 @@ class Routing:
         if service and (found := self._by_service.get((channel, service))) is not None:
             return found
         return self._by_channel.get(channel)
+
+    def named(self, name: str) -> Route | None:
+        """The route of this name; None when the configuration has none any more."""
+        return self._by_name.get(name)
+
+    @property
+    def routes(self) -> list[Route]:
+        """Every route."""
+        return list(self._by_name.values())

@@ -24,6 +24,10 @@ class Numbers:
         """Start above `last`, the highest number the spool holds."""
         self._last = last
 
+    def start_above(self, last: int) -> None:
+        """Never mint `last` (the highest number a spool holds) or anything below it, whatever the clock says."""
+        self._last = max(self._last, last)
+
     def mint(self, now_us: int, chance: int) -> tuple[int, bytes]:
         """The next (number, UUIDv7 as 16 bytes) at `now_us` (µs since 1970), using 73 bits of `chance`."""
         fresh = (now_us // 1000 - EPOCH_MS) << COUNTER_BITS | (chance >> _LOW_BITS) & (1 << COUNTER_BITS - 1) - 1

@@ -1,0 +1,1 @@
+"""The way in: request, decision, record, answer."""

@@ -1,0 +1,322 @@
+"""Taking a payment: decide, record, answer. The walk of every request that comes in, in the order it goes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from adapters.canonical import canonical, differing
+from adapters.outcome import Allowed, CheckOutcome, Refused
+from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Reversal
+from gateway import content
+from gateway.accept import answers
+from gateway.accept.decide import Way, Why, decide, limit_in_the_way
+from gateway.accept.live import Live
+from gateway.clock import Clock
+from gateway.log import log
+from gateway.meter import Meter
+from gateway.route.breaker import Permit
+from gateway.route.route import Route, Routing
+from gateway.route.zone import Zone
+from gateway.settle import Settler
+from spool.entry import Draft, Entry
+from spool.errors import RecordDamaged, SpoolClosed, StorageFull, StorageUncertain
+from spool.lifecycle import UNSENT, Kind, State, Told
+from spool.number import Numbers, id_text
+from spool.spool import Spool
+from spool.store import Inserted, Known, NotReversible
+
+CHANCE_BITS: Final = 73
+"""Bits of chance a number and its id take."""
+
+R = TypeVar("R", Payment, Reversal)
+Take = Callable[[R, bytes, float], Awaitable[Answer]]
+
+
+class InHand:
+    """A request being answered, so that its twin can wait for the same answer."""
+
+    __slots__ = ("answer", "request")
+
+    def __init__(self, request: Payment | Reversal) -> None:
+        """Nobody waits yet; the future is made for the first twin."""
+        self.request = request
+        self.answer: asyncio.Future[Answer] | None = None
+
+    def tell(self, answer: Answer) -> None:
+        """Give the twins their answer."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(answer)
+
+
+class Acceptor:
+    """Answers channels. `until` is always the monotonic time by which the channel must have its answer."""
+
+    def __init__(
+        self, *, spool: Spool, routing: Routing, clock: Clock, numbers: Numbers, settler: Settler, meter: Meter
+    ) -> None:
+        """Take requests into `spool`, along the routes of `routing`."""
+        self._spool = spool
+        self._store = spool.store
+        self._routing = routing
+        self._clock = clock
+        self._numbers = numbers
+        self._settler = settler
+        self._meter = meter
+        self._live = Live(spool=spool, clock=clock, settler=settler, meter=meter)
+        self._in_hand: dict[tuple[str, str], InHand] = {}
+
+    # One answer per key
+
+    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+        """Take a payment; should its twin be in hand, wait for that one's answer until `twin_until`."""
+        return await self._once(payment, until, twin_until, self._take_payment)
+
+    async def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Answer:
+        """Take a reversal; twins as with payments."""
+        return await self._once(reversal, until, twin_until, self._take_reversal)
+
+    async def known(self, request: Payment | Reversal) -> Answer | None:
+        """The answer a request got when it was taken earlier; None when it never was. Takes nothing."""
+        try:
+            entry = await self._store.find(request.channel, request.key)
+        except SpoolClosed:
+            return None
+        return None if entry is None else self._again(entry, request, self._spool.fingerprint(canonical(request)))
+
+    async def _once(self, request: R, until: float, twin_until: float, take: Take[R]) -> Answer:
+        """Answer a request, or its twin that came while it was being answered, with the same answer."""
+        key = (request.channel, request.key)
+        twin = self._in_hand.get(key)
+        if twin is not None:
+            return await self._join(twin, request, min(until, twin_until))
+        hand = self._in_hand[key] = InHand(request)
+        answer = answers.unknown(request.key)
+        try:
+            answer = await take(request, self._spool.fingerprint(canonical(request)), until)
+        except Exception as error:  # noqa: BLE001 - our own bug: the channel is told to ask again, and we are told loudly
+            log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=True)
+        finally:
+            del self._in_hand[key]
+            hand.tell(answer)
+        return answer
+
+    async def _join(self, twin: InHand, request: Payment | Reversal, until: float) -> Answer:
+        fields = differing(twin.request, request)
+        if fields:
+            return Answer(kind=AnswerKind.CONFLICT, key=request.key, fields=fields)
+        if twin.answer is None:
+            twin.answer = asyncio.get_running_loop().create_future()
+        done, _ = await asyncio.wait([twin.answer], timeout=max(0.0, until - self._clock.monotonic()))
+        return twin.answer.result() if done else answers.unknown(request.key)
+
+    def _again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
+        """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
+        if entry.fingerprint == fingerprint:
+            return answers.again(entry)
+        try:
+            kept = content.read(self._spool.content(entry))
+        except (RecordDamaged, ValueError):
+            return answers.conflict(entry, ())
+        of = content.payment_of if entry.kind is Kind.PAYMENT else content.reversal_of
+        return answers.conflict(entry, differing(of(entry, kept), request))
+
+    async def _unless_known(self, request: Payment | Reversal, fingerprint: bytes, answer: Answer) -> Answer:
+        """A no for now, except to a request that was answered before."""
+        try:
+            entry = await self._store.find(request.channel, request.key)
+        except SpoolClosed:
+            return answer
+        return answer if entry is None else self._again(entry, request, fingerprint)
+
+    # A payment: decision, record, answer
+
+    async def _take_payment(self, payment: Payment, fingerprint: bytes, until: float) -> Answer:
+        route = self._routing.of(payment.channel, payment.service)
+        if route is None:
+            return answers.refused(Refusal.NO_ROUTE)
+        lane = self._spool.lane_of(route.name, payment.account)
+        permit = route.health.admit() if self._store.lane_is_clear(route.name, lane) else None
+        tally, policy = self._store.tally, route.policies[payment.channel]
+        decision = decide(
+            admitted=permit is not None,
+            policy=policy,
+            amount=payment.amount,
+            route=tally.exposure(route.name),
+            channel=tally.exposure(route.name, payment.channel),
+        )
+        if decision.way is Way.TRY_LATER:
+            return await self._turn_away(route, payment, fingerprint, decision.why)
+        draft = self._draft(payment, fingerprint, route, lane, live=permit is not None)
+        return await self._record(draft, payment, route, permit, until)
+
+    def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, *, live: bool) -> Draft:
+        now_us = self._clock.now_us()
+        number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
+        return Draft(
+            number=number,
+            id=id_,
+            kind=Kind.PAYMENT,
+            channel=payment.channel,
+            key=payment.key,
+            fingerprint=fingerprint,
+            route=route.name,
+            lane=lane,
+            amount=payment.amount,
+            currency=payment.currency,
+            accepted_at_us=now_us,
+            state=State.IN_FLIGHT if live else State.READY,
+            told=Told.NOTHING if live else Told.PROVISIONAL,
+            policy="" if live else route.policies[payment.channel].version,
+            content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
+        )
+
+    async def _record(
+        self, draft: Draft, payment: Payment, route: Route, permit: Permit | None, until: float
+    ) -> Answer:
+        try:
+            recorded = await self._spool.record(draft)
+        except (StorageFull, SpoolClosed):
+            self._withdraw(route, permit)
+            return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
+        except StorageUncertain:
+            self._withdraw(route, permit)
+            self._live.take_back(draft)
+            return answers.unknown(payment.key)
+        if isinstance(recorded, Known):
+            self._withdraw(route, permit)
+            return self._again(recorded.entry, payment, draft.fingerprint)
+        if permit is None:
+            route.entry_waits(0)
+            return answers.first(recorded.entry, AnswerKind.PROVISIONAL)
+        return await self._live.send(route, recorded.entry, draft.content, permit, until)
+
+    async def _turn_away(
+        self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why
+    ) -> Answer:
+        self._meter.turned_away(route.name, request.channel, why.value)
+        return await self._unless_known(request, fingerprint, answers.try_later(why))
+
+    @staticmethod
+    def _withdraw(route: Route, permit: Permit | None) -> None:
+        if permit is not None:
+            route.health.withdraw(permit)
+
+    # A reversal
+
+    async def _take_reversal(self, reversal: Reversal, fingerprint: bytes, until: float) -> Answer:
+        known = await self._store.find(reversal.channel, reversal.key)
+        if known is not None:
+            return self._again(known, reversal, fingerprint)
+        payment = await self._payment_named(reversal)
+        route = self._routing.named(payment.route) if payment is not None else None
+        if payment is None or route is None:
+            return answers.refused(Refusal.NOT_FOUND)
+        unsent = payment.state in UNSENT
+        if not unsent and not route.core.capabilities.reversal:
+            return answers.refused(Refusal.NOT_REVERSIBLE, "the core cannot undo a booking")
+        posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, payment.lane)
+        permit = route.health.admit() if posted else None
+        if permit is None and not unsent and not route.policies[reversal.channel].enabled:
+            return answers.try_later(Why.STANDIN_OFF)
+        draft = self._reversal_draft(reversal, fingerprint, payment, live=permit is not None)
+        return await self._record_reversal(draft, reversal, route, permit, until)
+
+    async def _payment_named(self, reversal: Reversal) -> Entry | None:
+        """The payment a reversal means, if it is the channel's own."""
+        if reversal.payment_key:
+            found = await self._store.find(reversal.channel, reversal.payment_key)
+        else:
+            found = await self._store.get(reversal.number)
+        own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
+        return found if own else None
+
+    def _reversal_draft(self, reversal: Reversal, fingerprint: bytes, payment: Entry, *, live: bool) -> Draft:
+        now_us = self._clock.now_us()
+        number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
+        account = content.read(self._spool.content(payment)).account
+        return Draft(
+            number=number,
+            id=id_,
+            kind=Kind.REVERSAL,
+            channel=reversal.channel,
+            key=reversal.key,
+            fingerprint=fingerprint,
+            route=payment.route,
+            lane=payment.lane,
+            amount=payment.amount,
+            currency=payment.currency,
+            accepted_at_us=now_us,
+            state=State.IN_FLIGHT if live else State.READY,
+            told=Told.NOTHING if live else Told.PROVISIONAL,
+            reverses=payment.number,
+            content=content.of_reversal(reversal, account),
+        )
+
+    async def _record_reversal(
+        self, draft: Draft, reversal: Reversal, route: Route, permit: Permit | None, until: float
+    ) -> Answer:
+        try:
+            recorded = await self._spool.record_reversal(draft)
+        except (StorageFull, SpoolClosed):
+            self._withdraw(route, permit)
+            return await self._turn_away(route, reversal, draft.fingerprint, Why.STORAGE)
+        except StorageUncertain:
+            self._withdraw(route, permit)
+            self._live.take_back(draft)
+            return answers.unknown(reversal.key)
+        if isinstance(recorded, Inserted) and recorded.entry.state is State.IN_FLIGHT:
+            assert permit is not None, "a reversal goes in flight only with leave"
+            return await self._live.send(route, recorded.entry, draft.content, permit, until)
+        self._withdraw(route, permit)
+        if isinstance(recorded, Known):
+            return self._again(recorded.entry, reversal, draft.fingerprint)
+        if isinstance(recorded, NotReversible):
+            return answers.refused(Refusal.NOT_REVERSIBLE)
+        netted = recorded.entry.state is State.CANCELLED
+        if netted:
+            route.lane_freed(draft.lane)
+        else:
+            route.entry_waits(0)
+        return answers.first(recorded.entry, AnswerKind.POSTED if netted else AnswerKind.PROVISIONAL)
+
+    # Questions: nothing is stored
+
+    async def check(self, check: Check, until: float) -> Answer:
+        """May this account be paid? Asked of the core while it is well, else answered by the policy."""
+        route = self._routing.of(check.channel, check.service)
+        if route is None:
+            return answers.refused(Refusal.NO_ROUTE)
+        outcome = await self._ask_core(route, check, until)
+        if isinstance(outcome, Allowed):
+            return Answer(kind=AnswerKind.POSTED, key=check.key, fields_shown=outcome.fields_shown)
+        if isinstance(outcome, Refused):
+            return answers.refused(outcome.refusal)
+        return self._check_standing_in(route, check)
+
+    async def _ask_core(self, route: Route, check: Check, until: float) -> CheckOutcome | None:
+        if route.health.zone is not Zone.CLOSED or not route.core.capabilities.check:
+            return None
+        started = self._clock.monotonic()
+        margin_s = route.policies[check.channel].answer_margin_s
+        outcome = await route.core.check(check, max(0.05, until - started - margin_s))
+        took_s = self._clock.monotonic() - started
+        self._meter.attempted(route.name, "check", type(outcome).__name__, took_s, live=True)
+        return outcome
+
+    def _check_standing_in(self, route: Route, check: Check) -> Answer:
+        policy, tally = route.policies[check.channel], self._store.tally
+        if policy.checks == "try_later":
+            return answers.try_later(Why.STANDIN_OFF)
+        exposed = tally.exposure(route.name), tally.exposure(route.name, check.channel)
+        why = limit_in_the_way(policy, check.amount, *exposed)
+        return answers.try_later(why) if why else Answer(kind=AnswerKind.PROVISIONAL, key=check.key)
+
+    async def inquire(self, inquiry: Inquiry) -> Answer:
+        """What became of a payment or reversal of this channel's own."""
+        if inquiry.key:
+            entry = await self._store.find(inquiry.channel, inquiry.key)
+        else:
+            entry = await self._store.get(inquiry.number)
+        if entry is None or entry.channel != inquiry.channel:
+            return answers.refused(Refusal.NOT_FOUND)
+        return answers.now(entry)

@@ -1,0 +1,89 @@
+"""The answer an entry stands for: the same for ever for the same key, as pure functions of the entry."""
+
+from typing import Final
+
+from adapters.payment import Answer, AnswerKind, Refusal
+from gateway.accept.decide import Why
+from spool.entry import Entry
+from spool.lifecycle import State, Told
+from spool.number import id_text
+
+RETRY_AFTER_S: Final = 30
+"""When asking again makes sense, where nothing better is known."""
+
+_KIND_TOLD: Final = {
+    Told.POSTED: AnswerKind.POSTED,
+    Told.PROVISIONAL: AnswerKind.PROVISIONAL,
+    Told.REFUSED: AnswerKind.REFUSED,
+}
+_KIND_UNTOLD: Final = {
+    State.POSTED: AnswerKind.POSTED,
+    State.REFUSED: AnswerKind.REFUSED,
+    State.RETURNED: AnswerKind.REFUSED,
+    State.CANCELLED: AnswerKind.REFUSED,
+}
+
+
+def first(entry: Entry, kind: AnswerKind, *, replayed: bool = False) -> Answer:
+    """The answer of this kind about an entry."""
+    return Answer(
+        kind=kind,
+        number=entry.number,
+        id=id_text(entry.id),
+        state=entry.state.word,
+        refusal=refusal_of(entry) if kind is AnswerKind.REFUSED else None,
+        retry_after_s=RETRY_AFTER_S if kind is AnswerKind.IN_PROGRESS else 0,
+        replayed=replayed,
+        amount=entry.amount,
+        currency=entry.currency,
+        accepted_at_us=entry.accepted_at_us,
+        key=entry.key,
+        core_id=entry.core_id,
+    )
+
+
+def told(entry: Entry) -> Answer:
+    """The first answer to a request, from what was just recorded as told."""
+    return first(entry, _KIND_TOLD.get(entry.told, AnswerKind.IN_PROGRESS))
+
+
+def again(entry: Entry) -> Answer:
+    """The answer to the same request sent again: what was told stays told, whatever became of the entry since."""
+    kind = _KIND_TOLD.get(entry.told) or _KIND_UNTOLD.get(entry.state, AnswerKind.IN_PROGRESS)
+    return first(entry, kind, replayed=True)
+
+
+def now(entry: Entry) -> Answer:
+    """The answer to a question about an entry: how it stands at present."""
+    kind = _KIND_UNTOLD.get(entry.state)
+    if kind is None:
+        kind = AnswerKind.PROVISIONAL if entry.told is Told.PROVISIONAL else AnswerKind.IN_PROGRESS
+    return first(entry, kind)
+
+
+def refusal_of(entry: Entry) -> Refusal:
+    """Why the entry was refused, in the words channels know."""
+    try:
+        return Refusal(entry.reason)
+    except ValueError:
+        return Refusal.OTHER
+
+
+def conflict(entry: Entry, fields: tuple[str, ...]) -> Answer:
+    """The key is known with other content."""
+    return Answer(kind=AnswerKind.CONFLICT, key=entry.key, fields=fields, text="the key is known with other content")
+
+
+def refused(refusal: Refusal, text: str = "") -> Answer:
+    """A no without an entry."""
+    return Answer(kind=AnswerKind.REFUSED, refusal=refusal, text=text)
+
+
+def try_later(why: Why, retry_after_s: int = RETRY_AFTER_S) -> Answer:
+    """Nothing was taken; why stays with us but for its word."""
+    return Answer(kind=AnswerKind.TRY_LATER, retry_after_s=retry_after_s, text=why.value)
+
+
+def unknown(key: str) -> Answer:
+    """Nobody knows yet; ask again with the same key."""
+    return Answer(kind=AnswerKind.IN_PROGRESS, retry_after_s=1, key=key)

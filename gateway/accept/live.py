@@ -1,0 +1,133 @@
+"""Passing a live payment through to its core, and what to say when the core doesn't."""
+
+import asyncio
+from typing import Final
+
+from adapters.core import Level
+from adapters.outcome import Cause, Outcome, Unknown
+from adapters.payment import Answer, AnswerKind
+from gateway import content
+from gateway.accept import answers
+from gateway.accept.decide import Why, limit_in_the_way
+from gateway.clock import Clock
+from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt
+from gateway.deliver import deliver
+from gateway.log import log
+from gateway.meter import Meter
+from gateway.route.breaker import Permit
+from gateway.route.route import Route
+from gateway.route.zone import Zone
+from gateway.settle import Settler
+from spool.entry import Draft, Entry
+from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, State, Told
+from spool.spool import Spool
+from spool.store import Move
+
+ATTEMPT_S_MIN: Final = 0.05
+"""An attempt is worth beginning only with this much time left."""
+
+
+class Live:
+    """Sends entries that were recorded in flight, within their channel's deadline."""
+
+    def __init__(self, *, spool: Spool, clock: Clock, settler: Settler, meter: Meter) -> None:
+        """Record outcomes in `spool` through `settler`."""
+        self._spool = spool
+        self._clock = clock
+        self._settler = settler
+        self._meter = meter
+
+    async def send(self, route: Route, entry: Entry, sealed_content: bytes, permit: Permit, until: float) -> Answer:
+        """Send, hear, record, answer."""
+        started = self._clock.monotonic()
+        margin_s = route.policies[entry.channel].answer_margin_s
+        timeout_s = max(ATTEMPT_S_MIN, min(route.forward.attempt_timeout_s, until - margin_s - started))
+        try:
+            kept = content.read(sealed_content)
+            outcome = await deliver(self._spool, route.core, entry, kept, timeout_s)
+        except asyncio.CancelledError:
+            # We are being stopped: the attempt may have left, so the entry stays in flight and is in doubt at the start.
+            route.health.withdraw(permit)
+            raise
+        except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
+            log.error("attempt_failed", route=route.name, error=type(error).__name__, exc_info=True)
+            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+        took_s = self._clock.monotonic() - started
+        route.health.report(permit, outcome, took_s)
+        self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
+        return await self._conclude(route, entry, outcome, until)
+
+    async def _conclude(self, route: Route, entry: Entry, outcome: Outcome, until: float) -> Answer:
+        terms = Terms(
+            capabilities=route.core.capabilities,
+            attempts_max=0,
+            route_is_well=route.health.zone is Zone.CLOSED,
+            backoff_s=route.forward.backoff_first_s * self._clock.fraction(),
+        )
+        move = self._move(route, entry, after_attempt(entry, outcome, terms))
+        if move.transition is POST and route.core.capabilities.level is not Level.C:
+            # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
+            self._settler.later(self._record(route, move))
+            return answers.first(move.after(), AnswerKind.POSTED)
+        if not await self._recorded(route, move, until):
+            return answers.unknown(entry.key)
+        return self._answer(route, move)
+
+    def _move(self, route: Route, entry: Entry, step: Step) -> Move:
+        """The step as a move, with what the channel is told by it."""
+        transition, told, reason = step.transition, None, step.reason
+        if transition is POST:
+            told = Told.POSTED
+        elif transition is REFUSE:
+            told = Told.REFUSED
+        elif reason != PARKED_FOR_CONFLICT:
+            if not self._limit(route, entry):
+                told = Told.PROVISIONAL
+            elif transition is NOT_SENT:
+                transition = GIVE_BACK
+        now_us = self._clock.now_us()
+        waits = step.wait_s > 0 and transition is not GIVE_BACK
+        due_at_us = now_us + round(step.wait_s * 1_000_000) if waits or transition is DOUBT else 0
+        return Move(
+            entry=entry,
+            transition=transition,
+            at_us=now_us,
+            due_at_us=due_at_us,
+            told=told,
+            reason=reason,
+            core_id=step.core_id,
+        )
+
+    def _limit(self, route: Route, entry: Entry) -> Why:
+        tally = self._spool.store.tally
+        exposed = tally.exposure(route.name), tally.exposure(route.name, entry.channel)
+        return limit_in_the_way(route.policies[entry.channel], entry.amount, *exposed)
+
+    async def _recorded(self, route: Route, move: Move, until: float) -> bool:
+        """Record within the deadline; past it the channel is told that nobody knows, and recording goes on."""
+        recording = self._settler.later(self._record(route, move))
+        done, _ = await asyncio.wait([recording], timeout=max(0.0, until - self._clock.monotonic()))
+        return bool(done) and recording.result()
+
+    async def _record(self, route: Route, move: Move) -> bool:
+        made = await self._settler.insist(move)
+        entry, target = move.entry, move.transition.target
+        if target in FINAL:
+            if not self._spool.store.lane_is_clear(entry.route, entry.lane):
+                route.lane_freed(entry.lane)
+        else:
+            route.entry_waits(move.due_at_us)
+        return made
+
+    def _answer(self, route: Route, move: Move) -> Answer:
+        entry = move.after()
+        if move.transition is GIVE_BACK:
+            why = self._limit(route, move.entry) or Why.STANDIN_OFF
+            self._meter.turned_away(route.name, entry.channel, why.value)
+            return answers.try_later(why)
+        return answers.told(entry)
+
+    def take_back(self, draft: Draft) -> None:
+        """After an uncertain recording in flight: if it was stored, nothing was sent, so it may go like any other."""
+        if draft.state is State.IN_FLIGHT:
+            self._settler.later(self._settler.unclaim(draft.number, epoch=1))

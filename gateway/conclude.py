@@ -1,0 +1,120 @@
+"""What follows from an attempt or an inquiry: pure decisions, the same for live payments and the backlog.
+
+Facts in, a `Step` out; the callers turn it into a move of the entry. The one rule behind all of it: after *not sent* a
+payment may go again, after *unknown* only the core can tell, and where the core can't tell a person must.
+"""
+
+from typing import Final
+
+import msgspec
+
+from adapters.core import Capabilities, Level
+from adapters.outcome import (
+    Conflict,
+    InquiryOutcome,
+    Misconfigured,
+    NotFound,
+    NotSent,
+    Outcome,
+    Pending,
+    Posted,
+    Refused,
+    Unknown,
+)
+from spool import lifecycle
+from spool.entry import Entry
+from spool.lifecycle import Transition
+
+PARKED_FOR_CONFLICT: Final = "conflict"
+PARKED_AS_BLIND: Final = "core_cannot_tell"
+PARKED_FOR_ATTEMPTS: Final = "attempts"
+"""Reasons of parking: a bounded vocabulary."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route's settings and core say about going on."""
+
+    capabilities: Capabilities
+    #: Unclear attempts after which an entry is parked, while the route is well; 0 = never.
+    attempts_max: int
+    #: True when the route is well, so that a failure is the entry's own.
+    route_is_well: bool
+    #: Seconds this entry waits before its next own attempt or inquiry (full jitter, made by the caller).
+    backoff_s: float
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition to make."""
+
+    transition: Transition
+    #: Seconds until the entry may be taken in hand again; 0 = at once.
+    wait_s: float = 0.0
+    reason: str = ""
+    core_id: str = ""
+
+
+def after_attempt(entry: Entry, outcome: Outcome, terms: Terms) -> Step:
+    """What an attempt's outcome means for an entry in flight."""
+    if isinstance(outcome, Posted):
+        return Step(transition=lifecycle.POST, core_id=outcome.core_id)
+    if isinstance(outcome, Refused):
+        return Step(transition=lifecycle.REFUSE, reason=outcome.refusal.value)
+    if isinstance(outcome, Conflict):
+        return Step(transition=lifecycle.PARK, reason=PARKED_FOR_CONFLICT)
+    if isinstance(outcome, Pending):
+        return Step(transition=lifecycle.DOUBT, wait_s=outcome.poll_after_s, reason="pending")
+    if isinstance(outcome, NotSent):
+        wait_s = max(outcome.retry_after_s, terms.backoff_s) if terms.route_is_well else outcome.retry_after_s
+        return Step(transition=lifecycle.NOT_SENT, wait_s=wait_s, reason=outcome.cause.value)
+    if isinstance(outcome, Misconfigured):
+        return Step(transition=lifecycle.NOT_SENT, reason=outcome.cause.value)
+    return _after_unknown(entry, outcome, terms)
+
+
+def _after_unknown(entry: Entry, outcome: Unknown, terms: Terms) -> Step:
+    able = terms.capabilities
+    if able.level is Level.C and not able.lookup:
+        return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)
+    if terms.route_is_well and terms.attempts_max and entry.attempts >= terms.attempts_max:
+        return Step(transition=lifecycle.PARK, reason=PARKED_FOR_ATTEMPTS)
+    settle_s = 0.0 if able.level is Level.A else able.settle_delay_s
+    wait_s = max(settle_s, terms.backoff_s, outcome.retry_after_s)
+    return Step(transition=lifecycle.DOUBT, wait_s=wait_s, reason=outcome.cause.value)
+
+
+def may_resend(entry: Entry, capabilities: Capabilities, age_s: float) -> bool:
+    """An entry in doubt may be sent again as it is: the core dedupes, and still remembers the key.
+
+    `age_s` is the time since the entry was accepted, so no attempt is older.
+    """
+    if capabilities.level is not Level.A:
+        return False
+    return not capabilities.key_lifetime_s or age_s < capabilities.key_lifetime_s
+
+
+def may_inquire(capabilities: Capabilities) -> bool:
+    """The core can be asked about an entry in doubt."""
+    return capabilities.lookup
+
+
+def after_inquiry(entry: Entry, outcome: InquiryOutcome, terms: Terms) -> Step:
+    """What an inquiry's answer means for an entry in doubt."""
+    if isinstance(outcome, Posted):
+        return Step(transition=lifecycle.POST, core_id=outcome.core_id)
+    if isinstance(outcome, Refused):
+        return Step(transition=lifecycle.REFUSE, reason=outcome.refusal.value)
+    if isinstance(outcome, Conflict):
+        return Step(transition=lifecycle.PARK, reason=PARKED_FOR_CONFLICT)
+    if isinstance(outcome, Pending):
+        return Step(transition=lifecycle.POSTPONE, wait_s=outcome.poll_after_s, reason="pending")
+    if isinstance(outcome, NotFound):
+        if terms.capabilities.level is Level.C or not terms.capabilities.not_found_is_final:
+            return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)
+        return Step(transition=lifecycle.ABSENT, reason="not_found")
+    wait_s = max(terms.backoff_s, getattr(outcome, "retry_after_s", 0.0))
+    return Step(transition=lifecycle.POSTPONE, wait_s=wait_s, reason=outcome.cause.value)
+
+
+def cannot_tell() -> Step:
+    """An entry in doubt that may neither be sent again nor asked for: a person must look."""
+    return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)

@@ -1,0 +1,24 @@
+"""How long an account waits after a failure of its own: full jitter under a doubling cap, by tenacity's strategies.
+
+tenacity's wait objects are pure functions of the attempt's number. Its ready-made random strategies draw from the
+global generator; here the cap is tenacity's and the draw comes in by the clock's door. `wait_exponential_jitter` is not
+used on purpose: at its maximum every wait is equal, and a herd goes together.
+"""
+
+from typing import cast
+
+from tenacity import RetryCallState, wait_exponential
+
+
+class Backoff:
+    """Waits between attempts of one entry."""
+
+    def __init__(self, first_s: float, max_s: float) -> None:
+        """At most `first_s` seconds after the first failure, doubling up to `max_s`."""
+        self._cap = wait_exponential(multiplier=first_s, max=max_s)
+
+    def wait_s(self, attempt: int, fraction: float) -> float:
+        """Seconds to wait after attempt number `attempt` (from 1), given a draw from [0, 1)."""
+        state = RetryCallState(retry_object=cast("object", None), fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # the strategy reads only the attempt's number
+        state.attempt_number = max(1, attempt)
+        return self._cap(state) * fraction

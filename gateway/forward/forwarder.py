@@ -1,0 +1,457 @@
+"""Sending what waits on one route: claim, send, outcome, record. One walk per entry, many entries at once.
+
+`run` waits; `run_once` does one bounded round: brings the window up to date, takes up what fell due, and starts as many
+walks as the pace allows. A walk is one coroutine from claim to record; commits are shared by the spool.
+"""
+
+import asyncio
+from typing import Final
+
+import msgspec
+
+from adapters.outcome import (
+    Cause,
+    Conflict,
+    InquiryOutcome,
+    Misconfigured,
+    NotFound,
+    NotSent,
+    Pending,
+    Posted,
+    Refused,
+    Unknown,
+)
+from gateway import content
+from gateway.clock import Clock
+from gateway.conclude import (
+    Step,
+    Terms,
+    after_attempt,
+    after_inquiry,
+    cannot_tell,
+    may_inquire,
+    may_resend,
+)
+from gateway.content import Content
+from gateway.deliver import deliver, inquire
+from gateway.forward.backoff import Backoff
+from gateway.forward.pace import Pace
+from gateway.forward.window import Window
+from gateway.log import log
+from gateway.meter import Meter
+from gateway.route.breaker import Permit
+from gateway.route.route import Route
+from gateway.route.zone import Zone
+from gateway.settle import Settler
+from spool import lifecycle
+from spool.entry import Entry
+from spool.errors import RecordDamaged, SpoolError, StorageUncertain
+from spool.lifecycle import FINAL, Kind, State
+from spool.spool import Spool
+from spool.store import Move, Ready
+
+LOAD_MAX: Final = 512
+"""Most entries read at once."""
+
+IDLE_S: Final = 1.0
+"""Longest sleep without looking anew; wake-ups make it rarely matter."""
+
+SOON_US: Final = 50_000
+"""How soon what is due but not free is looked at again."""
+
+_ANSWERED: Final = (Posted, Refused, Conflict, Pending, NotFound)
+"""Outcomes in which the core did its work."""
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """What one round did."""
+
+    loaded: int = 0
+    set_behind: int = 0
+    started: int = 0
+    #: Seconds until there is surely something to do; IDLE_S when nothing is known.
+    wait_s: float = IDLE_S
+
+
+class Forwarder:
+    """The forwarder of one route."""
+
+    def __init__(self, *, route: Route, spool: Spool, clock: Clock, settler: Settler, meter: Meter) -> None:
+        """Begin with an empty window; `run` does the rest."""
+        self._route = route
+        self._spool = spool
+        self._store = spool.store
+        self._clock = clock
+        self._settler = settler
+        self._meter = meter
+        self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max)
+        self.pace = Pace(route.forward.in_flight_max)
+        self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
+        self._cursor = 0
+        #: There may be more in arrival order above the cursor.
+        self._more = True
+        #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
+        self._due_at_us = 0
+        self._freed: set[int] = set()
+        #: Lanes finished while the window is being loaded; None while it isn't.
+        self._finished: set[int] | None = None
+        self._walks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        route.entry_waits = self.entry_waits
+        route.lane_freed = self.lane_freed
+        route.health.on_change(lambda old, new, _diagnosis: self._zone_changed(old, new))
+
+    # What others tell
+
+    def entry_waits(self, due_at_us: int) -> None:
+        """An entry waits, from `due_at_us` on (0 = at once). Costs nothing while the route is open."""
+        if due_at_us:
+            self._due_at_us = min(self._due_at_us, due_at_us)
+        else:
+            self._more = True
+        if self._route.health.zone is not Zone.OPEN:
+            self._wake.set()
+
+    def lane_freed(self, lane: int) -> None:
+        """Nothing of this lane is unfinished before what waits behind it."""
+        self._freed.add(lane)
+        self._wake.set()
+
+    def rewind(self, number: int) -> None:
+        """Entries from this number on may be ready anew (released by a person, found absent at the core)."""
+        self._cursor = min(self._cursor, number - 1)
+        self.entry_waits(0)
+
+    def _zone_changed(self, old: Zone, new: Zone) -> None:
+        if new is Zone.CLOSED and old is not Zone.CLOSED:
+            self.pace.restart()
+        self._wake.set()
+
+    @property
+    def in_hand(self) -> int:
+        """Entries being sent or asked about."""
+        return len(self._walks)
+
+    # The loop
+
+    async def run(self) -> None:
+        """Go on until stopped."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                done = await self.run_once()
+            except SpoolError as error:
+                log.warning("forwarder_waits_for_spool", route=self._route.name, error=type(error).__name__)
+                done = Round(wait_s=IDLE_S)
+            await self._rest(done.wait_s)
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds <= 0 or self._wake.is_set():
+            await self._clock.sleep(0)
+            return
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        woken = asyncio.ensure_future(self._wake.wait())
+        await asyncio.wait([timer, woken], return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+        woken.cancel()
+
+    async def stop(self, grace_s: float) -> int:
+        """Start nothing more, let attempts end within `grace_s`; how many were left (in doubt at the next start)."""
+        self._stopping = True
+        self._wake.set()
+        if not self._walks:
+            return 0
+        _, left = await asyncio.wait(self._walks, timeout=grace_s)
+        for walk in left:
+            walk.cancel()
+        if left:
+            await asyncio.wait(left)
+        return len(left)
+
+    async def run_once(self) -> Round:
+        """One bounded round."""
+        if self._route.health.zone is Zone.OPEN:
+            return Round(wait_s=IDLE_S)
+        set_behind = await self._free_lanes()
+        loaded, more_behind = await self._load()
+        due = await self._take_up_due()
+        self._route.health.backlog_waits = len(self._window) > 0
+        started = due + self._start_walks()
+        return Round(loaded=loaded, set_behind=set_behind + more_behind, started=started, wait_s=self._wait_s())
+
+    @property
+    def _wants_more(self) -> bool:
+        return self._more and 2 * len(self._window) < self._route.forward.window_entries_max
+
+    def _wait_s(self) -> float:
+        if self._wants_more:
+            return 0.0
+        return min(IDLE_S, max(0.01, (self._due_at_us - self._clock.now_us()) / 1_000_000))
+
+    async def _free_lanes(self) -> int:
+        """Fetch what waited behind lanes that became free."""
+        behind, limit = 0, self._route.forward.lane_entries_max
+        while self._freed:
+            lane = self._freed.pop()
+            try:
+                found = await self._store.followers(self._route.name, lane, limit)
+            except SpoolError:
+                self._freed.add(lane)
+                raise
+            over = self._window.offer(Ready(entry=entry, blocked=False) for entry in found)
+            if len(found) == limit:
+                self._window.overflow(lane)
+            await self._store.set_behind(over)
+            behind += len(over)
+        return behind
+
+    async def _load(self) -> tuple[int, int]:
+        """Fill the window in order of arrival; how many were read, and how many of them must wait behind."""
+        if not self._wants_more:
+            return 0, 0
+        self._more = False
+        self._finished = set()
+        try:
+            limit = min(self._window.room, LOAD_MAX)
+            found = await self._store.ready(self._route.name, self._cursor, limit)
+            behind = self._window.offer(found)
+            await self._store.set_behind(behind)
+        except SpoolError:
+            self._more = True
+            raise
+        finally:
+            finished, self._finished = self._finished, None
+        if found:
+            self._cursor = max(self._cursor, found[-1].entry.number)
+        self._more = self._more or len(found) == limit
+        # What blocked an entry when it was read may have finished before it was set behind: look at its lane again.
+        self._freed |= finished & {entry.lane for entry in behind}
+        return len(found), len(behind)
+
+    async def _take_up_due(self) -> int:
+        """Start on what waited for a time: inquiries, resends, and second attempts."""
+        now_us = self._clock.now_us()
+        room = self.pace.limit - len(self._walks)
+        if now_us < self._due_at_us or room <= 0:
+            return 0
+        found = await self._store.due(self._route.name, now_us, room)
+        started = sum(self._take_up(entry) for entry in found)
+        next_us = await self._store.next_due_us(self._route.name)
+        # What is due already but could not be taken up (its lane is busy) is looked at again soon.
+        self._due_at_us = max(next_us, now_us + SOON_US) if next_us else now_us + round(IDLE_S * 1_000_000)
+        return started
+
+    def _take_up(self, entry: Entry) -> bool:
+        """Start on an entry that fell due, if its lane is free and, where it is sent, the route lets it."""
+        if not self._window.seize(entry):
+            return False
+        if entry.state is State.IN_DOUBT and not self._may_resend(entry):
+            self._walk(entry, None)
+            return True
+        permit = self._route.health.trial()
+        if permit is None:
+            self._window.finish(entry)
+            return False
+        self._walk(entry, permit)
+        return True
+
+    def _start_walks(self) -> int:
+        """As many walks as pace and route allow now."""
+        started = 0
+        while len(self._walks) < self.pace.limit and not self._stopping:
+            entry = self._window.take()
+            if entry is None:
+                break
+            permit = self._route.health.trial()
+            if permit is None:
+                self._window.put_back(entry)
+                break
+            self._walk(entry, permit)
+            started += 1
+        return started
+
+    def _walk(self, entry: Entry, permit: Permit | None) -> None:
+        walk = asyncio.ensure_future(self._from_claim_to_record(entry, permit))
+        self._walks.add(walk)
+        walk.add_done_callback(self._walked)
+
+    def _walked(self, walk: "asyncio.Task[None]") -> None:
+        self._walks.discard(walk)
+        error = None if walk.cancelled() else walk.exception()
+        if error is not None:
+            log.error("forwarding_failed", route=self._route.name, error=type(error).__name__)
+        if len(self._window):
+            self._start_walks()
+        if self._freed or self._wants_more:
+            self._wake.set()
+
+    # One entry's walk
+
+    async def _from_claim_to_record(self, entry: Entry, permit: Permit | None) -> None:
+        """Claim, send, hear, record; or, without leave to send, ask, hear, record."""
+        try:
+            kept = content.read(self._spool.content(entry))
+            idle = entry.kind is Kind.REVERSAL and await self._nothing_to_reverse(entry)
+        except (RecordDamaged, ValueError):
+            self._withdraw(permit)
+            log.error("record_damaged", route=self._route.name, number=entry.number)
+            await self._record(entry, Step(transition=lifecycle.QUARANTINE, reason="damaged"))
+            return
+        except SpoolError:
+            self._withdraw(permit)
+            self._return_unsent(entry)
+            return
+        if permit is None:
+            await self._ask(entry, kept)
+        elif idle:
+            self._withdraw(permit)
+            await self._record(entry, Step(transition=lifecycle.CANCEL, reason="nothing_to_reverse"))
+        else:
+            await self._attempt(entry, kept, permit)
+
+    def _withdraw(self, permit: Permit | None) -> None:
+        if permit is not None:
+            self._route.health.withdraw(permit)
+
+    def _may_resend(self, entry: Entry) -> bool:
+        age_s = (self._clock.now_us() - entry.accepted_at_us) / 1_000_000
+        return may_resend(entry, self._route.core.capabilities, age_s)
+
+    async def _nothing_to_reverse(self, entry: Entry) -> bool:
+        payment = await self._store.get(entry.reverses)
+        return entry.state is State.READY and (payment is None or payment.state in FINAL - {State.POSTED})
+
+    async def _attempt(self, entry: Entry, kept: Content, permit: Permit) -> None:
+        claimed = await self._claim(entry)
+        if claimed is None:
+            self._route.health.withdraw(permit)
+            return
+        started = self._clock.monotonic()
+        outcome: InquiryOutcome
+        try:
+            outcome = await deliver(
+                self._spool, self._route.core, claimed, kept, self._route.forward.attempt_timeout_s
+            )
+        except asyncio.CancelledError:
+            self._route.health.withdraw(permit)
+            raise
+        except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
+            log.error("attempt_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
+            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+        self._heard(claimed, outcome, permit, started)
+        await self._record(claimed, after_attempt(claimed, outcome, self._terms(claimed)))
+
+    async def _claim(self, entry: Entry) -> Entry | None:
+        """On disk before the first byte leaves; None when somebody else was faster, or nobody knows."""
+        transition = lifecycle.CLAIM if entry.state is State.READY else lifecycle.RESEND
+        move = Move(entry=entry, transition=transition, at_us=self._clock.now_us())
+        try:
+            (made,) = await self._spool.move([move])
+        except StorageUncertain:
+            self._settler.later(self._unclaim(move.after()))
+            return None
+        except SpoolError:
+            self._return_unsent(entry)
+            return None
+        if not made:
+            self._drop(entry)
+            return None
+        return move.after()
+
+    async def _unclaim(self, claimed: Entry) -> None:
+        await self._settler.unclaim(claimed.number, claimed.epoch)
+        self._drop(claimed)
+        self.rewind(claimed.number)
+
+    def _return_unsent(self, entry: Entry) -> None:
+        """Nothing was claimed: a ready entry goes back where it was, one in doubt is found again when it is due."""
+        if entry.state is State.READY and not entry.due_at_us:
+            self._window.put_back(entry)
+        else:
+            self._window.finish(entry)
+
+    def _drop(self, entry: Entry) -> None:
+        """Somebody else changed it; whatever waits for its lane is looked at anew."""
+        self._window.finish(entry)
+        self.lane_freed(entry.lane)
+
+    async def _ask(self, entry: Entry, kept: Content) -> None:
+        """Ask the core about an entry in doubt; a person where it can't be asked."""
+        if not may_inquire(self._route.core.capabilities):
+            await self._record(entry, cannot_tell())
+            return
+        started = self._clock.monotonic()
+        outcome: InquiryOutcome
+        try:
+            outcome = await inquire(
+                self._spool, self._route.core, entry, kept, self._route.forward.attempt_timeout_s
+            )
+        except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
+            log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
+            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+        self._heard(entry, outcome, None, started)
+        await self._record(entry, after_inquiry(entry, outcome, self._terms(entry)))
+
+    def _heard(self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float) -> None:
+        took_s = self._clock.monotonic() - started
+        operation = entry.kind.word if permit is not None else "inquiry"
+        self._meter.attempted(self._route.name, operation, type(outcome).__name__, took_s, live=False)
+        if permit is not None:
+            assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
+            self._route.health.report(permit, outcome, took_s)
+        if isinstance(outcome, _ANSWERED):
+            self.pace.succeeded()
+        elif isinstance(outcome, NotSent | Unknown | Misconfigured):
+            self.pace.failed()
+
+    def _terms(self, entry: Entry) -> Terms:
+        return Terms(
+            capabilities=self._route.core.capabilities,
+            attempts_max=self._route.forward.attempts_max,
+            route_is_well=self._route.health.zone is Zone.CLOSED,
+            backoff_s=self._backoff.wait_s(entry.attempts, self._clock.fraction()),
+        )
+
+    async def _record(self, entry: Entry, step: Step) -> None:
+        """Put the step on disk, then let the lane go on, or hold it."""
+        now_us = self._clock.now_us()
+        timed = step.wait_s > 0 or step.transition.target is State.IN_DOUBT
+        move = Move(
+            entry=entry,
+            transition=step.transition,
+            at_us=now_us,
+            due_at_us=now_us + round(step.wait_s * 1_000_000) if timed else 0,
+            reason=step.reason,
+            core_id=step.core_id,
+        )
+        if not await self._settler.insist(move):
+            self._drop(entry)
+            return
+        after = move.after()
+        if after.state in FINAL:
+            self._free(entry)
+        elif after.state is State.READY and not after.due_at_us:
+            self._window.put_back(after)
+        else:
+            await self._set_behind(self._window.block(entry))
+            if after.due_at_us:
+                self.entry_waits(after.due_at_us)
+        if after.state is State.PARKED:
+            log.warning("entry_parked", route=self._route.name, number=entry.number, reason=step.reason)
+
+    def _free(self, entry: Entry) -> None:
+        """An entry is finished; whoever was set behind it comes next."""
+        if self._finished is not None:
+            self._finished.add(entry.lane)
+        held_its_lane = entry.state is State.IN_DOUBT or entry.due_at_us > 0 or entry.attempts > 1
+        if self._window.finish(entry) or held_its_lane:
+            self.lane_freed(entry.lane)
+
+    async def _set_behind(self, entries: list[Entry]) -> None:
+        try:
+            await self._store.set_behind(entries)
+        except SpoolError:
+            # They stay in arrival order and are read again, and set behind then.
+            if entries:
+                self.rewind(entries[0].number)

@@ -1,0 +1,1 @@
+"""The listeners: HTTP in, with limits on everything a stranger can send."""

@@ -1,0 +1,104 @@
+"""Where payments come in: from an HTTP request to a channel's request, and from an answer back to HTTP."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from aiohttp import web
+
+from adapters.channel import Channel, Inbound, Rejected, Reply
+from adapters.channels.json_v1 import JsonChannel, JsonDoor
+from adapters.channels.openapi import document_bytes
+from adapters.channels.problem import Code, problem
+from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
+from gateway.accept.acceptor import Acceptor
+from gateway.clock import Clock
+from gateway.meter import Meter
+
+OSMP: Final = "/osmp/"
+JSON: Final = "/v1/"
+OPENAPI: Final = "/v1/openapi.json"
+
+_NO_SUCH_PATH: Final = problem(Code.NO_SUCH_PATH)
+_NO_CHANNEL: Final = Reply(status=404, content_type="text/plain; charset=utf-8", body=b"no such channel\n")
+
+
+class Doors:
+    """All channels, by the path or the token they come with."""
+
+    def __init__(self, channels: Iterable[Channel], acceptor: Acceptor, clock: Clock, meter: Meter) -> None:
+        """Let `channels` in to `acceptor`."""
+        known = list(channels)
+        self._by_path: Mapping[str, Channel] = {
+            OSMP + each.name: each for each in known if not isinstance(each, JsonChannel)
+        }
+        self._by_name: Mapping[str, Channel] = {each.name: each for each in known}
+        self._json = JsonDoor(each for each in known if isinstance(each, JsonChannel))
+        self._acceptor = acceptor
+        self._clock = clock
+        self._meter = meter
+
+    async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        """Answer one HTTP request of a channel."""
+        arrived = self._clock.monotonic()
+        path, _, query = request.raw_path.partition("?")
+        inbound = Inbound(
+            method=request.method,
+            path=path,
+            query=query,
+            headers=request.headers,
+            body=body,
+            peer=request.remote or "",
+        )
+        try:
+            reply = await self._reply(inbound, arrived)
+        except Rejected as rejected:
+            reply = await self._rejected(rejected)
+        return response(reply)
+
+    async def _reply(self, inbound: Inbound, arrived: float) -> Reply:
+        if inbound.path.startswith(JSON):
+            if inbound.path == OPENAPI and inbound.method == "GET":
+                return Reply(status=200, content_type="application/json", body=document_bytes())
+            channel, asked = self._json.read(inbound)
+            return await self._answered(channel, asked, arrived, twin_wait_s=channel.wait_s(inbound))
+        channel_by_path = self._by_path.get(inbound.path)
+        if channel_by_path is None:
+            unknown = _NO_CHANNEL if inbound.path.startswith(OSMP) else _NO_SUCH_PATH
+            raise Rejected("path", unknown)
+        asked = channel_by_path.read(inbound)
+        return await self._answered(channel_by_path, asked, arrived, twin_wait_s=channel_by_path.deadline_s)
+
+    async def _answered(self, channel: Channel, asked: Request, arrived: float, *, twin_wait_s: float) -> Reply:
+        answer = await self._ask(channel, asked, arrived, twin_wait_s)
+        self._meter.answered(channel.name, answer.kind, self._clock.monotonic() - arrived)
+        return channel.write(asked, answer)
+
+    async def _ask(self, channel: Channel, asked: Request, arrived: float, twin_wait_s: float) -> Answer:
+        until = arrived + channel.deadline_s
+        if isinstance(asked, Payment):
+            return await self._acceptor.pay(asked, until, arrived + twin_wait_s)
+        if isinstance(asked, Reversal):
+            return await self._acceptor.reverse(asked, until, arrived + twin_wait_s)
+        if isinstance(asked, Check):
+            return await self._acceptor.check(asked, until)
+        assert isinstance(asked, Inquiry)
+        return await self._acceptor.inquire(asked)
+
+    async def _rejected(self, rejected: Rejected) -> Reply:
+        """A request only the channel's own rules are against may have been taken before they were made."""
+        asked = rejected.request
+        if isinstance(asked, Payment | Reversal):
+            answer = await self._acceptor.known(asked)
+            channel = self._by_name.get(rejected.channel)
+            if answer is not None and channel is not None:
+                return channel.write(asked, answer)
+        self._meter.rejected(rejected.channel, rejected.reason)
+        return rejected.reply
+
+
+def response(reply: Reply) -> web.Response:
+    """A reply as aiohttp writes it."""
+    headers = {"Content-Type": reply.content_type}
+    if reply.headers:
+        headers.update(reply.headers)
+    return web.Response(body=reply.body, status=reply.status, headers=headers)

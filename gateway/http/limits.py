@@ -1,0 +1,115 @@
+"""A listener: aiohttp's low-level server with a limit on everything, and errors that tell a stranger nothing.
+
+What aiohttp leaves open is closed here: a body dripped byte by byte ends at its deadline (measured: otherwise never),
+connections are counted, and a request that can't be parsed leaves one counted line in the log, not a traceback with the
+sender's bytes in it.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway.config.model import ListenerSettings
+from gateway.log import log
+
+Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]]
+
+HEAD_BYTES_MAX: Final = 8_190
+BACKLOG: Final = 1_024
+
+_BUSY: Final = {"Retry-After": "1", "Connection": "close"}
+
+
+class _Quiet(logging.Handler):
+    """Passes on that something happened, never what was sent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.info("http_trouble", said=record.msg.split("%")[0].strip()[:60])
+
+
+def _quiet_logger() -> logging.Logger:
+    logger = logging.Logger("nightsafe.http")  # noqa: LOG001 - not of the tree: nobody shall configure it into talking
+    logger.addHandler(_Quiet())
+    return logger
+
+
+class Listener:
+    """One listening port."""
+
+    def __init__(self, name: str, settings: ListenerSettings, handler: Handler) -> None:
+        """Serve `handler`, which gets each request with its whole body."""
+        self.name = name
+        self._settings = settings
+        self._handler = handler
+        self._server: web.Server[web.BaseRequest] | None = None
+        self._runner: web.ServerRunner | None = None
+        #: The port it listens on, once it does.
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen."""
+        settings = self._settings
+        self._server = web.Server(
+            self._handle,
+            request_factory=self._request,
+            access_log=None,
+            logger=_quiet_logger(),
+            keepalive_timeout=settings.keepalive_s,
+            max_line_size=HEAD_BYTES_MAX,
+            max_field_size=HEAD_BYTES_MAX,
+            lingering_time=1.0,
+        )
+        self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=settings.body_timeout_s)
+        await self._runner.setup()
+        site = web.TCPSite(
+            self._runner, settings.host, settings.port, ssl_context=_tls(settings), backlog=BACKLOG, reuse_address=True
+        )
+        await site.start()
+        self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self, grace_s: float) -> None:
+        """Listen no more, and let what is in hand end."""
+        if self._runner is not None:
+            self._runner.shutdown_timeout = grace_s  # type: ignore[attr-defined]  # read by cleanup; no public setter
+            await self._runner.cleanup()
+
+    def _request(
+        self, message: Any, payload: Any, protocol: Any, writer: Any, task: "asyncio.Task[None]"
+    ) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        size = self._settings.body_bytes_max
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=size)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert self._server is not None, "requests come only while we listen"
+        if len(self._server.connections) > self._settings.connections_max:
+            return web.Response(status=503, headers=_BUSY)
+        if not request.body_exists:
+            return await self._handler(request, b"")
+        try:
+            body = await self._body(request)
+        except TimeoutError:
+            return web.Response(status=408, headers={"Connection": "close"})
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413, headers={"Connection": "close"})
+        return await self._handler(request, body)
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        if request.content.is_eof():
+            # It came with the head: nothing to wait for, and no timer to pay for.
+            return await request.read()
+        async with asyncio.timeout(self._settings.body_timeout_s):
+            return await request.read()
+
+
+def _tls(settings: ListenerSettings) -> ssl.SSLContext | None:
+    if settings.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
+    return context

@@ -1,0 +1,180 @@
+"""The service: everything joined, started in the order that keeps the promises, and stopped in the other.
+
+Start: configuration checked (by the caller), keys, spool, what was found, forwarders, then the listeners. Stop: no more
+requests, answer what is in hand, let attempts end within the grace time, record, close.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from adapters.channels.registry import open_channel
+from adapters.core import Core
+from adapters.cores import open_core
+from gateway.accept.acceptor import Acceptor
+from gateway.clock import Clock
+from gateway.config.model import Config, RouteSettings
+from gateway.forward.forwarder import Forwarder
+from gateway.http.doors import Doors
+from gateway.http.limits import Listener
+from gateway.log import log
+from gateway.meter import Meter
+from gateway.route.health import RouteHealth
+from gateway.route.route import Route, Routing
+from gateway.settle import Settler
+from spool.keys import KeyRing, load_key_file
+from spool.memory import MemoryStore
+from spool.number import Numbers
+from spool.spool import Spool
+from spool.sqlite import SqliteStore
+from spool.store import Store
+from spool.tally import Sum
+
+MIB: Final = 2**20
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What lay in the spool at start: counts and sums by state."""
+
+    by_state: dict[str, Sum]
+
+
+class Service:
+    """One running Nightsafe."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        """Join the parts; opens nothing yet.
+
+        Raises:
+            KeysUnfit: the key file can't be used.
+            SecretMissing: a secret isn't where the configuration says.
+        """
+        self.config = config
+        self.clock = clock
+        self.meter = Meter()
+        self.spool = Spool(_store(config), _keys(config))
+        self.numbers = Numbers()
+        self.settler = Settler(self.spool, clock)
+        self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
+        self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
+        self.routing = Routing(
+            (channel, frozenset(config.routes[route.name].services), route)
+            for route in self.routes
+            for channel in config.routes[route.name].channels
+        )
+        self.acceptor = Acceptor(
+            spool=self.spool,
+            routing=self.routing,
+            clock=clock,
+            numbers=self.numbers,
+            settler=self.settler,
+            meter=self.meter,
+        )
+        self.forwarders = {
+            route.name: Forwarder(
+                route=route, spool=self.spool, clock=clock, settler=self.settler, meter=self.meter
+            )
+            for route in self.routes
+        }
+        self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
+        self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter)
+        self.channel_listener = Listener("channels", config.listen.channels, self.doors.handle)
+        #: True from the moment requests are taken until stopping begins.
+        self.ready = False
+        self.started_at_us = 0
+        self._loops: list[asyncio.Task[None]] = []
+
+    def _route(self, name: str, settings: RouteSettings) -> Route:
+        core = self.cores[settings.core]
+        health = RouteHealth(name, settings.breaker, self.clock, _probe(core, settings))
+        health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
+        return Route(
+            name,
+            core=core,
+            health=health,
+            currency=settings.currency,
+            forward=settings.forward,
+            standin=settings.standin,
+            channels=settings.channels,
+        )
+
+    async def start(self) -> Found:
+        """Open the spool, start forwarding, then listen; says what was found.
+
+        Raises:
+            SpoolHeld, SpoolUnfit, KeysUnfit: refused, with the reason.
+            OSError: a port can't be listened on.
+        """
+        self.started_at_us = self.clock.now_us()
+        await self.spool.open(self.started_at_us)
+        try:
+            self.numbers.start_above(await self.spool.store.highest_number())
+            found = self._found()
+            log.info("spool_opened", **{state: total.entries for state, total in found.by_state.items()})
+            for route in self.routes:
+                self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
+                self._loops.append(
+                    asyncio.create_task(self.forwarders[route.name].run(), name=f"forwarder of {route.name}")
+                )
+            await self.channel_listener.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.ready = True
+        log.info("listening", listener="channels", port=self.channel_listener.port)
+        return found
+
+    def _found(self) -> Found:
+        by_state: dict[str, Sum] = {}
+        for cell, total in self.spool.store.tally.cells():
+            word = cell.state.word
+            by_state[word] = by_state.get(word, Sum(0, 0)) + total
+        return Found(by_state=by_state)
+
+    async def stop(self) -> None:
+        """Stop in good order; what could not end within the grace time is in doubt at the next start."""
+        self.ready = False
+        grace_s = self.config.node.stop_grace_s
+        await self.channel_listener.stop(grace_s)
+        left = sum([await forwarder.stop(grace_s) for forwarder in self.forwarders.values()])
+        left += await self.settler.finish(grace_s)
+        for loop in self._loops:
+            loop.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops)
+        for core in self.cores.values():
+            with contextlib.suppress(OSError):
+                await core.close()
+        await self.spool.close()
+        log.info("stopped", left_in_doubt=left)
+
+
+def _store(config: Config) -> Store:
+    if config.spool.engine == "memory":
+        return MemoryStore()
+    return SqliteStore(
+        Path(config.spool.path), reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config)
+    )
+
+
+def _stall_s(config: Config) -> float:
+    """A hanging disk must leave every channel its deadline."""
+    return max(0.5, 0.5 * min((channel.deadline_s for channel in config.channels.values()), default=10.0))
+
+
+def _keys(config: Config) -> KeyRing:
+    return load_key_file(config.spool.key_file)
+
+
+def _probe(core: Core, settings: RouteSettings) -> Any:
+    if not core.capabilities.safe_probe:
+        return None
+    return lambda: core.probe(settings.breaker.probe_deadline_s)
+
+
+def _log_zone(route: str, old: Any, new: Any, diagnosis: Any) -> None:
+    cause = "" if diagnosis is None else str(diagnosis.cause)
+    log.warning("route_zone", route=route, old=str(old), new=str(new), cause=cause)

@@ -1,0 +1,84 @@
+"""Recording what happened, whatever the disk does: an outcome that is known must not be forgotten."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from gateway.clock import Clock
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.lifecycle import NOT_SENT, State
+from spool.spool import Spool
+from spool.store import Move
+
+T = TypeVar("T")
+
+RETRY_S: Final = 0.25
+"""Pause between two tries to record an outcome while the disk does not take it."""
+
+
+_BARRIER: Final = "settled"
+
+
+class Settler:
+    """Makes moves until the spool has decided about them."""
+
+    def __init__(self, spool: Spool, clock: Clock) -> None:
+        """Record in `spool`, wait by `clock`."""
+        self._spool = spool
+        self._clock = clock
+        self._later: set[asyncio.Task[Any]] = set()
+
+    async def insist(self, move: Move) -> bool:
+        """Make a move, trying for as long as nobody knows or nothing was stored; True when it is made.
+
+        False means that the entry had changed: somebody else decided first.
+        """
+        while True:
+            try:
+                (made,) = await self._spool.move([move])
+            except (StorageFull, StorageUncertain, SpoolClosed):
+                await self._clock.sleep(RETRY_S)
+                continue
+            return made or await self._was_made(move)
+
+    async def _was_made(self, move: Move) -> bool:
+        """A move that seemed to fail was made after all (an uncertain commit that did reach the disk)."""
+        after = move.after()
+        found = await self._spool.store.get(after.number)
+        return found is not None and (found.state, found.epoch, found.changed_at_us) == (
+            after.state,
+            after.epoch,
+            after.changed_at_us,
+        )
+
+    async def unclaim(self, number: int, epoch: int) -> bool:
+        """After an uncertain claim: if it was stored, take it back, for nothing was sent; True when it was."""
+        while True:
+            try:
+                # A write that succeeds comes after every commit before it: from here on the file tells the truth.
+                await self._spool.store.remember(_BARRIER, b"")
+                found = await self._spool.store.get(number)
+                if found is None or found.state is not State.IN_FLIGHT or found.epoch != epoch:
+                    return False
+                move = Move(entry=found, transition=NOT_SENT, at_us=self._clock.now_us(), reason="storage")
+                return (await self._spool.move([move]))[0]
+            except (StorageFull, StorageUncertain, SpoolClosed):
+                await self._clock.sleep(RETRY_S)
+
+    def later(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """See to something behind the answer's back."""
+        task = asyncio.ensure_future(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return task
+
+    async def finish(self, grace_s: float) -> int:
+        """Wait for what was put off, at most `grace_s`; how much of it was left undone (in doubt at the next start)."""
+        if not self._later:
+            return 0
+        _, left = await asyncio.wait(self._later, timeout=grace_s)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        return len(left)
