@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,7 +28,7 @@ from spool.tally import Cell
 from tests.contracts.spool_examples import ENGINES, NOW_US, draft, reversal
 
 LANES = (1, 2, 3)
-KEYS = tuple("abcdefgh")
+KEYS = tuple("abcdefghijkl")
 ROUTE = "billing"
 TIMES_US = (0, NOW_US + 10, NOW_US + 20, NOW_US + 30)
 
@@ -57,6 +57,10 @@ class Model:
         counts = [e for e in undone if e.state not in over or e.number in self.netted]
         assert len(counts) <= 1, "a payment is reversed once"
         return counts[0] if counts else None
+
+    def unfinished(self) -> list[Entry]:
+        """What can still be moved."""
+        return [e for e in self.entries.values() if e.state in WAITING]
 
     def is_in_line(self, entry: Entry) -> bool:
         """Waits in arrival order."""
@@ -129,6 +133,11 @@ class StoreMachine(RuleBasedStateMachine):
         """Any entry there is."""
         return list(self.model.entries.values())[pick % len(self.model.entries)]
 
+    def unfinished_at(self, pick: int) -> Entry:
+        """Any entry that can still be moved."""
+        unfinished = self.model.unfinished()
+        return unfinished[pick % len(unfinished)]
+
     def next_draft(self, **changes: Any) -> Draft:
         """A new draft with a higher number, at a later time."""
         self.number += 1
@@ -189,21 +198,19 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.apply(result.entry, "record")
         self.model.netted.add(result.entry.number)
 
-    @precondition(lambda self: self.model.entries)
+    @precondition(lambda self: self.model.unfinished())
     @rule(
         pick=st.integers(0, 99),
-        transition=st.sampled_from(TRANSITIONS),
+        choice=st.integers(0, 99),
         due_at_us=st.sampled_from(TIMES_US),
         told=st.sampled_from([None, Told.PROVISIONAL, Told.POSTED]),
         stale=st.sampled_from([{}, {}, {}, {"epoch": 99}, {"told": Told.REFUSED}]),
     )
-    def move(
-        self, pick: int, transition: way.Transition, due_at_us: int, told: Told | None, stale: dict[str, Any]
-    ) -> None:
+    def move(self, pick: int, choice: int, due_at_us: int, told: Told | None, stale: dict[str, Any]) -> None:
         """Somebody makes a move, sometimes knowing the entry as it isn't."""
-        entry = self.entry_at(pick)
-        if entry.state not in transition.sources:
-            return
+        entry = self.unfinished_at(pick)
+        allowed = [transition for transition in TRANSITIONS if entry.state in transition.sources]
+        transition = allowed[choice % len(allowed)]
         self.now_us += 1
         timed = due_at_us if transition.target in {State.READY, State.IN_DOUBT} else 0
         known = replace(entry, **stale)
@@ -215,11 +222,11 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.apply(move.after(), transition.name)
             self.model.given_back |= {entry.number} if transition is way.GIVE_BACK else set()
 
-    @precondition(lambda self: self.model.entries)
+    @precondition(lambda self: self.model.unfinished())
     @rule(picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))
     def set_behind(self, picks: list[int]) -> None:
         """The forwarder finds lanes occupied."""
-        entries = [self.entry_at(pick) for pick in picks]
+        entries = [self.unfinished_at(pick) for pick in picks]
 
         self.run(self.store.set_behind(entries))
 
@@ -286,7 +293,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.tally.snapshot() == steps[0] == steps[-1] == counted
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("memory", 100), ("sqlite", 12)])
+@pytest.mark.parametrize(("engine", "examples"), [("memory", 100), ("sqlite", 15)])
 def test_an_engine_behaves_as_its_promises_say(engine: str, examples: int) -> None:
     """Whatever is asked, in whatever order, with reopening in between."""
     machine = type(f"{engine}Machine", (StoreMachine,), {"engine": engine})
@@ -297,6 +304,8 @@ def test_an_engine_behaves_as_its_promises_say(engine: str, examples: int) -> No
             max_examples=examples,
             stateful_step_count=30,
             deadline=None,
+            # Shrinking is left out: on disk it takes minutes, and thirty steps can be read as they are.
+            phases=set(Phase) - {Phase.shrink},
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
