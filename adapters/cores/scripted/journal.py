@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 from adapters.cores.scripted.ledger import driver, each_booking, statements
 from adapters.cores.scripted.orders import Attempt, Booking
+from adapters.cores.scripted.traffic import Mark
 
 _PRAGMAS: Final = (("journal_mode", "wal"), ("synchronous", 2))
 """Write-ahead log, and a sync with every commit (2 is FULL); read back at opening."""
@@ -54,6 +55,8 @@ class Journal:
         self._busy = False
         self._last: asyncio.Future[None] | None = None
         self._trouble: BaseException | None = None
+        #: Attempts this run has on disk.
+        self.recorded: Final = Mark()
 
     def now_us(self) -> int:
         """Microseconds since 1970: the wall clock at opening plus what went by since, so it never goes back."""
@@ -118,7 +121,9 @@ class Journal:
                 written.set_exception(LedgerBroken(f"the ledger can't be written: {self._trouble}"))
         if self._trouble is not None:
             self._give_up()
-        elif self._waiting:
+            return
+        self.recorded.add(len(waiting))
+        if self._waiting:
             self._hand_over()
         else:
             self._busy = False

@@ -114,6 +114,14 @@ class ScriptedCore:
         """Where the controls are, whatever the faults do; where payments go when there is no control port."""
         return self._control_door.url if self._control_door else self._door.url
 
+    async def arrived(self, count: int) -> None:
+        """Wait until so many orders came in since the start."""
+        await self._traffic.arrived.reach(count)
+
+    async def recorded(self, count: int) -> None:
+        """Wait until so many attempts of this run are in the ledger."""
+        await self._journal.recorded.reach(count)
+
     def _open(self) -> None:
         if self._settings.control_port is not None:
             self._control_door = Door(self._settings.host, self._settings.control_port, self._control_server)
@@ -130,6 +138,8 @@ class ScriptedCore:
         for door in doors:
             await door.close()
         for server in (self._server, self._control_server):
+            # Connections that wait for nothing are let go first, or each would be waited for.
+            server.pre_shutdown()
             await server.shutdown(timeout=1.0)
 
     def _follow_faults(self) -> None:
@@ -160,6 +170,7 @@ class ScriptedCore:
         if isinstance(order, Reply):
             return response(order)
         self._traffic.load += 1
+        self._traffic.arrived.add()
         operation = OPERATIONS[type(order)]
         visit = Visit(
             request=request,
@@ -198,6 +209,9 @@ class ScriptedCore:
         plan = visit.plan
         if plan.before_s:
             await self._wait(plan.before_s)
+            if self._closing.is_set():
+                # Stopped before it was done; nobody gets to hear of it.
+                return hang_up(visit.request)
         try:
             if plan.end is not None:
                 await self._journal.record(visit.attempt(Done.NOTHING))

@@ -20,12 +20,38 @@ class Beside(NamedTuple):
 ALONE = Beside(0, 0)
 
 
+class Mark:
+    """A count that only grows, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    def add(self, more: int = 1) -> None:
+        """So many more; wakes those who waited for it."""
+        self.count += more
+        if self._waiting:
+            for count, reached in self._waiting:
+                if count <= self.count and not reached.done():
+                    reached.set_result(None)
+            self._waiting = [(count, reached) for count, reached in self._waiting if not reached.done()]
+
+    async def reach(self, count: int) -> None:
+        """Wait until there are so many."""
+        if self.count < count:
+            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((count, reached))
+            await reached
+
+
 class Traffic:
     """Everything in hand at one core."""
 
     def __init__(self) -> None:
         #: Orders in hand.
         self.load = 0
+        #: Orders that ever arrived.
+        self.arrived = Mark()
         self._by_account: dict[str, list[asyncio.Transport | None]] = {}
 
     def enter(self, account: str, transport: asyncio.Transport | None) -> Beside:
