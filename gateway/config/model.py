@@ -14,8 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from adapters.channels.registry import ChannelSettings
 from adapters.channels.terms import SERVICE_PATTERN
-from adapters.cores.json_mapping import JsonCoreSettings
-from adapters.cores.osmp import OsmpCoreSettings
+from adapters.cores import CoreSettings
 from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
@@ -32,7 +31,6 @@ HASH_CHARS_SHOWN: Final = 12
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
 FilePath = Annotated[Path, Field(strict=False, examples=["/etc/nightsafe/file"])]
-CoreSettings = Annotated[OsmpCoreSettings | JsonCoreSettings, Field(discriminator="protocol")]
 Role = Literal["viewer", "operator", "approver", "auditor", "custodian"]
 
 

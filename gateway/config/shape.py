@@ -8,13 +8,12 @@ reference page and for the test of the example.
 import enum
 import types
 from collections.abc import Iterator, Mapping
-from datetime import date
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -158,10 +157,25 @@ def _example_of_kind(kind: Any, field: FieldInfo) -> str:
     if kind is bool:
         return "true"
     if kind in (int, float):
-        return next((bound.split()[-1] for bound in bounds_of(field) if bound), "1")
+        return _number_within(field)
     if isinstance(kind, type) and issubclass(kind, PurePath):
         return '"/path/to/file"'
-    return "2027-01-01T00:00:00Z" if isinstance(kind, type) and issubclass(kind, date) else '"..."'
+    return "2027-01-01T00:00:00Z" if kind is AwareDatetime else '"..."'
+
+
+def _number_within(field: FieldInfo) -> str:
+    """The least number that may be written, else the greatest; 1 where there is no bound."""
+    for limit in field.metadata:
+        match limit:
+            case Ge(ge=bound) | Le(le=bound):
+                return f"{bound}"
+            case Gt(gt=int() | float() as bound):
+                return f"{bound + 1}"
+            case Lt(lt=int() | float() as bound):
+                return f"{bound - 1}"
+            case _:
+                continue
+    return "1"
 
 
 def default_of(field: FieldInfo) -> Any:

@@ -19,13 +19,13 @@ def absences(parts: Parts) -> list[Finding]:
 
 
 def _spool(parts: Parts) -> Iterator[Finding]:
+    """The key is needed whatever the engine; the database's folder by the durable one."""
     spool = parts.config.spool
-    if spool.engine != "sqlite" or ("spool",) in parts.broken:
+    if ("spool",) in parts.broken:
         return
-    folder = spool.path.absolute().parent
-    if why := unusable(folder):
+    if spool.engine == "sqlite" and (why := unusable(spool.path.absolute().parent)):
         yield _found(("spool", "path"), why, "name a folder this user may write to")
-    if spool.path.is_dir():
+    if spool.engine == "sqlite" and spool.path.is_dir():
         yield _found(("spool", "path"), "a folder, not a file", "name a file in it")
     if not spool.key_file.is_file():
         yield _found(

@@ -8,6 +8,7 @@ import pytest
 from gateway.config.fault import ConfigUnfit, Fault
 from gateway.config.load import check, config_path, load
 from gateway.config.model import Config
+from gateway.config.surroundings import unusable
 
 GOOD = """\
 [spool]
@@ -50,6 +51,14 @@ attempt_timeout_s = 20
 payment_max = "5000.00"
 """
 """A configuration without faults; the tests spoil it."""
+
+
+@pytest.fixture(autouse=True)
+def _key_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory has a key where it is by default."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "var/keys").mkdir(parents=True)
+    (tmp_path / "var/keys/nightsafe.key").touch()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -348,6 +357,7 @@ level = "A"
         ("lookup = { rules = [{ status = [404], means = 'nought' }] }", "cores.crm.lookup.rules[0].means", "choices"),
         ("headers = { X-Api-Key = 'abc' }", "cores.crm.headers.X-Api-Key", "a secret in clear"),
         ("headers = { Authorization = { prefix = 'Bearer ' } }", "cores.crm.headers.Authorization.secret", "missing"),
+        ("post.body = { callback = 'https://me:abc@here.example' }", "cores.crm.post.body.callback", "a password in"),
         ("post.headers = { Cookie = 'a=b' }", "cores.crm.post.headers.Cookie", "a secret in clear"),
     ],
 )
@@ -389,6 +399,45 @@ def test_a_durable_spool_needs_its_key_and_a_folder(tmp_path: Path) -> None:
     found = faults(tmp_path, spoiled(('engine = "memory"', spool)))
     assert [(fault.line, fault.where) for fault in found] == [(2, "spool.path"), (3, "spool.key_file")]
     assert "nightsafe init" in found[1].what_to_write
+
+
+def test_a_key_is_needed_by_every_engine(tmp_path: Path) -> None:
+    """Also what is only held in memory is sealed."""
+    (tmp_path / "var/keys/nightsafe.key").unlink()
+    assert [fault.where for fault in faults(tmp_path, GOOD)] == ["spool.key_file"]
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    """The path names the file itself."""
+    (fault,) = faults(tmp_path, spoiled(('engine = "memory"', f'path = "{tmp_path}"')))
+    assert fault.found_kind == "a folder, not a file"
+
+
+def test_a_folder_that_may_not_be_written_to_is_found() -> None:
+    """The kernel's own tables take no files, whoever asks."""
+    assert "no folder" in unusable(Path("/proc/version/spool"))
+
+
+def test_a_secret_that_is_no_text_is_found(tmp_path: Path) -> None:
+    """A key in binary where a password belongs."""
+    (tmp_path / "password").write_bytes(b"\xff\xfe")
+    text = spoiled(('["127.0.0.1/32"]', '["127.0.0.1/32"]\nbasic = { user = "u", password = { file = "password" } }'))
+    (fault,) = faults(tmp_path, text)
+    assert (fault.where, fault.found_kind) == ("channels.kiosk.basic.password", "unreadable secret")
+
+
+def test_certificates_that_are_there_are_fine(tmp_path: Path) -> None:
+    """Only that they can be read is looked at; what they hold is the listener's."""
+    (tmp_path / "cert.pem").touch()
+    text = spoiled(("port = 8081", 'host = "::"\ntls = { cert_file = "cert.pem", key_file = "cert.pem" }'))
+    assert loaded(tmp_path, text).listen.admin.tls is not None
+
+
+def test_localhost_is_loopback_and_other_names_are_not(tmp_path: Path) -> None:
+    """A name may lead anywhere."""
+    assert loaded(tmp_path, spoiled(("port = 8081", 'host = "localhost"'))).listen.admin.host == "localhost"
+    (fault,) = faults(tmp_path, spoiled(("port = 8081", 'host = "admin.example"')))
+    assert fault.where == "listen.admin.host"
 
 
 def test_folders_that_can_be_made_are_no_fault(tmp_path: Path) -> None:
