@@ -55,32 +55,30 @@ class Meter:
 
     def answered(self, channel: str, kind: AnswerKind, seconds: float) -> None:
         """A channel got its answer."""
-        self._count(self._answers, (channel, kind.value))
-        self._time(self._answer_seconds, (channel,), seconds)
+        self._count(self._answers, "answers", channel, kind.value)
+        self._time(self._answer_seconds, "answers", channel, seconds=seconds)
 
     def rejected(self, channel: str, reason: str) -> None:
         """A request was not taken, and nothing stored; `channel` is empty where it isn't known."""
-        self._count(self._rejected, (channel, reason))
+        self._count(self._rejected, "rejected", channel, reason)
 
     def turned_away(self, route: str, channel: str, why: str) -> None:
         """A payment got try later."""
-        self._count(self._turned_away, (route, channel, why))
+        self._count(self._turned_away, "turned_away", route, channel, why)
 
     def attempted(self, route: str, operation: str, outcome: str, seconds: float, *, live: bool) -> None:
         """A core was asked; `operation` is post, reverse, inquire or check."""
-        self._count(self._attempts, (route, operation, "yes" if live else "no", outcome))
-        self._time(self._attempt_seconds, (route, operation), seconds)
+        self._count(self._attempts, "attempts", route, operation, "yes" if live else "no", outcome)
+        self._time(self._attempt_seconds, "attempts", route, operation, seconds=seconds)
 
-    def _count(self, metric: Counter, labels: tuple[str, ...]) -> None:
-        key = (metric._name, *labels)  # noqa: SLF001 - the library has no public name of a metric
+    def _count(self, metric: Counter, *key: str) -> None:
         child = self._kept.get(key)
         if child is None:
-            child = self._kept[key] = metric.labels(*labels)
+            child = self._kept[key] = metric.labels(*key[1:])
         child.inc()
 
-    def _time(self, metric: Histogram, labels: tuple[str, ...], seconds: float) -> None:
-        key = (metric._name, *labels)  # noqa: SLF001 - as above
+    def _time(self, metric: Histogram, *key: str, seconds: float) -> None:
         child = self._kept_seconds.get(key)
         if child is None:
-            child = self._kept_seconds[key] = metric.labels(*labels)
+            child = self._kept_seconds[key] = metric.labels(*key[1:])
         child.observe(seconds)

@@ -25,7 +25,7 @@ from gateway.meter import Meter
 from gateway.route.health import RouteHealth
 from gateway.route.route import Route, Routing
 from gateway.settle import Settler
-from spool.keys import KeyRing, load_key_file
+from spool.keys import KeyRing, read_key_file
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -74,9 +74,7 @@ class Service:
             meter=self.meter,
         )
         self.forwarders = {
-            route.name: Forwarder(
-                route=route, spool=self.spool, clock=clock, settler=self.settler, meter=self.meter
-            )
+            route.name: Forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=self.meter)
             for route in self.routes
         }
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
@@ -155,9 +153,7 @@ class Service:
 def _store(config: Config) -> Store:
     if config.spool.engine == "memory":
         return MemoryStore()
-    return SqliteStore(
-        Path(config.spool.path), reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config)
-    )
+    return SqliteStore(Path(config.spool.path), reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config))
 
 
 def _stall_s(config: Config) -> float:
@@ -166,7 +162,7 @@ def _stall_s(config: Config) -> float:
 
 
 def _keys(config: Config) -> KeyRing:
-    return load_key_file(config.spool.key_file)
+    return read_key_file(config.spool.key_file)
 
 
 def _probe(core: Core, settings: RouteSettings) -> Any:

@@ -190,9 +190,7 @@ class Acceptor:
             return answers.first(recorded.entry, AnswerKind.PROVISIONAL)
         return await self._live.send(route, recorded.entry, draft.content, permit, until)
 
-    async def _turn_away(
-        self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why
-    ) -> Answer:
+    async def _turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
         self._meter.turned_away(route.name, request.channel, why.value)
         return await self._unless_known(request, fingerprint, answers.try_later(why))
 

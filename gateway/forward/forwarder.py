@@ -330,9 +330,7 @@ class Forwarder:
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
-            outcome = await deliver(
-                self._spool, self._route.core, claimed, kept, self._route.forward.attempt_timeout_s
-            )
+            outcome = await deliver(self._spool, self._route.core, claimed, kept, self._route.forward.attempt_timeout_s)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)
             raise
@@ -384,9 +382,7 @@ class Forwarder:
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
-            outcome = await inquire(
-                self._spool, self._route.core, entry, kept, self._route.forward.attempt_timeout_s
-            )
+            outcome = await inquire(self._spool, self._route.core, entry, kept, self._route.forward.attempt_timeout_s)
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
             log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
@@ -402,7 +398,7 @@ class Forwarder:
             self._route.health.report(permit, outcome, took_s)
         if isinstance(outcome, _ANSWERED):
             self.pace.succeeded()
-        elif isinstance(outcome, NotSent | Unknown | Misconfigured):
+        else:
             self.pace.failed()
 
     def _terms(self, entry: Entry) -> Terms:

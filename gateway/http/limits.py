@@ -45,7 +45,7 @@ class Listener:
         self.name = name
         self._settings = settings
         self._handler = handler
-        self._server: web.Server[web.BaseRequest] | None = None
+        self._server: web.Server | None = None
         self._runner: web.ServerRunner | None = None
         #: The port it listens on, once it does.
         self.port = 0

@@ -5,6 +5,7 @@ from typing import Final
 
 from spool.entry import Draft, Entry
 from spool.errors import KeysUnfit
+from spool.hashing import Hashes
 from spool.keys import KeyRing
 from spool.seal import Sealer
 from spool.store import Inserted, Known, Move, NotReversible, Store
@@ -21,6 +22,10 @@ class Spool:
         self.store = store
         self.keys = keys
         self._sealer = sealer or Sealer(keys)
+        hashes = Hashes(keys.index_key)
+        #: Keyed hashes: (route, account) to a lane, a request's canonical bytes to its fingerprint.
+        self.lane_of = hashes.lane_of
+        self.fingerprint = hashes.fingerprint
 
     async def open(self, now_us: int) -> None:
         """Open the engine and prove that the keys are the ones its records are sealed under.

@@ -7,9 +7,10 @@ exists.
 """
 
 import fcntl
+import importlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,10 +18,11 @@ import aiosqlite
 
 from spool.errors import SpoolHeld, SpoolUnfit
 
+driver: Any
 try:
-    from pysqlite3 import dbapi2 as driver
-except ImportError:  # no wheel for this platform: the interpreter's own, with its own library
-    import sqlite3 as driver  # type: ignore[no-redef]  # the same interface, an older library
+    driver = importlib.import_module("pysqlite3.dbapi2")
+except ImportError:  # no wheel for this platform: the interpreter's own module, with its own library
+    driver = importlib.import_module("sqlite3")
 
 T = TypeVar("T")
 
@@ -44,8 +46,8 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the driver's own connection, in the connection's thread."""
-        result: T = await self._execute(work, self._conn)
-        return result
+        execute: Callable[..., Awaitable[T]] = self._execute
+        return await execute(work, self._conn)
 
 
 async def connect(path: Path, *, writing: bool) -> Connection:

@@ -19,9 +19,9 @@ COLUMNS: Final = (
 )
 """Columns of an entry, in the order `entry_of` takes them."""
 
-_STATES: Final = (None, *State)
-_KINDS: Final = (None, *Kind)
-_TOLD: Final = tuple(Told)
+_STATES: Final[tuple[State, ...]] = (State.READY, *State)  # the numbers begin at 1; nothing stands at 0
+_KINDS: Final[tuple[Kind, ...]] = (Kind.PAYMENT, *Kind)
+_TOLD: Final[tuple[Told, ...]] = tuple(Told)
 _CHUNKS: Final = (64, 32, 16, 8, 4, 2, 1)
 
 
@@ -65,13 +65,10 @@ class ManyRows:
 
 def entry_of(row: Sequence[Any]) -> Entry:
     """The entry in a row of COLUMNS."""
-    state, kind = _STATES[row[11]], _KINDS[row[2]]
-    assert state is not None
-    assert kind is not None
     return Entry(
         number=row[0],
         id=row[1],
-        kind=kind,
+        kind=_KINDS[row[2]],
         channel=row[3],
         key=row[4],
         fingerprint=row[5],
@@ -80,7 +77,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         amount=row[8],
         currency=row[9],
         accepted_at_us=row[10],
-        state=state,
+        state=_STATES[row[11]],
         epoch=row[12],
         attempts=row[13],
         due_at_us=row[14],

@@ -4,8 +4,9 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from spool.entry import Draft, Entry, Event
 from spool.errors import SpoolClosed, SpoolUnfit, StorageUncertain
@@ -17,10 +18,10 @@ from spool.sqlite.statements import SQL, entry_of, migrations
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 
-T = TypeVar("T")
-
 BATCH_MAX: Final = 512
 """Most requests that share one commit: bounds the memory and the latency of one transaction."""
+
+Parameters = tuple[Any, ...] | dict[str, Any]
 
 Batch = list[tuple[commit.Work, "asyncio.Future[Any]"]]
 
@@ -63,7 +64,7 @@ class SqliteStore:
         try:
             await self._open_connections()
             await self._doubt_the_former_run(now_us)
-            await self._writing.run(lambda db: db.execute(SQL["restore_all_arrivals"]) and None)
+            await self._writing.execute(SQL["restore_all_arrivals"])
             await self._load()
         except BaseException:
             await self._close_connections()
@@ -100,15 +101,14 @@ class SqliteStore:
     async def _doubt_the_former_run(self, now_us: int) -> None:
         """Attempts a former run left in hand may have left: only their core can tell."""
         after = 0
-        while rows := await self._read(lambda db, a=after: db.execute(SQL["in_flight"], (a,)).fetchall()):
-            entries = [entry_of(row) for row in rows]
+        while entries := await self._many(SQL["in_flight"], (after,)):
             moves = [Move(entry=e, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart") for e in entries]
-            await self._writing.run(lambda db, m=moves: commit.commit(db, [commit.Moves(m)], 0, ""))
+            await self._writing.run(partial(commit.commit, works=[commit.Moves(moves)], reserve_bytes=0, folder=""))
             after = entries[-1].number
 
     async def _load(self) -> None:
         """Take tally and lanes from disk."""
-        rows = await self._read(lambda db: db.execute(SQL["tally"]).fetchall())
+        rows = await self._rows(SQL["tally"], ())
         self.tally.load({_cell_of(row): (row[6], row[7]) for row in rows})
         self._lanes = LaneFilter()
         self._lanes.complete = False
@@ -194,9 +194,8 @@ class SqliteStore:
         """One commit with everything that waits; the sync of the one before was the time to gather it."""
         batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
         works = [work for work, _ in batch]
-        committing = asyncio.ensure_future(
-            self._writing.run(lambda db: commit.commit(db, works, self._reserve_bytes, str(self.path.parent)))
-        )
+        work = partial(commit.commit, works=works, reserve_bytes=self._reserve_bytes, folder=str(self.path.parent))
+        committing = asyncio.ensure_future(self._writing.run(work))
         done, _ = await asyncio.wait([committing], timeout=self._stall_s)
         if not done:
             await self._sit_out(committing, batch)
@@ -206,8 +205,8 @@ class SqliteStore:
             return
         # Any other error: surely nothing was stored, and everybody waits for an answer.
         results = [error] * len(batch) if error is not None else committing.result()
-        for (work, answer), result in zip(batch, results, strict=True):
-            self._settle(work, result)
+        for (each, answer), result in zip(batch, results, strict=True):
+            self._settle(each, result)
             _tell(answer, result)
 
     async def _sit_out(self, committing: "asyncio.Future[Any]", batch: Batch) -> None:
@@ -317,7 +316,7 @@ class SqliteStore:
 
     async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
         """Entries waiting in arrival order above number `after`."""
-        rows = await self._read(lambda db: db.execute(SQL["ready"], (route, after, limit)).fetchall())
+        rows = await self._rows(SQL["ready"], (route, after, limit))
         return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
@@ -360,10 +359,10 @@ class SqliteStore:
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""
-        first = await self._read(lambda db: db.execute(SQL["recorded"], (number,)).fetchone())
+        first = await self._row(SQL["recorded"], (number,))
         if first is None:
             return []
-        rows = await self._read(lambda db: db.execute(SQL["history"], (number,)).fetchall())
+        rows = await self._rows(SQL["history"], (number,))
         recorded = Event(
             number=number,
             at_us=first[0],
@@ -398,7 +397,7 @@ class SqliteStore:
 
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""
-        row = await self._read(lambda db: db.execute(SQL["recall"], (name,)).fetchone())
+        row = await self._row(SQL["recall"], (name,))
         return None if row is None else row[0]
 
     async def health(self) -> Health:
@@ -422,22 +421,36 @@ class SqliteStore:
             raise SpoolClosed("the spool isn't open")
         return self._writer
 
-    async def _read(self, work: Any) -> Any:
+    @property
+    def _reading(self) -> Connection:
         if self._reader is None:
             raise SpoolClosed("the spool isn't open")
-        return await self._reader.run(work)
+        return self._reader
 
-    async def _one(self, sql: str, parameters: Any) -> Entry | None:
-        row = await self._read(lambda db: db.execute(sql, parameters).fetchone())
+    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
+        return await self._reading.run(partial(_fetch_all, sql=sql, parameters=parameters))
+
+    async def _row(self, sql: str, parameters: Parameters) -> Any:
+        return await self._reading.run(partial(_fetch_one, sql=sql, parameters=parameters))
+
+    async def _one(self, sql: str, parameters: Parameters) -> Entry | None:
+        row = await self._row(sql, parameters)
         return None if row is None else entry_of(row)
 
-    async def _many(self, sql: str, parameters: Any) -> list[Entry]:
-        rows = await self._read(lambda db: db.execute(sql, parameters).fetchall())
-        return [entry_of(row) for row in rows]
+    async def _many(self, sql: str, parameters: Parameters) -> list[Entry]:
+        return [entry_of(row) for row in await self._rows(sql, parameters)]
 
-    async def _figure(self, sql: str, parameters: Any) -> int:
-        row = await self._read(lambda db: db.execute(sql, parameters).fetchone())
+    async def _figure(self, sql: str, parameters: Parameters) -> int:
+        row = await self._row(sql, parameters)
         return 0 if row is None else row[0] or 0
+
+
+def _fetch_all(db: Any, sql: str, parameters: Parameters) -> list[Any]:
+    return list(db.execute(sql, parameters).fetchall())
+
+
+def _fetch_one(db: Any, sql: str, parameters: Parameters) -> Any:
+    return db.execute(sql, parameters).fetchone()
 
 
 def _tell(answer: "asyncio.Future[Any]", result: Any) -> None:
@@ -483,4 +496,3 @@ def _bring_up_to_date(db: Any) -> None:
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
                 f"PRAGMA user_version = {number};\nCOMMIT;"
             )
-
