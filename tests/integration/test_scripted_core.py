@@ -408,6 +408,15 @@ async def test_a_ledger_has_one_writer(core: ScriptedCore, settings: Settings) -
     assert references(core) == []
 
 
+async def test_a_core_that_cannot_write_its_ledger_says_nothing_more(
+    core: ScriptedCore, client: aiohttp.ClientSession
+) -> None:
+    """500 from then on: a positive answer without a row would make the judge lie."""
+    core._journal._db.execute("DROP TABLE attempt")
+    assert [(await pay(client, core, "p1"))[0], (await pay(client, core, "p2"))[0]] == [500, 500]
+    assert references(core) == []
+
+
 async def test_a_restarted_core_knows_its_ledger(settings: Settings, client: aiohttp.ClientSession) -> None:
     """A repeat is a repeat across restarts."""
     async with ScriptedCore.start(settings) as core:
