@@ -79,7 +79,9 @@ class Service:
         }
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
         self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter)
-        self.channel_listener = Listener("channels", config.listen.channels, self.doors.handle)
+        self.channel_listener = Listener(
+            "channels", config.listen.channels, self.doors.handle, grace_s=config.node.stop_grace_s
+        )
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0
@@ -136,7 +138,7 @@ class Service:
         """Stop in good order; what could not end within the grace time is in doubt at the next start."""
         self.ready = False
         grace_s = self.config.node.stop_grace_s
-        await self.channel_listener.stop(grace_s)
+        await self.channel_listener.stop()
         left = sum([await forwarder.stop(grace_s) for forwarder in self.forwarders.values()])
         left += await self.settler.finish(grace_s)
         for loop in self._loops:

@@ -40,9 +40,10 @@ def _quiet_logger() -> logging.Logger:
 class Listener:
     """One listening port."""
 
-    def __init__(self, name: str, settings: ListenerSettings, handler: Handler) -> None:
-        """Serve `handler`, which gets each request with its whole body."""
+    def __init__(self, name: str, settings: ListenerSettings, handler: Handler, *, grace_s: float) -> None:
+        """Serve `handler`, which gets each request with its whole body; at the stop, what is in hand has `grace_s`."""
         self.name = name
+        self._grace_s = grace_s
         self._settings = settings
         self._handler = handler
         self._server: web.Server | None = None
@@ -63,7 +64,7 @@ class Listener:
             max_field_size=HEAD_BYTES_MAX,
             lingering_time=1.0,
         )
-        self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=settings.body_timeout_s)
+        self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=self._grace_s)
         await self._runner.setup()
         site = web.TCPSite(
             self._runner, settings.host, settings.port, ssl_context=_tls(settings), backlog=BACKLOG, reuse_address=True
@@ -71,10 +72,9 @@ class Listener:
         await site.start()
         self.port = int(self._runner.addresses[0][1])
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self) -> None:
         """Listen no more, and let what is in hand end."""
         if self._runner is not None:
-            self._runner.shutdown_timeout = grace_s  # type: ignore[attr-defined]  # read by cleanup; no public setter
             await self._runner.cleanup()
 
     def _request(
