@@ -6,7 +6,6 @@ simply repeated, and a key that may already seal payments is never replaced.
 
 import base64
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ import msgspec
 from adapters.channels.json_headers import token_digest
 from gateway.clock import Clock
 from gateway.config.toml import toml_value
+from spool.keys import make_key_file
 
 CORE_URL: Final = "http://127.0.0.1:8090"
 """Where `nightsafe core`, the scripted billing system, listens unless told otherwise."""
@@ -94,14 +94,14 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     made: tuple[Path, ...] = ()
 
 
-def make(folder: Path, clock: Clock, make_key: Callable[[Path], object], *, if_missing: bool = False) -> Made:
-    """Make a configuration and what it refers to in `folder`; `make_key` makes a key file where there is none.
+def make(folder: Path, clock: Clock, *, if_missing: bool = False) -> Made:
+    """Make a configuration, and the key and tokens it refers to where there are none, in `folder`.
 
     With `if_missing` an existing configuration is fine and nothing is made.
 
     Raises:
         ConfigExists: there is one, and `if_missing` was not said.
-        OSError: the folder can't be written to; what was made so far stays, and is taken up by the next try.
+        KeysUnfit, OSError: the folder can't be written to; what was made so far stays, and is taken up by the next try.
     """
     folder = folder.absolute()
     plan = Made(
@@ -115,7 +115,7 @@ def make(folder: Path, clock: Clock, make_key: Callable[[Path], object], *, if_m
             return plan
         raise ConfigExists(plan.config)
     before = {path for path in _files(plan) if path.exists()}
-    _make_missing(plan, clock, make_key)
+    _make_missing(plan, clock)
     return msgspec.structs.replace(plan, made=tuple(path for path in _files(plan) if path not in before))
 
 
@@ -123,11 +123,11 @@ def _files(plan: Made) -> tuple[Path, ...]:
     return plan.key, plan.bank_token, plan.admin_token, plan.config
 
 
-def _make_missing(plan: Made, clock: Clock, make_key: Callable[[Path], object]) -> None:
+def _make_missing(plan: Made, clock: Clock) -> None:
     for private in (plan.key.parent, plan.bank_token.parent):
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not plan.key.exists():
-        make_key(plan.key)
+        make_key_file(plan.key, clock.now_us())
     digests = [token_digest(_token(path, clock)) for path in (plan.bank_token, plan.admin_token)]
     _write_new(plan.config, _text(plan, *digests))
 

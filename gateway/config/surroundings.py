@@ -11,6 +11,8 @@ from gateway.config.agreement import Parts
 from gateway.config.fault import Finding
 from gateway.config.lines import Place
 from gateway.config.tree import items
+from spool.errors import KeysUnfit
+from spool.keys import read_key_file
 
 
 def absences(parts: Parts) -> list[Finding]:
@@ -27,10 +29,15 @@ def _spool(parts: Parts) -> Iterator[Finding]:
         yield _found(("spool", "path"), why, "name a folder this user may write to")
     if spool.engine == "sqlite" and spool.path.is_dir():
         yield _found(("spool", "path"), "a folder, not a file", "name a file in it")
-    if not spool.key_file.is_file():
+    if not spool.key_file.exists():
         yield _found(
             ("spool", "key_file"), "no such file", "make it with `nightsafe init`, or restore it from its backup"
         )
+        return
+    try:
+        read_key_file(spool.key_file)
+    except KeysUnfit as error:
+        yield _found(("spool", "key_file"), "unfit key file", str(error))
 
 
 def unusable(folder: Path) -> str:

@@ -10,10 +10,12 @@ from typing import Any, Final, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from gateway.clock import ManualClock
 from gateway.config.load import examine, load
 from gateway.config.model import Config
 from gateway.config.reference import PAGE, page
 from gateway.config.shape import bare, is_model, is_union, variants_of
+from spool.keys import make_key_file
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLE: Final = ROOT / "config.example.toml"
@@ -78,7 +80,7 @@ def test_every_key_of_the_example_is_explained_above_it() -> None:
 def test_the_example_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Copied and given its secrets, it starts."""
     (tmp_path / "var/keys").mkdir(parents=True)
-    (tmp_path / "var/keys/nightsafe.key").touch()
+    make_key_file(tmp_path / "var/keys/nightsafe.key", ManualClock().now_us())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KIOSK_PASSWORD", "example")
     monkeypatch.setenv("CRM_TOKEN", "example")

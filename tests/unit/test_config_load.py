@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit, Fault
 from gateway.config.load import check, config_path, load
 from gateway.config.model import Config
 from gateway.config.surroundings import unusable
+from spool.keys import make_key_file
 
 GOOD = """\
 [spool]
@@ -57,8 +59,13 @@ payment_max = "5000.00"
 def _key_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working directory has a key where it is by default."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "var/keys").mkdir(parents=True)
-    (tmp_path / "var/keys/nightsafe.key").touch()
+    make_key(tmp_path / "var/keys/nightsafe.key")
+
+
+def make_key(path: Path) -> None:
+    """A key file and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make_key_file(path, ManualClock().now_us())
 
 
 def written(folder: Path, text: str) -> Path:
@@ -407,6 +414,14 @@ def test_a_key_is_needed_by_every_engine(tmp_path: Path) -> None:
     assert [fault.where for fault in faults(tmp_path, GOOD)] == ["spool.key_file"]
 
 
+def test_a_key_that_others_may_read_is_found(tmp_path: Path) -> None:
+    """At the check, not at the first start in production."""
+    (tmp_path / "var/keys/nightsafe.key").chmod(0o644)
+    (fault,) = faults(tmp_path, GOOD)
+    assert fault.found_kind == "unfit key file"
+    assert "chmod 600" in fault.what_to_write
+
+
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     """The path names the file itself."""
     (fault,) = faults(tmp_path, spoiled(('engine = "memory"', f'path = "{tmp_path}"')))
@@ -442,7 +457,7 @@ def test_localhost_is_loopback_and_other_names_are_not(tmp_path: Path) -> None:
 
 def test_folders_that_can_be_made_are_no_fault(tmp_path: Path) -> None:
     """They are made at start."""
-    (tmp_path / "key").touch()
+    make_key(tmp_path / "key")
     spool = f'path = "{tmp_path}/a/b/nightsafe.db"\nkey_file = "{tmp_path}/key"'
     assert loaded(tmp_path, spoiled(('engine = "memory"', spool))).spool.reserve_mib == 64
     assert not (tmp_path / "a").exists()
