@@ -31,7 +31,7 @@ COMPANIONS: Final = {
 }
 """Packages that come along with another as part of what it offers: its own pages tell to import them."""
 
-UNIMPORTED: Final[dict[str, str]] = {}
+UNIMPORTED: Final = {"pysqlite3": "imported by name, where its wheel exists (queue/spool/sqlite/connection.py)"}
 """Runtime dependencies that no import statement names, and why they are declared."""
 
 
