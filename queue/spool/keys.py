@@ -194,9 +194,12 @@ def _read_guarded(path: Path) -> bytes:
         if path.is_symlink():
             raise KeysUnfit(f"the key file {path} is a link; name the file itself") from error
         raise KeysUnfit(f"the key file {path} can't be read: {error.strerror}") from error
-    with os.fdopen(handle, "rb") as file:
-        _check_custody(path, os.fstat(file.fileno()))
-        return file.read(FILE_BYTES_MAX + 1)
+    try:
+        _check_custody(path, os.fstat(handle))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(FILE_BYTES_MAX)
+    finally:
+        os.close(handle)
 
 
 def _check_custody(path: Path, found: os.stat_result) -> None:

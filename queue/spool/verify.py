@@ -1,0 +1,162 @@
+"""The conservation check: every payment is in exactly one state, and what was accepted is what the states add up to.
+
+It may run at any time. `Store.recount` gives the tally of one moment and then counts the entries of that same moment,
+so the two must be equal to the last minor unit, whatever the service does meanwhile; there is nothing to wait for and
+nothing to allow for. On request every seal is opened too, which finds records moved, edited or cut.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import msgspec
+
+from spool.entry import Entry
+from spool.errors import RecordDamaged
+from spool.lifecycle import WAITING, Kind, State
+from spool.seal import Sealer
+from spool.store import Filter, Store
+from spool.tally import NOTHING, Cell, Sum
+
+PAGE_ENTRIES: Final = 500
+"""Entries held in memory at a time while seals are opened."""
+
+DAMAGED_SHOWN_MAX: Final = 1000
+"""Most damaged entries named; all are counted."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A cell in which the tally says something else than the entries."""
+
+    cell: Cell
+    tally: Sum
+    counted: Sum
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """What was accepted of one kind in one currency, by the entries, and where it is, by the tally."""
+
+    kind: Kind
+    currency: str
+    accepted: Sum
+    posted: Sum
+    refused: Sum
+    cancelled: Sum
+    returned: Sum
+    waiting: Sum
+
+    @property
+    def holds(self) -> bool:
+        """Accepted is posted, refused, cancelled, returned and waiting, in count and in money."""
+        return self.accepted == self.posted + self.refused + self.cancelled + self.returned + self.waiting
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check found."""
+
+    #: Entries counted.
+    counted: int
+    balances: tuple[Balance, ...]
+    differences: tuple[Difference, ...]
+    #: Entries whose seals were opened or tried; 0 when that wasn't asked for.
+    opened: int
+    #: Numbers of entries that don't open, the first `DAMAGED_SHOWN_MAX` of them ...
+    damaged: tuple[int, ...]
+    #: ... of so many.
+    damaged_count: int
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.differences and not self.damaged_count and all(balance.holds for balance in self.balances)
+
+
+async def verify(store: Store, sealer: Sealer | None = None) -> Verdict:
+    """Check an open store while it works; with a sealer, open every seal too.
+
+    Raises:
+        SpoolClosed: the store was closed meanwhile.
+    """
+    steps = aiter(store.recount())
+    tally = _sums(await anext(steps))
+    counted = _sums(await _last(steps))
+    opened, damaged, damaged_count = (0, (), 0) if sealer is None else await _open_all(store, sealer)
+    return Verdict(
+        counted=sum(total.entries for total in counted.values()),
+        balances=balances(tally, counted),
+        differences=differences(tally, counted),
+        opened=opened,
+        damaged=damaged,
+        damaged_count=damaged_count,
+    )
+
+
+def differences(tally: Mapping[Cell, Sum], counted: Mapping[Cell, Sum]) -> tuple[Difference, ...]:
+    """Every cell in which the two aren't equal, in order."""
+    pairs = ((cell, tally.get(cell, NOTHING), counted.get(cell, NOTHING)) for cell in sorted({*tally, *counted}))
+    return tuple(Difference(cell, said, found) for cell, said, found in pairs if said != found)
+
+
+def balances(tally: Mapping[Cell, Sum], counted: Mapping[Cell, Sum]) -> tuple[Balance, ...]:
+    """One balance for each kind and currency there is."""
+    scopes = sorted({(cell.kind, cell.currency) for cell in (*tally, *counted)})
+    return tuple(_balance(kind, currency, tally, counted) for kind, currency in scopes)
+
+
+def _balance(kind: Kind, currency: str, tally: Mapping[Cell, Sum], counted: Mapping[Cell, Sum]) -> Balance:
+    def total(sums: Mapping[Cell, Sum], *states: State) -> Sum:
+        found = (
+            s for cell, s in sums.items() if (cell.kind, cell.currency) == (kind, currency) and cell.state in states
+        )
+        return sum(found, start=NOTHING)
+
+    return Balance(
+        kind=kind,
+        currency=currency,
+        accepted=total(counted, *State),
+        posted=total(tally, State.POSTED),
+        refused=total(tally, State.REFUSED),
+        cancelled=total(tally, State.CANCELLED),
+        returned=total(tally, State.RETURNED),
+        waiting=total(tally, *WAITING),
+    )
+
+
+async def _last(steps: AsyncIterator[dict[Cell, tuple[int, int]]]) -> dict[Cell, tuple[int, int]]:
+    last: dict[Cell, tuple[int, int]] = {}
+    async for step in steps:
+        last = step
+    return last
+
+
+async def _open_all(store: Store, sealer: Sealer) -> tuple[int, tuple[int, ...], int]:
+    """Open every entry there is now: how many were tried, which are damaged, and how many."""
+    opened, damaged_count = 0, 0
+    damaged: list[int] = []
+    async for entry in _entries(store, await store.highest_number()):
+        opened += 1
+        if not _opens(entry, sealer):
+            damaged_count += 1
+            damaged += [entry.number] if damaged_count <= DAMAGED_SHOWN_MAX else []
+    return opened, tuple(damaged), damaged_count
+
+
+async def _entries(store: Store, last: int) -> AsyncIterator[Entry]:
+    """Entries up to number `last`, page by page; those that come while it goes on are left for the next check."""
+    after = 0
+    while after < last and (page := await store.page(Filter(after=after), PAGE_ENTRIES)):
+        for entry in page:
+            if entry.number <= last:
+                yield entry
+        after = page[-1].number
+
+
+def _opens(entry: Entry, sealer: Sealer) -> bool:
+    try:
+        sealer.open(entry)
+    except RecordDamaged:
+        return False
+    return True
+
+
+def _sums(cells: Mapping[Cell, tuple[int, int]]) -> dict[Cell, Sum]:
+    return {cell: Sum(*figures) for cell, figures in cells.items()}
