@@ -99,6 +99,7 @@ class HttpClient:
                 headers=headers,
                 allow_redirects=False,
                 timeout=self._limits(timeout_s),
+                middlewares=() if method == "POST" else _ONCE,
             ) as response:
                 return await self._read(response)
         except Exception as error:  # noqa: BLE001 - whatever a library lets through, it must end here, by default as unknown
@@ -163,7 +164,6 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
-                middlewares=(_once,),
             )
         return self._session
 
@@ -181,6 +181,10 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _BrokenOff from error
+
+
+_ONCE: Final = (_once,)
+"""For every method but POST, which aiohttp never repeats."""
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes | None:

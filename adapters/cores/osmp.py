@@ -173,6 +173,10 @@ class OsmpCore:
         self._settings = settings
         self._zone = zone_of(settings.time_zone)
         self._parameters = {name: Text(text) for name, text in settings.parameters.items()}
+        self._codes = {**CODES, **settings.codes}
+        self._repeat_codes = {**self._codes, **REPEAT_CODES, **settings.repeat_codes}
+        self._check_codes = {**CODES, **CHECK_CODES, **settings.codes}
+        self._status_codes = {**STATUS_CODES, **settings.status_codes}
         self._root = "" if urlsplit(settings.url).path else "/"
         self._http = HttpClient(settings, {"Accept": "application/xml, text/xml"})
 
@@ -247,7 +251,7 @@ class OsmpCore:
         answer = await self._asked_check("0", self._settings.probe_account, "0.00", None, timeout_s)
         if not isinstance(answer, OsmpAnswer):
             return answer
-        meaning = meaning_of(answer.code, self._settings.codes, CHECK_CODES, CODES)
+        meaning = meaning_of(answer.code, self._check_codes)
         # What it says of the account doesn't matter: whoever refuses is there.
         is_well = meaning.means in (Meaning.POSTED, Meaning.REFUSED)
         return Posted() if is_well else outcome_of(answer, meaning, 0.0)
@@ -276,9 +280,7 @@ class OsmpCore:
         read = self._read(answer)
         if isinstance(read, Unknown):
             return read
-        codes = self._settings.codes
-        repeat = (self._settings.repeat_codes, REPEAT_CODES) if delivery.attempt > 1 else ()
-        meaning = meaning_of(read.code, *repeat, codes, CODES)
+        meaning = meaning_of(read.code, self._codes if delivery.attempt == 1 else self._repeat_codes)
         doubt = doubt_of(read, meaning, delivery, echo_required=self._settings.echo_required)
         return outcome_of(read, meaning, answer.retry_after_s) if doubt is None else doubt
 
@@ -290,7 +292,7 @@ class OsmpCore:
         read = self._read(answer) if isinstance(answer, HttpAnswer) else answer
         if not isinstance(read, OsmpAnswer):
             return read
-        meaning = meaning_of(read.code, self._settings.status_codes, STATUS_CODES)
+        meaning = meaning_of(read.code, self._status_codes)
         asked = msgspec.structs.replace(delivery, number=number)
         doubt = doubt_of(read, meaning, asked, echo_required=self._settings.echo_required)
         if doubt is not None:
@@ -305,7 +307,7 @@ class OsmpCore:
         return self._read(answer) if isinstance(answer, HttpAnswer) else answer
 
     def _allowed(self, answer: OsmpAnswer) -> CheckOutcome:
-        meaning = meaning_of(answer.code, self._settings.codes, CHECK_CODES, CODES)
+        meaning = meaning_of(answer.code, self._check_codes)
         if meaning.means is Meaning.POSTED:
             return Allowed(fields_shown=answer.fields)
         outcome = outcome_of(answer, meaning, 0.0)

@@ -19,10 +19,14 @@ def same_sum(value: object, amount: int, currency: str, *, minor: bool = False) 
 
     `minor` says that the core counts in minor units.
     """
+    known = scale(currency)
+    if not minor and value == known.write(amount):
+        # What nearly every core writes; the rest is for the others.
+        return True
     read = _decimal(value)
     if read is None:
         return None
-    exponent = 0 if minor else scale(currency).exponent
+    exponent = 0 if minor else known.exponent
     if isinstance(value, Decimal):
         read = read.quantize(Decimal(1).scaleb(-exponent), rounding=ROUND_HALF_EVEN)
     return read.scaleb(exponent) == amount
