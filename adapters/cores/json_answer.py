@@ -61,12 +61,17 @@ class JsonReader:
             return self._said(answer, verdict, tree)
         return self._booked(tree, delivery, already=verdict.means is Means.ALREADY)
 
-    def reversed(self, answer: HttpAnswer, rules: Rules) -> Outcome:
-        """What became of a reversal. Its call names the booking, so there is nothing to compare."""
+    def reversed(self, answer: HttpAnswer, rules: Rules, attempt: int) -> Outcome:
+        """What became of a reversal. Its call names the booking, so there is nothing to compare.
+
+        "Can't be undone" said of a repeat may be what an earlier attempt did: a person must look.
+        """
         tree = self._tree(answer)
         verdict = self._verdict(answer, rules, tree)
         if not isinstance(verdict, Verdict):
             return verdict
+        if attempt > 1 and verdict.refusal is Refusal.NOT_REVERSIBLE:
+            return Conflict(found="can't be undone, and perhaps was by an earlier attempt")
         if verdict.means not in (Means.POSTED, Means.ALREADY):
             return self._said(answer, verdict, tree)
         if tree is UNREADABLE and (answer.body or answer.too_long):

@@ -132,7 +132,11 @@ class JsonCore:
         body = wire.body.encode() if settings.body else None
         headers = self._reverse.headers(delivery)
         answer = await self._http.ask(settings.method, wire.path, _left_s(until), body=body, headers=headers)
-        return self._reader.reversed(answer, settings.rules) if isinstance(answer, HttpAnswer) else answer
+        return (
+            self._reader.reversed(answer, settings.rules, delivery.attempt)
+            if isinstance(answer, HttpAnswer)
+            else answer
+        )
 
     async def inquire(self, delivery: Delivery, timeout_s: float) -> InquiryOutcome:
         """Look our reference up. A reversal is there by its own reference, or by its payment being reversed."""

@@ -101,9 +101,7 @@ def at(tree: object, path: str) -> object:
     """What stands at a dotted path (`data.0.id`); None when nothing does, or when the path is empty."""
     if not path:
         return None
-    if isinstance(tree, dict) and "." not in path:
-        return cast("dict[str, object]", tree).get(path)
-    for name in path.split("."):
+    for name in (path,) if "." not in path else path.split("."):
         if isinstance(tree, dict):
             tree = cast("dict[str, object]", tree).get(name)
         elif isinstance(tree, list) and name.isascii() and name.isdigit():

@@ -93,8 +93,12 @@ CODES: Final[Mapping[str, CodeMeaning]] = {
 }
 """At `pay` and `cancel`, unless the settings say otherwise. A code that isn't here is unknown."""
 
-REPEAT_CODES: Final[Mapping[str, CodeMeaning]] = {"300": CodeMeaning(means=Meaning.CONFLICT)}
-"""At a second or later attempt: real front ends answer a repeat of a booked payment with 300 (Ubilling's qiwi)."""
+REPEAT_CODES: Final[Mapping[str, CodeMeaning]] = {
+    "251": CodeMeaning(means=Meaning.CONFLICT),
+    "300": CodeMeaning(means=Meaning.CONFLICT),
+}
+"""At a second or later attempt, where the first may have worked: 300 is what real front ends answer to a repeat of a
+booked payment (Ubilling's qiwi), and 251 what is left to say of a cancel that was done already."""
 
 CHECK_CODES: Final[Mapping[str, CodeMeaning]] = {"243": CodeMeaning(means=Meaning.NOT_SENT)}
 """At `check`: the state of the account can't be told now, which is no final no."""

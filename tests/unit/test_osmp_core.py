@@ -243,9 +243,10 @@ class TestMeaning:
         assert read is not None
         assert outcome_of(read, meaning_of(code, CODES), 0.0) == outcome
 
-    def test_at_a_repeat_300_asks_for_a_person(self) -> None:
-        """Real front ends answer so to a repeat of a payment that they booked (Ubilling's qiwi)."""
-        assert REPEAT_CODES["300"].means is Meaning.CONFLICT
+    @pytest.mark.parametrize("code", ["251", "300"])
+    def test_at_a_repeat_some_codes_ask_for_a_person(self, code: str) -> None:
+        """Real front ends answer so to a repeat of what they did (Ubilling's qiwi)."""
+        assert REPEAT_CODES[code].means is Meaning.CONFLICT
 
     @pytest.mark.parametrize(
         ("text", "kind"),
