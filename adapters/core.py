@@ -76,7 +76,7 @@ class Core(Protocol):
         """The exact bytes to send for this payment, stored at acceptance and sent unchanged on every attempt."""
         ...
 
-    def prepare_reversal(self, number: int, id: str, original: Delivery, core_id: str) -> bytes:  # noqa: A002
+    def prepare_reversal(self, number: int, id: str, original: Delivery, core_id: str) -> bytes:  # noqa: A002 - the field's word
         """The exact bytes that undo `original`, which the core booked as `core_id` (empty when it told none)."""
         ...
 

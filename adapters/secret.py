@@ -23,7 +23,7 @@ class SecretRef(BaseModel):
     @classmethod
     def _by_reference_only(cls, value: Any) -> Any:
         if isinstance(value, str):
-            raise ValueError('a secret is never written here: use { file = "path" } or { env = "NAME" }')  # noqa: TRY004
+            raise ValueError('a secret is never written here: use { file = "path" } or { env = "NAME" }')  # noqa: TRY004 - pydantic turns ValueError into a fault of the file
         return value
 
     @model_validator(mode="after")

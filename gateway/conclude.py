@@ -82,7 +82,7 @@ def _after_unknown(entry: Entry, outcome: Unknown, terms: Terms) -> Step:
     return Step(transition=lifecycle.DOUBT, wait_s=wait_s, reason=outcome.cause.value)
 
 
-def may_resend(entry: Entry, capabilities: Capabilities, age_s: float) -> bool:
+def may_resend(capabilities: Capabilities, age_s: float) -> bool:
     """An entry in doubt may be sent again as it is: the core dedupes, and still remembers the key.
 
     `age_s` is the time since the entry was accepted, so no attempt is older.
@@ -97,7 +97,7 @@ def may_inquire(capabilities: Capabilities) -> bool:
     return capabilities.lookup
 
 
-def after_inquiry(entry: Entry, outcome: InquiryOutcome, terms: Terms) -> Step:
+def after_inquiry(outcome: InquiryOutcome, terms: Terms) -> Step:
     """What an inquiry's answer means for an entry in doubt."""
     if isinstance(outcome, Posted):
         return Step(transition=lifecycle.POST, core_id=outcome.core_id)
@@ -111,8 +111,11 @@ def after_inquiry(entry: Entry, outcome: InquiryOutcome, terms: Terms) -> Step:
         if terms.capabilities.level is Level.C or not terms.capabilities.not_found_is_final:
             return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)
         return Step(transition=lifecycle.ABSENT, reason="not_found")
-    wait_s = max(terms.backoff_s, getattr(outcome, "retry_after_s", 0.0))
-    return Step(transition=lifecycle.POSTPONE, wait_s=wait_s, reason=outcome.cause.value)
+    if isinstance(outcome, Misconfigured) and terms.capabilities.level is Level.C:
+        # Such a core was only hoped to be searchable.
+        return cannot_tell()
+    told_s = 0.0 if isinstance(outcome, Misconfigured) else outcome.retry_after_s
+    return Step(transition=lifecycle.POSTPONE, wait_s=max(terms.backoff_s, told_s), reason=outcome.cause.value)
 
 
 def cannot_tell() -> Step:

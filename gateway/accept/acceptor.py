@@ -63,6 +63,8 @@ class Acceptor:
         self._settler = settler
         self._meter = meter
         self._live = Live(spool=spool, clock=clock, settler=settler, meter=meter)
+        for route in routing.routes:
+            self._live.watch(route)
         self._in_hand: dict[tuple[str, str], InHand] = {}
 
     # One answer per key
@@ -277,7 +279,7 @@ class Acceptor:
             route.entry_waits(0)
         return answers.first(recorded.entry, AnswerKind.POSTED if netted else AnswerKind.PROVISIONAL)
 
-    # Questions: nothing is stored
+    # Questions, for which nothing is stored
 
     async def check(self, check: Check, until: float) -> Answer:
         """May this account be paid? Asked of the core while it is well, else answered by the policy."""

@@ -11,9 +11,9 @@ from spool.tally import Sum
 class Way(enum.Enum):
     """Where a payment goes."""
 
-    PASS_THROUGH = "pass_through"
-    STAND_IN = "stand_in"
-    TRY_LATER = "try_later"
+    PASS_THROUGH = enum.auto()
+    STAND_IN = enum.auto()
+    TRY_LATER = enum.auto()
 
 
 class Why(enum.StrEnum):

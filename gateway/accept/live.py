@@ -11,6 +11,7 @@ from gateway.accept import answers
 from gateway.accept.decide import Why, limit_in_the_way
 from gateway.clock import Clock
 from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt
+from gateway.content import Content
 from gateway.deliver import deliver
 from gateway.log import log
 from gateway.meter import Meter
@@ -27,6 +28,10 @@ ATTEMPT_S_MIN: Final = 0.05
 """An attempt is worth beginning only with this much time left."""
 
 
+PATIENCE_S: Final = 1.0
+"""What an attempt under way gets when its route opens: its answer may be on the way."""
+
+
 class Live:
     """Sends entries that were recorded in flight, within their channel's deadline."""
 
@@ -36,6 +41,18 @@ class Live:
         self._clock = clock
         self._settler = settler
         self._meter = meter
+        #: Attempts under way by route, each with the scope that can end it early.
+        self._under_way: dict[str, set[asyncio.Timeout]] = {}
+
+    def watch(self, route: Route) -> None:
+        """Let no payer wait out a deadline once it is known that the core says nothing.
+
+        When the route opens, attempts under way get `PATIENCE_S` more, and are then in doubt like any that got no
+        answer. Not at a level C core, where in doubt means a person's work.
+        """
+        under_way = self._under_way[route.name] = set()
+        if route.core.capabilities.level is not Level.C:
+            route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
 
     async def send(self, route: Route, entry: Entry, sealed_content: bytes, permit: Permit, until: float) -> Answer:
         """Send, hear, record, answer."""
@@ -44,7 +61,7 @@ class Live:
         timeout_s = max(ATTEMPT_S_MIN, min(route.forward.attempt_timeout_s, until - margin_s - started))
         try:
             kept = content.read(sealed_content)
-            outcome = await deliver(self._spool, route.core, entry, kept, timeout_s)
+            outcome = await self._deliver(route, entry, kept, timeout_s)
         except asyncio.CancelledError:
             # We are being stopped: the attempt may have left, so the entry stays in flight and is in doubt at the start.
             route.health.withdraw(permit)
@@ -56,6 +73,18 @@ class Live:
         route.health.report(permit, outcome, took_s)
         self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
         return await self._conclude(route, entry, outcome, until)
+
+    async def _deliver(self, route: Route, entry: Entry, kept: Content, timeout_s: float) -> Outcome:
+        under_way = self._under_way[route.name]
+        try:
+            async with asyncio.timeout(None) as scope:
+                under_way.add(scope)
+                try:
+                    return await deliver(self._spool, route.core, entry, kept, timeout_s)
+                finally:
+                    under_way.discard(scope)
+        except TimeoutError:
+            return Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
 
     async def _conclude(self, route: Route, entry: Entry, outcome: Outcome, until: float) -> Answer:
         terms = Terms(
@@ -131,3 +160,9 @@ class Live:
         """After an uncertain recording in flight: if it was stored, nothing was sent, so it may go like any other."""
         if draft.state is State.IN_FLIGHT:
             self._settler.later(self._settler.unclaim(draft.number, epoch=1))
+
+
+def _hurry(under_way: set[asyncio.Timeout]) -> None:
+    end = asyncio.get_running_loop().time() + PATIENCE_S
+    for scope in under_way:
+        scope.reschedule(end)

@@ -15,6 +15,7 @@ class Backoff:
 
     def __init__(self, first_s: float, max_s: float) -> None:
         """At most `first_s` seconds after the first failure, doubling up to `max_s`."""
+        self._first_s, self._max_s = first_s, max_s
         self._cap = wait_exponential(multiplier=first_s, max=max_s)
 
     def wait_s(self, attempt: int, fraction: float) -> float:
@@ -22,3 +23,12 @@ class Backoff:
         state = RetryCallState(retry_object=cast("object", None), fn=None, args=(), kwargs={})  # type: ignore[arg-type]  # the strategy reads only the attempt's number
         state.attempt_number = max(1, attempt)
         return self._cap(state) * fraction
+
+    def ask_again_s(self, waited_s: float, fraction: float) -> float:
+        """Seconds until an entry in doubt is asked about again, when it waited `waited_s` for this time.
+
+        Inquiries aren't counted, so the last wait stands for their number: up to three times as long as that, from the
+        first wait on (decorrelated jitter, AWS Architecture Blog, "Exponential Backoff And Jitter").
+        """
+        cap_s = min(self._max_s, max(self._first_s, 3 * waited_s))
+        return self._first_s + (cap_s - self._first_s) * fraction

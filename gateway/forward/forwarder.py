@@ -233,6 +233,9 @@ class Forwarder:
         """Start on what waited for a time: inquiries, resends, and second attempts."""
         now_us = self._clock.now_us()
         room = self.pace.limit - len(self._walks)
+        if len(self._window):
+            # Neither starves the other: what fell due takes at most half of the pace while others wait.
+            room = min(room, (self.pace.limit + 1) // 2)
         if now_us < self._due_at_us or room <= 0:
             return 0
         found = await self._store.due(self._route.name, now_us, room)
@@ -316,7 +319,7 @@ class Forwarder:
 
     def _may_resend(self, entry: Entry) -> bool:
         age_s = (self._clock.now_us() - entry.accepted_at_us) / 1_000_000
-        return may_resend(entry, self._route.core.capabilities, age_s)
+        return may_resend(self._route.core.capabilities, age_s)
 
     async def _nothing_to_reverse(self, entry: Entry) -> bool:
         payment = await self._store.get(entry.reverses)
@@ -387,15 +390,16 @@ class Forwarder:
             log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
         self._heard(entry, outcome, None, started)
-        await self._record(entry, after_inquiry(entry, outcome, self._terms(entry)))
+        await self._record(entry, after_inquiry(outcome, self._terms(entry)))
 
     def _heard(self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float) -> None:
         took_s = self._clock.monotonic() - started
         operation = entry.kind.word if permit is not None else "inquiry"
         self._meter.attempted(self._route.name, operation, type(outcome).__name__, took_s, live=False)
-        if permit is not None:
-            assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
-            self._route.health.report(permit, outcome, took_s)
+        if permit is None:
+            return
+        assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
+        self._route.health.report(permit, outcome, took_s)
         if isinstance(outcome, _ANSWERED):
             self.pace.succeeded()
         else:
@@ -406,8 +410,14 @@ class Forwarder:
             capabilities=self._route.core.capabilities,
             attempts_max=self._route.forward.attempts_max,
             route_is_well=self._route.health.zone is Zone.CLOSED,
-            backoff_s=self._backoff.wait_s(entry.attempts, self._clock.fraction()),
+            backoff_s=self._backoff_s(entry),
         )
+
+    def _backoff_s(self, entry: Entry) -> float:
+        if entry.state is State.IN_DOUBT:
+            waited_s = max(0, entry.due_at_us - entry.changed_at_us) / 1_000_000
+            return self._backoff.ask_again_s(waited_s, self._clock.fraction())
+        return self._backoff.wait_s(entry.attempts, self._clock.fraction())
 
     async def _record(self, entry: Entry, step: Step) -> None:
         """Put the step on disk, then let the lane go on, or hold it."""

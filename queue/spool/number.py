@@ -55,7 +55,7 @@ def number_of(id: bytes) -> int:  # noqa: A002 - the field's word
     return number if number < 2**63 else 0
 
 
-def id_text(id: bytes) -> str:  # noqa: A002
+def id_text(id: bytes) -> str:  # noqa: A002 - the field's word
     """The canonical text of an id."""
     h = id.hex()
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"

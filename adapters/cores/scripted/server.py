@@ -148,7 +148,8 @@ class ScriptedCore:
         if self._faults.refuses(now):
             self._door.shut()
             for connection in self._server.connections:
-                if isinstance(connection.transport, asyncio.Transport):
+                # Asked by what it has, not by its class: uvloop's transports are no subclasses of asyncio's.
+                if connection.transport is not None:
                     reset(connection.transport)
         else:
             self._door.open()

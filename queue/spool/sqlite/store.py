@@ -378,6 +378,7 @@ class SqliteStore:
 
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
+        self._require_open()
         connection = await connect(self.path, writing=False)
         try:
             await connection.execute("BEGIN")
@@ -421,10 +422,14 @@ class SqliteStore:
             raise SpoolClosed("the spool isn't open")
         return self._writer
 
-    @property
-    def _reading(self) -> Connection:
+    def _require_open(self) -> None:
         if self._reader is None:
             raise SpoolClosed("the spool isn't open")
+
+    @property
+    def _reading(self) -> Connection:
+        self._require_open()
+        assert self._reader is not None, "an open spool has a reader"
         return self._reader
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:

@@ -1,0 +1,62 @@
+"""The same file, only to look at: beside its owner, or while it has none.
+
+Looking through many entries on a connection of its own keeps such reads out of the way of payments; and a person sees
+the spool while the service is stopped. SQLite lets readers and the one writer work at once; a reader never checkpoints.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spool.errors import SpoolUnfit
+from spool.lifecycle import Kind, State, Told
+from spool.sqlite.connection import APPLICATION_ID, DatabaseError, connect
+from spool.sqlite.statements import SQL, migrations
+from spool.sqlite.store import SqliteStore
+from spool.tally import Cell
+
+
+class SqliteReading(SqliteStore):
+    """A SQLite spool in nobody's hands: everything that reads works, everything that writes raises `SpoolClosed`."""
+
+    def __init__(self, path: Path) -> None:
+        """Look at the spool at `path`."""
+        super().__init__(path, reserve_bytes=0)
+        self._trouble = "opened for reading only"
+
+    async def open(self, now_us: int = 0) -> None:
+        """Open it as it is; nothing in it changes, and the tally stays that of this moment.
+
+        Raises:
+            SpoolUnfit: there is no spool, or it is of another version.
+        """
+        assert now_us >= 0, "nothing is recorded, so the time doesn't matter"
+        try:
+            self._reader = await connect(self.path, writing=False)
+            await self._reader.run(partial(_require_ours, path=self.path))
+            self.tally.load(dict(map(_counted, await self._rows(SQL["tally"], ()))))
+        except DatabaseError as error:
+            await self._close_connections()
+            raise SpoolUnfit(f"there is no spool at {self.path} to look at: {error}") from error
+        except BaseException:
+            await self._close_connections()
+            raise
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._close_connections()
+
+
+def _counted(row: Sequence[Any]) -> tuple[Cell, tuple[int, int]]:
+    route, channel, currency, kind, state, told, entries, amount = row
+    return Cell(route, channel, currency, Kind(kind), State(state), Told(told)), (entries, amount)
+
+
+def _require_ours(db: Any, path: Path) -> None:
+    ours = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if ours != APPLICATION_ID:
+        raise SpoolUnfit(f"{path} is no spool")
+    if version != migrations()[-1][0]:
+        raise SpoolUnfit(f"the spool {path} is of version {version}: start the service once to bring it up to date")
