@@ -1,7 +1,8 @@
 """The service: everything joined, started in the order that keeps the promises, and stopped in the other.
 
-Start: configuration checked (by the caller), keys, spool, what was found, forwarders, then the listeners. Stop: no more
-requests, answer what is in hand, let attempts end within the grace time, record, close.
+Start: configuration checked (by the caller), keys, spool, what was found, then the admin side, so that operators see the
+rest, forwarders, and last the channels. Stop: no more requests of channels, answer what is in hand, let attempts end
+within the grace time, record; the admin side looks on until only the spool is left to close.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from adapters.channels.registry import open_channel
 from adapters.core import Core
 from adapters.cores import open_core
 from gateway.accept.acceptor import Acceptor
+from gateway.admin.desk import Desk
+from gateway.admin.server import AdminSide
 from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.forward.forwarder import Forwarder
@@ -30,6 +33,7 @@ from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
 from spool.sqlite import SqliteStore
+from spool.sqlite.reading import SqliteReading
 from spool.store import Store
 from spool.tally import Sum
 
@@ -56,6 +60,8 @@ class Service:
         self.clock = clock
         self.meter = Meter()
         self.spool = Spool(_store(config), _keys(config))
+        #: The same entries, to look through without standing in the way of payments.
+        self.shelf = _shelf(config, self.spool.store)
         self.numbers = Numbers()
         self.settler = Settler(self.spool, clock)
         self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
@@ -82,6 +88,9 @@ class Service:
         self.channel_listener = Listener(
             "channels", config.listen.channels, self.doors.handle, grace_s=config.node.stop_grace_s
         )
+        self.admin_listener = Listener(
+            "admin", config.listen.admin, AdminSide(self._desk()).handle, grace_s=config.node.stop_grace_s
+        )
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0
@@ -101,6 +110,19 @@ class Service:
             channels=settings.channels,
         )
 
+    def _desk(self) -> Desk:
+        return Desk(
+            config=self.config,
+            clock=self.clock,
+            spool=self.spool,
+            shelf=self.shelf,
+            routes=self.routes,
+            forwarders=self.forwarders,
+            meter=self.meter,
+            ready=lambda: self.ready,
+            started_at_us=lambda: self.started_at_us,
+        )
+
     async def start(self) -> Found:
         """Open the spool, start forwarding, then listen; says what was found.
 
@@ -114,6 +136,7 @@ class Service:
             self.numbers.start_above(await self.spool.store.highest_number())
             found = self._found()
             log.info("spool_opened", **{state: total.entries for state, total in found.by_state.items()})
+            await self._open_admin_side()
             for route in self.routes:
                 self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
                 self._loops.append(
@@ -126,6 +149,18 @@ class Service:
         self.ready = True
         log.info("listening", listener="channels", port=self.channel_listener.port)
         return found
+
+    async def _open_admin_side(self) -> None:
+        if self.shelf is not self.spool.store:
+            await self.shelf.open(self.started_at_us)
+        await self.admin_listener.start()
+        log.info("listening", listener="admin", port=self.admin_listener.port)
+
+    async def _close_admin_side(self) -> None:
+        """Before the spool: whoever closes a SQLite file last checkpoints it, and that must be its writer."""
+        await self.admin_listener.stop()
+        if self.shelf is not self.spool.store:
+            await self.shelf.close()
 
     def _found(self) -> Found:
         by_state: dict[str, Sum] = {}
@@ -148,6 +183,7 @@ class Service:
         for core in self.cores.values():
             with contextlib.suppress(OSError):
                 await core.close()
+        await self._close_admin_side()
         await self.spool.close()
         log.info("stopped", left_in_doubt=left)
 
@@ -156,6 +192,10 @@ def _store(config: Config) -> Store:
     if config.spool.engine == "memory":
         return MemoryStore()
     return SqliteStore(Path(config.spool.path), reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config))
+
+
+def _shelf(config: Config, store: Store) -> Store:
+    return SqliteReading(Path(config.spool.path)) if config.spool.engine == "sqlite" else store
 
 
 def _stall_s(config: Config) -> float:

@@ -1,0 +1,246 @@
+"""What comes in to the admin side: query strings and bodies, read strictly into what the service knows. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Final, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Meta
+
+from adapters.payment import KEY_CHARS_MAX
+from gateway.admin.problem import Code, Trouble
+from spool.lifecycle import Kind, State
+from spool.number import id_bytes, number_of
+from spool.store import Filter
+
+LIMIT_DEFAULT: Final = 100
+LIMIT_MAX: Final = 500
+PARAMETERS_MAX: Final = 40
+REASON_CHARS_MAX: Final = 500
+NUMBER_MAX: Final = 2**63 - 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Name = Annotated[str, Meta(max_length=64)]
+Digits = Annotated[str, Meta(pattern=r"^(-?[0-9]{1,19})?$")]
+Moment = Annotated[str, Meta(max_length=40)]
+Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+
+T = TypeVar("T")
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which entries: every field given narrows."""
+
+    state: list[Name] = []
+    route: Name = ""
+    channel: Name = ""
+    kind: Name = ""
+    key: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] = ""
+    lane: Digits = ""
+    accepted_from: Moment = ""
+    accepted_before: Moment = ""
+
+    @property
+    def narrows(self) -> bool:
+        """Is anything given?"""
+        return self != Scope()
+
+
+class ManyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An act on many."""
+
+    reason: Reason
+    filter: Scope = Scope()
+    #: Say so to mean every entry there is.
+    all: bool = False
+    dry_run: bool = False
+    after: Digits = ""
+
+
+class OneBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An act on one."""
+
+    reason: Reason
+
+
+class ForceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"for_s": "for"}):
+    """A person's word about a route, for so many seconds."""
+
+    reason: Reason
+    for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
+
+
+class VerifyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A verification: of the books, and with `seals` of every record too."""
+
+    seals: bool = False
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """A page asked for."""
+
+    wanted: Filter
+    limit: int
+
+
+def body_of(body: bytes, kind: type[T]) -> T:
+    """The body as `kind`; an empty one as an empty object.
+
+    Raises:
+        Trouble: it isn't one. msgspec's words name fields and bounds, never values.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Trouble(Code.INVALID, f"{error}"[:300]) from None
+
+
+def plain(text: str) -> str:
+    """A person's words, if they are printable: they go into histories that others read line by line.
+
+    Raises:
+        Trouble: they aren't.
+    """
+    if not text.strip() or not text.isprintable():
+        raise Trouble(Code.INVALID, "a reason is one line of printable text")
+    return text
+
+
+def parameters(query: str) -> dict[str, list[str]]:
+    """The parameters of a query string.
+
+    Raises:
+        Trouble: there are too many, or they can't be read.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="strict")
+    except ValueError:
+        raise Trouble(Code.INVALID, "the query string can't be read") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def listing(query: str) -> Listing:
+    """The page of entries that a query string asks for.
+
+    Raises:
+        Trouble: a parameter is unknown, repeated (but for `state`), or not as it should be.
+    """
+    told = parameters(query)
+    states = [word for value in told.pop("state", []) for word in value.split(",") if word]
+    single = _single(told)
+    limit = _number(single.pop("limit", ""), "limit") or LIMIT_DEFAULT
+    order = single.pop("order", "newest")
+    after, before = (_number(single.pop(name, ""), name) for name in ("after", "before"))
+    if not 1 <= limit <= LIMIT_MAX or order not in {"newest", "oldest"}:
+        raise Trouble(Code.INVALID, f"limit is 1 to {LIMIT_MAX}, order newest or oldest")
+    try:
+        scope = msgspec.convert({**single, "state": states}, Scope)
+    except msgspec.ValidationError as error:
+        raise Trouble(Code.INVALID, f"{error}"[:300]) from None
+    return Listing(wanted=wanted(scope, after=after, before=before, newest_first=order == "newest"), limit=limit)
+
+
+def wanted(scope: Scope, *, after: int = 0, before: int = 0, newest_first: bool = False) -> Filter:
+    """The filter a scope means.
+
+    Raises:
+        Trouble: a state, a kind or a time is none.
+    """
+    try:
+        states = frozenset(State.from_word(word) for word in scope.state)
+    except ValueError as error:
+        raise Trouble(Code.INVALID, f"there are these states: {', '.join(state.word for state in State)}") from error
+    return Filter(
+        states=states,
+        route=scope.route,
+        channel=scope.channel,
+        kind=_kind(scope.kind),
+        key=scope.key,
+        lane=_lane(scope.lane),
+        accepted_from_us=_moment(scope.accepted_from),
+        accepted_before_us=_moment(scope.accepted_before),
+        after=after,
+        before=before,
+        newest_first=newest_first,
+    )
+
+
+def key_asked(query: str) -> tuple[str, str]:
+    """The channel and key an entry is asked for by.
+
+    Raises:
+        Trouble: one is missing, or something else is there.
+    """
+    single = _single(parameters(query))
+    if set(single) != {"channel", "key"} or not all(single.values()):
+        raise Trouble(Code.INVALID, "name channel and key")
+    return single["channel"], single["key"]
+
+
+def number_asked(reference: str) -> tuple[int, bytes]:
+    """The number, and the id if that was given, of a reference in a path: digits, or a UUID.
+
+    Raises:
+        Trouble: it is neither.
+    """
+    if reference.isascii() and reference.isdigit() and 0 < int(reference[:20]) <= NUMBER_MAX:
+        return int(reference), b""
+    found = id_bytes(reference)
+    number = number_of(found) if found is not None else 0
+    if found is None or not number:
+        raise Trouble(Code.NO_SUCH_ENTRY)
+    return number, found
+
+
+def after_asked(text: str) -> int:
+    """The number to go on after; 0 when none was given."""
+    return _number(text, "after")
+
+
+def _single(told: Mapping[str, list[str]]) -> dict[str, str]:
+    if any(len(values) > 1 for values in told.values()):
+        raise Trouble(Code.INVALID, "a parameter is given more than once")
+    return {name: values[0] for name, values in told.items()}
+
+
+def _number(text: str, name: str) -> int:
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and int(text[:20]) <= NUMBER_MAX):
+        raise Trouble(Code.INVALID, f"{name} is a number")
+    return int(text)
+
+
+def _lane(text: str) -> int | None:
+    if not text:
+        return None
+    lane = int(text)
+    if not -(2**63) <= lane < 2**63:
+        raise Trouble(Code.INVALID, "lane is a 64-bit number")
+    return lane
+
+
+def _kind(word: str) -> Kind | None:
+    if not word:
+        return None
+    found = [kind for kind in Kind if kind.word == word]
+    if not found:
+        raise Trouble(Code.INVALID, "kind is payment or reversal")
+    return found[0]
+
+
+def _moment(text: str) -> int:
+    if not text:
+        return 0
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise Trouble(Code.INVALID, "write times as 2026-01-15T07:00:00Z") from None
+    if read.tzinfo is None:
+        raise Trouble(Code.INVALID, "write times with their zone: 2026-01-15T07:00:00Z")
+    since = read - _EPOCH
+    return max(0, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)

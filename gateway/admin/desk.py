@@ -1,0 +1,35 @@
+"""What the admin side sees and steers: the parts of a running service, and nothing it could break by accident."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.config.model import Config
+from gateway.forward.forwarder import Forwarder
+from gateway.meter import Meter
+from gateway.route.route import Route
+from spool.spool import Spool
+from spool.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The parts, as the service joined them."""
+
+    config: Config
+    clock: Clock
+    spool: Spool
+    #: The store for looking through many entries: its reads don't stand in the way of payments. The same entries.
+    shelf: Store
+    routes: Sequence[Route]
+    #: By the route's name.
+    forwarders: Mapping[str, Forwarder]
+    meter: Meter
+    #: True from the moment requests are taken until stopping begins.
+    ready: Callable[[], bool]
+    #: When the service began to start, microseconds since 1970 in UTC.
+    started_at_us: Callable[[], int]
+
+    def route(self, name: str) -> Route | None:
+        """The route of this name."""
+        return next((route for route in self.routes if route.name == name), None)

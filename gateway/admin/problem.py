@@ -1,0 +1,62 @@
+"""The admin side's problem details (RFC 9457): one table from a code to its status and title."""
+
+import enum
+from typing import Final
+
+import msgspec
+
+CONTENT_TYPE: Final = "application/problem+json"
+URN: Final = "urn:nightsafe:admin:"
+
+
+class Code(enum.Enum):
+    """Every problem there is: status and title."""
+
+    INVALID = (400, "The request can't be understood")
+    UNAUTHORISED = (401, "A known bearer token is needed")
+    FORBIDDEN = (403, "Not allowed to this role")
+    NO_SUCH_PATH = (404, "No such resource")
+    NO_SUCH_ENTRY = (404, "No such entry")
+    NO_SUCH_ROUTE = (404, "No such route")
+    METHOD = (405, "The resource has no such method")
+    WRONG_STATE = (409, "The entry is not in a state this can be done from")
+    CHANGED = (409, "The entry changed meanwhile: look again")
+    UNDER_WAY = (409, "The same is under way already")
+    INTERNAL = (500, "A fault of the service; its log says more")
+    CLOSED = (503, "The spool takes nothing now: nothing was done")
+    UNCERTAIN = (503, "Nobody knows whether it was done: look before asking again")
+
+    def __init__(self, status: int, title: str) -> None:
+        self.status = status
+        self.title = title
+
+    @property
+    def word(self) -> str:
+        """The code as programs read it."""
+        return self.name.lower()
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as told. Nothing of a request is echoed."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+
+
+class Trouble(Exception):
+    """A request that gets a problem for an answer."""
+
+    def __init__(self, code: Code, detail: str = "", *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail or code.title)
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+    @property
+    def problem(self) -> Problem:
+        """The body of the answer."""
+        code = self.code
+        return Problem(type=URN + code.word, title=code.title, status=code.status, code=code.word, detail=self.detail)

@@ -1,0 +1,247 @@
+"""The admin side's HTTP: who asks, what for, may they; then the answer. Told in docs/reference/admin-api.md.
+
+`/livez` and `/readyz` are for machines that hold no token and say nothing of the business; all else needs one. Every
+act is logged by who did what; a person's reason goes into the entry's history alone, as it may name somebody.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from gateway.admin import asks
+from gateway.admin.acts import Act, Acts, Order
+from gateway.admin.desk import Desk
+from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
+from gateway.admin.metrics import AdminMeter, exposition
+from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
+from gateway.admin.problem import Code, Trouble
+from gateway.admin.status import missing, status
+from gateway.admin.tokens import Denial, Person, Right, Tokens, may
+from gateway.admin.views import EntryPage, done_shown, entry_row, entry_shown, verdict_shown
+from gateway.log import log
+from gateway.route.zone import Zone
+from spool.entry import Entry
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.seal import Sealer
+from spool.verify import verify
+
+JSON: Final = "application/json"
+US: Final = 1_000_000
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
+_encode: Final = msgspec.json.Encoder().encode
+_ACTS: Final = {act.word: act for act in Act}
+_ZONES: Final = {"open": Zone.OPEN, "close": Zone.CLOSED}
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, once it is known who asks."""
+
+    person: Person
+    #: What the path's pattern caught.
+    parts: tuple[str, ...]
+    query: str
+    body: bytes
+
+
+Handler = Callable[["AdminSide", Call], Awaitable[Any]]
+
+
+class AdminSide:
+    """Answers operators and monitoring."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Answer about, and steer, what is on the desk."""
+        self._desk = desk
+        self._tokens = Tokens(desk.config.admin.tokens)
+        self._acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
+        self._meter = AdminMeter(desk.meter.registry)
+        self._verifying = False
+
+    async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        """Answer one HTTP request; whatever goes wrong is a problem, never a traceback."""
+        path, _, query = request.raw_path.partition("?")
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return await self._answer(method, path, query, request, body)
+        except Trouble as trouble:
+            found = trouble
+        except (SpoolClosed, StorageFull):
+            found = Trouble(Code.CLOSED, headers={"Retry-After": "5"})
+        except StorageUncertain:
+            found = Trouble(Code.UNCERTAIN)
+        except Exception as error:  # noqa: BLE001 - our own bug: the asker is told so, and we are told loudly
+            log.error("admin_failed", error=type(error).__name__, exc_info=True)
+            found = Trouble(Code.INTERNAL)
+        return _response(_encode(found.problem), PROBLEM_TYPE, found.code.status, found.headers)
+
+    async def _answer(
+        self, method: str, path: str, query: str, request: web.BaseRequest, body: bytes
+    ) -> web.StreamResponse:
+        if method == "GET" and path == "/livez":
+            return _response(b'{"live":true}')
+        if method == "GET" and path == "/readyz":
+            return await self._readyz()
+        person = self._authenticated(request)
+        if method == "GET" and path == "/metrics":
+            return _response(await exposition(self._desk), METRICS_TYPE)
+        right, handler, parts = _find(method, path)
+        if not may(person, right):
+            self._meter.denied("role")
+            raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
+        call = Call(person=person, parts=parts, query=query, body=body)
+        return _response(_encode(await handler(self, call)))
+
+    def _authenticated(self, request: web.BaseRequest) -> Person:
+        sent = request.headers.getall("Authorization", [])
+        header = sent[0] if len(sent) == 1 else ""
+        who = self._tokens.who(header, self._desk.clock.now_us())
+        if isinstance(who, Denial):
+            self._meter.denied(who.value)
+            log.warning("admin_denied", why=who.value, peer=request.remote)
+            raise Trouble(Code.UNAUTHORISED, headers=_CHALLENGE)
+        return who
+
+    async def _readyz(self) -> web.StreamResponse:
+        lacking = await missing(self._desk)
+        return _response(_encode({"ready": not lacking, "missing": lacking}), status=503 if lacking else 200)
+
+    # Looking
+
+    async def status(self, _call: Call) -> Any:
+        """How everything stands."""
+        return await status(self._desk)
+
+    async def entries(self, call: Call) -> Any:
+        """A page of entries."""
+        listing = asks.listing(call.query)
+        found = await self._desk.shelf.page(listing.wanted, listing.limit)
+        more = len(found) == listing.limit
+        return EntryPage(entries=tuple(entry_row(entry) for entry in found), next=str(found[-1].number) if more else "")
+
+    async def entry(self, call: Call) -> Any:
+        """One entry by number or id."""
+        return await self._shown(await self._named(call.parts[0]))
+
+    async def entry_by_key(self, call: Call) -> Any:
+        """One entry by its channel and key."""
+        entry = await self._desk.spool.store.find(*asks.key_asked(call.query))
+        if entry is None:
+            raise Trouble(Code.NO_SUCH_ENTRY)
+        return await self._shown(entry)
+
+    async def _named(self, reference: str) -> Entry:
+        number, id_ = asks.number_asked(reference)
+        entry = await self._desk.spool.store.get(number)
+        if entry is None or (id_ and entry.id != id_):
+            raise Trouble(Code.NO_SUCH_ENTRY)
+        return entry
+
+    async def _shown(self, entry: Entry) -> Any:
+        return entry_shown(entry, await self._desk.spool.store.history(entry.number))
+
+    # Acting on entries
+
+    async def act_on_one(self, call: Call) -> Any:
+        """Hold, release or retry one entry; the answer is the entry as it is then."""
+        reference, verb = call.parts
+        act, reason = _ACTS[verb], asks.plain(asks.body_of(call.body, asks.OneBody).reason)
+        entry = await self._named(reference)
+        if entry.state not in act.transition.sources:
+            sources = " or ".join(sorted(state.word for state in act.transition.sources))
+            raise Trouble(Code.WRONG_STATE, f"it is {entry.state.word}; {act.word} starts from {sources}")
+        done = await self._acts.one(entry, Order(act=act, actor=call.person.name, reason=reason))
+        self._did(call.person, act.word, done.entries, number=entry.number)
+        if not done.entries:
+            raise Trouble(Code.CHANGED)
+        return await self._shown(await self._named(reference))
+
+    async def act_on_many(self, call: Call) -> Any:
+        """Hold, release or retry all that pass a filter, or say what that would be."""
+        act, told = _ACTS[call.parts[0]], asks.body_of(call.body, asks.ManyBody)
+        order = Order(act=act, actor=call.person.name, reason=asks.plain(told.reason))
+        if told.filter.narrows == told.all:
+            raise Trouble(Code.INVALID, 'name a filter, or "all": true, and not both')
+        wanted = asks.wanted(told.filter, after=asks.after_asked(told.after))
+        done = await self._acts.many(wanted, order, dry_run=told.dry_run)
+        if not told.dry_run:
+            self._did(call.person, act.word, done.entries)
+        return done_shown(done)
+
+    def _did(self, person: Person, act: str, count: int, **fields: Any) -> None:
+        self._meter.acted(act, count)
+        log.warning("admin_act", act=act, actor=person.name, role=person.role, entries=count, **fields)
+
+    # Steering routes
+
+    async def steer(self, call: Call) -> Any:
+        """Open (stand in), close (pass through) or leave a route to the evidence again."""
+        name, verb = call.parts
+        told = asks.body_of(call.body, asks.ForceBody)
+        reason, route = asks.plain(told.reason), self._desk.route(name)
+        if route is None:
+            raise Trouble(Code.NO_SUCH_ROUTE)
+        if verb == "auto":
+            route.health.release()
+        else:
+            until_us = self._desk.clock.now_us() + told.for_s * US
+            try:
+                route.health.force(_ZONES[verb], until_us=until_us, actor=call.person.name, reason=reason)
+            except ValueError as error:
+                raise Trouble(Code.INVALID, str(error)) from error
+        self._meter.acted(f"route_{verb}")
+        log.warning("admin_route", route=name, verb=verb, actor=call.person.name, role=call.person.role)
+        return next(each for each in (await status(self._desk)).routes if each.name == name)
+
+    # Verifying
+
+    async def verify(self, call: Call) -> Any:
+        """Count everything anew, and open every seal if asked; one at a time, as it reads all there is."""
+        told = asks.body_of(call.body, asks.VerifyBody)
+        if self._verifying:
+            raise Trouble(Code.UNDER_WAY)
+        self._verifying = True
+        try:
+            found = await verify(self._desk.shelf, Sealer(self._desk.spool.keys) if told.seals else None)
+        finally:
+            self._verifying = False
+        log.info("verified", ok=found.ok, counted=found.counted, opened=found.opened, actor=call.person.name)
+        return verdict_shown(found)
+
+
+_VERBS: Final = "hold|release|retry"
+_PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
+    ("GET", re.compile(r"/admin/v1/status"), Right.READ, AdminSide.status),
+    ("GET", re.compile(r"/admin/v1/entries"), Right.READ, AdminSide.entries),
+    ("GET", re.compile(r"/admin/v1/entries/find"), Right.READ, AdminSide.entry_by_key),
+    ("POST", re.compile(rf"/admin/v1/entries/({_VERBS})"), Right.ACT, AdminSide.act_on_many),
+    ("GET", re.compile(r"/admin/v1/entries/([0-9a-fA-F-]{1,36})"), Right.READ, AdminSide.entry),
+    ("POST", re.compile(rf"/admin/v1/entries/([0-9a-fA-F-]{{1,36}})/({_VERBS})"), Right.ACT, AdminSide.act_on_one),
+    ("POST", re.compile(r"/admin/v1/routes/([A-Za-z0-9_.-]{1,64})/(open|close|auto)"), Right.ACT, AdminSide.steer),
+    ("POST", re.compile(r"/admin/v1/verify"), Right.READ, AdminSide.verify),
+)
+
+
+def _find(method: str, path: str) -> tuple[Right, Handler, tuple[str, ...]]:
+    """What a method and a path ask for."""
+    allowed = list[str]()
+    for own, pattern, right, handler in _PATHS:
+        caught = pattern.fullmatch(path)
+        if caught is None:
+            continue
+        if own == method:
+            return right, handler, caught.groups()
+        allowed.append(own)
+    if allowed:
+        raise Trouble(Code.METHOD, headers={"Allow": ", ".join(allowed)})
+    raise Trouble(Code.NO_SUCH_PATH)
+
+
+def _response(
+    body: bytes, content_type: str = JSON, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(body=body, status=status, headers={**_HEADERS, **(headers or {}), "Content-Type": content_type})

@@ -1,0 +1,219 @@
+"""How the service stands: one look at every part, for people and for metrics. The first screen of an operator."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from adapters.amount import write_amount
+from gateway.admin.desk import Desk
+from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
+from gateway.route.diagnosis import Diagnosis
+from gateway.route.record import Forced
+from gateway.route.route import Route
+from gateway.standin.settings import Ceiling
+from spool.errors import SpoolError
+from spool.lifecycle import WAITING
+from spool.store import Health
+from spool.tally import Sum
+
+
+class ForcedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word about a route, while it stands."""
+
+    zone: str
+    until: str
+    actor: str
+    reason: str
+
+
+class DiagnosisShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a core, and where to look."""
+
+    cause: str
+    words: str
+    first_seen: str
+    last_seen: str
+    seen: int
+    example: str
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """Money accepted provisionally and not yet posted, against its limits."""
+
+    #: Empty for the whole route.
+    channel: str
+    now: Money
+    #: Absent where there is no limit of its own.
+    entries_max: int | None
+    amount_max: str | None
+
+
+class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One route."""
+
+    name: str
+    core: str
+    level: str
+    currency: str
+    channels: tuple[str, ...]
+    zone: str
+    since: str
+    #: The rule that opened it last; empty when it never was.
+    trip: str
+    forced: ForcedShown | None
+    diagnosis: DiagnosisShown | None
+    #: Attempts that may be under way at once, and those that are.
+    pace: int
+    in_hand: int
+    waiting: tuple[Money, ...]
+    #: When the oldest entry in arrival order was accepted; empty when none waits there.
+    oldest: str
+    #: Unfinished entries by state.
+    states: dict[str, tuple[Money, ...]]
+    exposure: tuple[Exposure, ...]
+
+
+class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The spool's engine."""
+
+    engine: str
+    version: str
+    accepting: bool
+    trouble: str
+    free_bytes: int
+    reserve_bytes: int
+    size_bytes: int
+
+
+class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A data key, by what tells it from others and says nothing of it."""
+
+    id: int
+    fingerprint: str
+    seals: bool
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole service."""
+
+    node: str
+    #: False while the answer comes from the spool's file alone, because the service isn't running.
+    running: bool
+    ready: bool
+    now: str
+    started: str
+    routes: tuple[RouteShown, ...]
+    #: Counts and sums by state, over all routes, also those the configuration has no more.
+    states: dict[str, tuple[Money, ...]]
+    conservation: tuple[Conservation, ...]
+    spool: SpoolShown
+    keys: tuple[KeyShown, ...]
+
+
+async def status(desk: Desk) -> Status:
+    """Look at everything."""
+    cells = list(desk.spool.store.tally.cells())
+    keys = desk.spool.keys
+    return Status(
+        node=desk.config.node.name,
+        running=True,
+        ready=desk.ready(),
+        now=moment(desk.clock.now_us()),
+        started=moment(desk.started_at_us()),
+        routes=tuple([await _route(desk, route) for route in desk.routes]),
+        states=by_state(cells),
+        conservation=conservation(cells),
+        spool=spool_shown(await desk.spool.store.health()),
+        keys=tuple(
+            KeyShown(id=each, fingerprint=keys.fingerprint(each), seals=each == keys.current_id) for each in keys.ids
+        ),
+    )
+
+
+async def oldest_us(desk: Desk, route: str) -> int:
+    """When the oldest entry of a route in arrival order was accepted; 0 when none waits, or the spool can't say now."""
+    try:
+        return await desk.spool.store.oldest_waiting_us(route)
+    except SpoolError:
+        return 0
+
+
+async def missing(desk: Desk) -> list[str]:
+    """What keeps the service from taking payments, in bounded words; empty when nothing does.
+
+    A core that is down is no hindrance: payments are taken in its place.
+    """
+    found = list[str]()
+    if not desk.ready():
+        found.append("listener: payments are not taken yet, or not any more")
+    if not (await desk.spool.store.health()).accepting:
+        found.append("spool: takes nothing new; status says why")
+    return found
+
+
+def spool_shown(health: Health) -> SpoolShown:
+    """An engine's health as it is shown."""
+    return SpoolShown(**msgspec.structs.asdict(health))
+
+
+async def _route(desk: Desk, route: Route) -> RouteShown:
+    health, forwarder = route.health, desk.forwarders[route.name]
+    waiting = [
+        (cell, total)
+        for cell, total in desk.spool.store.tally.cells()
+        if cell.route == route.name and cell.state in WAITING
+    ]
+    return RouteShown(
+        name=route.name,
+        core=desk.config.routes[route.name].core,
+        level=route.core.capabilities.level.value,
+        currency=route.currency,
+        channels=tuple(route.policies),
+        zone=health.zone.value,
+        since=moment(health.since_us),
+        trip=health.trip.value if health.trip else "",
+        forced=_forced(health.forced),
+        diagnosis=_diagnosis(health.diagnosis),
+        pace=forwarder.pace.limit,
+        in_hand=forwarder.in_hand,
+        waiting=moneys(by_currency(waiting)),
+        oldest=moment(await oldest_us(desk, route.name)),
+        states=by_state(waiting),
+        exposure=tuple(_exposures(desk, route)),
+    )
+
+
+def _exposures(desk: Desk, route: Route) -> Iterable[Exposure]:
+    tally = desk.spool.store.tally
+    for policy in list(route.policies.values())[:1]:
+        yield _exposure("", route.currency, tally.exposure(route.name), policy.route)
+    for channel, policy in route.policies.items():
+        yield _exposure(channel, route.currency, tally.exposure(route.name, channel), policy.channel)
+
+
+def _exposure(channel: str, currency: str, exposed: Sum, ceiling: Ceiling) -> Exposure:
+    return Exposure(
+        channel=channel,
+        now=money(currency, exposed),
+        entries_max=ceiling.count_max,
+        amount_max=None if ceiling.sum_max is None else write_amount(ceiling.sum_max, currency),
+    )
+
+
+def _forced(word: Forced | None) -> ForcedShown | None:
+    if word is None:
+        return None
+    return ForcedShown(zone=word.zone.value, until=moment(word.until_us), actor=word.actor, reason=word.reason)
+
+
+def _diagnosis(found: Diagnosis | None) -> DiagnosisShown | None:
+    if found is None:
+        return None
+    return DiagnosisShown(
+        cause=found.cause.value,
+        words=found.words,
+        first_seen=moment(found.first_seen_us),
+        last_seen=moment(found.last_seen_us),
+        seen=found.seen,
+        example=found.example,
+    )

@@ -1,0 +1,316 @@
+"""What the admin side shows: shapes, and how they are made of what the service knows. Pure.
+
+Money is decimal text beside its currency, times are RFC 3339 in UTC, numbers are text, as many readers of JSON lose
+digits of long ones. An account is never shown, and nothing here holds one.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from adapters.amount import write_amount
+from adapters.channels.json_answer import instant
+from gateway.admin.acts import Done
+from spool.entry import Entry, Event
+from spool.lifecycle import WAITING, State
+from spool.number import id_text
+from spool.tally import NOTHING, Cell, Sum
+from spool.verify import Balance, Verdict
+
+
+class Money(msgspec.Struct, frozen=True):
+    """So many entries, worth so much."""
+
+    currency: str
+    entries: int
+    amount: str
+
+
+class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry in a list."""
+
+    number: str
+    id: str
+    kind: str
+    state: str
+    #: Why it is there, in bounded words.
+    reason: str
+    route: str
+    channel: str
+    key: str
+    amount: str
+    currency: str
+    #: What its channel was told: `nothing`, `provisional`, `posted`, `refused`.
+    told: str
+    attempts: int
+    accepted_at: str
+    changed_at: str
+    #: Not before this time; empty when it waits for no time.
+    due_at: str
+    #: Keyed hash of the account: entries of one account on one route share it.
+    lane: str
+    #: Number of the payment a reversal undoes; empty for payments.
+    reverses: str
+    core_id: str
+    #: Version of the stand-in policy by which it was taken; empty when it was passed through.
+    policy: str
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an entry's history."""
+
+    at: str
+    name: str
+    source: str
+    target: str
+    attempt: int
+    reason: str
+    #: Who did it, and why; empty for the machine.
+    actor: str
+    note: str
+
+
+class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry, whole."""
+
+    entry: EntryRow
+    history: tuple[EventRow, ...]
+    #: What a person may do to it now.
+    may: tuple[str, ...]
+
+
+class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of entries."""
+
+    entries: tuple[EntryRow, ...]
+    #: Put this as `after` (or, newest first, as `before`) to get the next page; empty on the last.
+    next: str = ""
+
+
+class UnchangedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that an act left as it was."""
+
+    number: str
+    state: str
+    why: str
+
+
+class DoneShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What an act did, or would do."""
+
+    act: str
+    dry_run: bool
+    entries: int
+    sums: tuple[Money, ...]
+    unchanged: dict[str, int]
+    examples: tuple[UnchangedRow, ...]
+    #: Put this as `after` to go on; empty when everything was looked at.
+    next: str
+
+
+class Conservation(msgspec.Struct, frozen=True, kw_only=True):
+    """Accepted = posted + refused + returned + cancelled + waiting, of one kind in one currency."""
+
+    kind: str
+    currency: str
+    accepted: Money
+    posted: Money
+    refused: Money
+    returned: Money
+    cancelled: Money
+    waiting: Money
+
+
+class DifferenceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A place where the books say something else than the entries."""
+
+    route: str
+    channel: str
+    kind: str
+    state: str
+    told: str
+    books: Money
+    counted: Money
+
+
+class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification found."""
+
+    ok: bool
+    counted: int
+    balances: tuple[Conservation, ...]
+    differences: tuple[DifferenceRow, ...]
+    #: Seals opened; 0 when that wasn't asked for.
+    opened: int
+    damaged: tuple[str, ...]
+    damaged_count: int
+
+
+MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
+    State.READY: ("hold",),
+    State.HELD: ("release",),
+    State.PARKED: ("retry",),
+    State.QUARANTINED: ("retry",),
+}
+"""What a person may do, by state."""
+
+
+def moment(at_us: int) -> str:
+    """RFC 3339 text of microseconds since 1970 in UTC; empty for 0."""
+    return instant(at_us).decode("ascii") if at_us else ""
+
+
+def money(currency: str, total: Sum) -> Money:
+    """A count and its sum, in a currency; sums that went below nothing (they never may) are shown as such."""
+    sign = "-" if total.amount < 0 else ""
+    return Money(currency, total.entries, sign + write_amount(abs(total.amount), currency))
+
+
+def moneys(totals: Mapping[str, Sum]) -> tuple[Money, ...]:
+    """Counts and sums by currency."""
+    return tuple(money(currency, totals[currency]) for currency in sorted(totals))
+
+
+def entry_row(entry: Entry) -> EntryRow:
+    """An entry as it is shown."""
+    return EntryRow(
+        number=str(entry.number),
+        id=id_text(entry.id),
+        kind=entry.kind.word,
+        state=entry.state.word,
+        reason=entry.reason,
+        route=entry.route,
+        channel=entry.channel,
+        key=entry.key,
+        amount=write_amount(entry.amount, entry.currency),
+        currency=entry.currency,
+        told=entry.told.name.lower(),
+        attempts=entry.attempts,
+        accepted_at=moment(entry.accepted_at_us),
+        changed_at=moment(entry.changed_at_us),
+        due_at=moment(entry.due_at_us),
+        lane=str(entry.lane),
+        reverses=str(entry.reverses or ""),
+        core_id=entry.core_id,
+        policy=entry.policy,
+    )
+
+
+def event_row(event: Event) -> EventRow:
+    """A line of history as it is shown."""
+    return EventRow(
+        at=moment(event.at_us),
+        name=event.name,
+        source="" if event.source is None else event.source.word,
+        target=event.target.word,
+        attempt=event.attempt,
+        reason=event.reason,
+        actor=event.actor,
+        note=event.note,
+    )
+
+
+def entry_shown(entry: Entry, history: Iterable[Event]) -> EntryShown:
+    """An entry with all that happened to it."""
+    return EntryShown(
+        entry=entry_row(entry),
+        history=tuple(event_row(event) for event in history),
+        may=MOVED_BY.get(entry.state, ()),
+    )
+
+
+def done_shown(done: Done) -> DoneShown:
+    """What an act did, as it is told."""
+    return DoneShown(
+        act=done.act.word,
+        dry_run=done.dry_run,
+        entries=done.entries,
+        sums=moneys(done.sums),
+        unchanged={why.value: count for why, count in done.unchanged.items()},
+        examples=tuple(
+            UnchangedRow(number=str(each.number), state=each.state.word, why=each.why.value) for each in done.examples
+        ),
+        next=str(done.next_after or ""),
+    )
+
+
+def by_currency(cells: Iterable[tuple[Cell, Sum]]) -> dict[str, Sum]:
+    """Cells added up by currency."""
+    totals: dict[str, Sum] = {}
+    for cell, total in cells:
+        totals[cell.currency] = totals.get(cell.currency, NOTHING) + total
+    return totals
+
+
+def by_state(cells: Iterable[tuple[Cell, Sum]]) -> dict[str, tuple[Money, ...]]:
+    """Counts and sums by state, in the order of the lifecycle; states without entries are left out."""
+    known = list(cells)
+    found = {state: by_currency(pair for pair in known if pair[0].state is state) for state in State}
+    return {state.word: moneys(totals) for state, totals in found.items() if totals}
+
+
+def conservation(cells: Iterable[tuple[Cell, Sum]]) -> tuple[Conservation, ...]:
+    """The conservation line of each kind and currency, from the books."""
+    known = list(cells)
+    scopes = sorted({(cell.kind, cell.currency) for cell, _ in known})
+    lines = list[Conservation]()
+    for kind, currency in scopes:
+        own = [(cell, total) for cell, total in known if (cell.kind, cell.currency) == (kind, currency)]
+        lines.append(_conserved(kind.word, currency, own))
+    return tuple(lines)
+
+
+def _conserved(kind: str, currency: str, own: list[tuple[Cell, Sum]]) -> Conservation:
+    def total(*states: State) -> Money:
+        return money(currency, sum((each for cell, each in own if cell.state in states), start=NOTHING))
+
+    return Conservation(
+        kind=kind,
+        currency=currency,
+        accepted=total(*State),
+        posted=total(State.POSTED),
+        refused=total(State.REFUSED),
+        returned=total(State.RETURNED),
+        cancelled=total(State.CANCELLED),
+        waiting=total(*WAITING),
+    )
+
+
+def balance_shown(balance: Balance) -> Conservation:
+    """A balance found by a verification."""
+    currency = balance.currency
+    return Conservation(
+        kind=balance.kind.word,
+        currency=currency,
+        accepted=money(currency, balance.accepted),
+        posted=money(currency, balance.posted),
+        refused=money(currency, balance.refused),
+        returned=money(currency, balance.returned),
+        cancelled=money(currency, balance.cancelled),
+        waiting=money(currency, balance.waiting),
+    )
+
+
+def verdict_shown(verdict: Verdict) -> VerdictShown:
+    """What a verification found, as it is told."""
+    return VerdictShown(
+        ok=verdict.ok,
+        counted=verdict.counted,
+        balances=tuple(balance_shown(balance) for balance in verdict.balances),
+        differences=tuple(
+            DifferenceRow(
+                route=each.cell.route,
+                channel=each.cell.channel,
+                kind=each.cell.kind.word,
+                state=each.cell.state.word,
+                told=each.cell.told.name.lower(),
+                books=money(each.cell.currency, each.tally),
+                counted=money(each.cell.currency, each.counted),
+            )
+            for each in verdict.differences
+        ),
+        opened=verdict.opened,
+        damaged=tuple(map(str, verdict.damaged)),
+        damaged_count=verdict.damaged_count,
+    )
