@@ -23,7 +23,7 @@ from spool.tally import NOTHING, Sum
 PAGE_ENTRIES: Final = 256
 """Entries changed in one commit."""
 
-CALL_ENTRIES_MAX: Final = 10_000
+CALL_ENTRIES_MAX: Final = 40 * PAGE_ENTRIES
 """Entries looked at in one call; the answer says where the next one goes on."""
 
 EXAMPLES_MAX: Final = 20

@@ -1,0 +1,364 @@
+"""The admin side over loopback: a real service on SQLite before a scripted core, every route and every role."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from adapters.cores.scripted.server import ScriptedCore
+from adapters.cores.scripted.settings import Settings
+from gateway.clock import SystemClock
+from gateway.config.init import make
+from gateway.config.load import load
+from gateway.service import Service
+
+ROLES: Final = ("viewer", "operator", "approver", "auditor", "custodian")
+WAIT_S: Final = 20.0
+
+Told = tuple[int, Any]
+
+
+def digest(token: str) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_tables() -> str:
+    """A token of each role, named for it, and one that is over."""
+    tables = [f'[admin.tokens.{role}]\nrole = "{role}"\nsha256 = "{digest(role)}"\n' for role in ROLES]
+    over = f'[admin.tokens.former]\nrole = "operator"\nsha256 = "{digest("former")}"\nexpires = 2025-06-01T00:00:00Z\n'
+    return "\n".join([*tables, over])
+
+
+@dataclass
+class House:
+    """A running service, its core, and somebody at its doors."""
+
+    service: Service
+    core: ScriptedCore
+    client: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, as_: str = "operator", body: Any = None) -> Told:
+        """Ask the admin side; the status, and the body."""
+        headers = {"Authorization": f"Bearer {as_}"} if as_ else {}
+        url = f"http://127.0.0.1:{self.service.admin_listener.port}{path}"
+        async with self.client.request(method, url, headers=headers, json=body) as answer:
+            is_json = "json" in answer.content_type
+            return answer.status, await answer.json() if is_json else await answer.text()
+
+    async def get(self, path: str) -> Any:
+        """What the admin side shows."""
+        status, body = await self.ask("GET", path)
+        assert status == 200, body
+        return body
+
+    async def post(self, path: str, **body: Any) -> Any:
+        """What the admin side says of an act."""
+        status, told = await self.ask("POST", path, body={"reason": "a drill", **body})
+        assert status == 200, told
+        return told
+
+    async def pay(self, key: str, account: str = "100") -> str:
+        """A payment of 10.00 by OSMP; its number."""
+        query = f"command=pay&txn_id={key}&txn_date=20260115120000&account={account}&sum=10.00"
+        url = f"http://127.0.0.1:{self.service.channel_listener.port}/osmp/kiosk?{query}"
+        async with self.client.get(url) as answer:
+            assert "<result>0</result>" in await answer.text()
+        found = await self.get(f"/admin/v1/entries/find?channel=kiosk&key={key}")
+        number: str = found["entry"]["number"]
+        return number
+
+    async def until_state(self, number: str, state: str) -> None:
+        """Wait until an entry is in a state."""
+        async with asyncio.timeout(WAIT_S):
+            while (await self.get(f"/admin/v1/entries/{number}"))["entry"]["state"] != state:
+                pass
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """The configuration that init makes, on free ports, with a token of each role."""
+    made = make(tmp_path / "var", SystemClock())
+    async with ScriptedCore.start(Settings(ledger=tmp_path / "ledger.db")) as core, aiohttp.ClientSession() as client:
+        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+        text = text.replace("http://127.0.0.1:8090", core.url)
+        made.config.write_text(f"{text}\n{token_tables()}")
+        service = Service(load(made.config), SystemClock())
+        await service.start()
+        try:
+            yield House(service, core, client)
+        finally:
+            await service.stop()
+
+
+READING: Final = [
+    ("GET", "/admin/v1/status"),
+    ("GET", "/admin/v1/entries"),
+    ("GET", "/admin/v1/entries/1"),
+    ("GET", "/admin/v1/entries/find?channel=kiosk&key=1"),
+    ("GET", "/metrics"),
+    ("POST", "/admin/v1/verify"),
+]
+ACTING: Final = [
+    ("POST", "/admin/v1/entries/1/hold"),
+    ("POST", "/admin/v1/entries/1/release"),
+    ("POST", "/admin/v1/entries/1/retry"),
+    ("POST", "/admin/v1/entries/hold"),
+    ("POST", "/admin/v1/entries/release"),
+    ("POST", "/admin/v1/entries/retry"),
+    ("POST", "/admin/v1/routes/main/open"),
+    ("POST", "/admin/v1/routes/main/close"),
+    ("POST", "/admin/v1/routes/main/auto"),
+]
+
+
+@pytest.mark.parametrize("token", ["", "nobody", "former"])
+async def test_without_a_token_that_counts_nothing_is_shown_or_done(house: House, token: str) -> None:
+    """None, an unknown one, one past its end: the same answer, which tells nothing; each is counted."""
+    statuses = [(await house.ask(method, path, token))[0] for method, path in (*READING, *ACTING)]
+    assert set(statuses) == {401}
+    why = {"": "missing", "nobody": "unknown", "former": "expired"}[token]
+    assert f'nightsafe_admin_denied_total{{why="{why}"}} {len(statuses)}.0' in await house.get("/metrics")
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_every_role_may_read(house: House, role: str) -> None:
+    """An entry that isn't there is a 404, not a 403."""
+    statuses = [(await house.ask(method, path, role))[0] for method, path in READING]
+    assert statuses == [200, 200, 404, 404, 200, 200]
+
+
+@pytest.mark.parametrize("role", ["viewer", "auditor", "custodian"])
+async def test_who_only_reads_may_do_nothing(house: House, role: str) -> None:
+    """Before anything else is looked at."""
+    statuses = [(await house.ask(method, path, role))[0] for method, path in ACTING]
+    assert set(statuses) == {403}
+
+
+@pytest.mark.parametrize("role", ["operator", "approver"])
+async def test_who_acts_is_asked_for_a_reason(house: House, role: str) -> None:
+    """Every act has one; without it nothing is done."""
+    statuses = [(await house.ask(method, path, role))[0] for method, path in ACTING]
+    assert set(statuses) == {400}
+
+
+async def test_a_forced_route_stands_in_and_says_who_and_why(house: House) -> None:
+    """`open` in an electrician's words: nothing passes."""
+    shown = await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    assert (shown["zone"], shown["forced"]["actor"], shown["forced"]["reason"]) == ("open", "operator", "a drill")
+    await house.pay("1")
+    (route,) = (await house.get("/admin/v1/status"))["routes"]
+    assert route["waiting"] == [{"currency": "RUB", "entries": 1, "amount": "10.00"}]
+    assert route["exposure"][0]["now"]["amount"] == "10.00"
+    assert route["diagnosis"]["cause"] == "forced"
+    assert route["oldest"]
+
+
+async def test_a_route_left_to_itself_again_drains(house: House) -> None:
+    """`auto`: the core is probed and tried at once."""
+    await house.post("/admin/v1/routes/main/open")
+    number = await house.pay("1")
+    await house.post("/admin/v1/routes/main/auto")
+    await house.until_state(number, "posted")
+    assert len(house.core.ledger.bookings()) == 1
+
+
+async def test_a_route_can_be_kept_closed(house: House) -> None:
+    """`close`: payments pass through whatever the evidence."""
+    shown = await house.post("/admin/v1/routes/main/close", **{"for": 60})
+    assert (shown["zone"], shown["forced"]["zone"]) == ("closed", "closed")
+
+
+async def test_a_route_is_not_forced_for_ever(house: House) -> None:
+    """Forced and forgotten must end: the breaker's own limit."""
+    status, problem = await house.ask("POST", "/admin/v1/routes/main/open", body={"reason": "x", "for": 30 * 86_400})
+    assert (status, problem["code"]) == (400, "invalid")
+
+
+async def test_held_is_not_sent_and_released_is(house: House) -> None:
+    """A person stops one payment while all others drain; then lets it go on."""
+    await house.post("/admin/v1/routes/main/open")
+    held, other = await house.pay("1", "100"), await house.pay("2", "200")
+    shown = await house.post(f"/admin/v1/entries/{held}/hold")
+    assert (shown["entry"]["state"], shown["may"]) == ("held", ["release"])
+    await house.post("/admin/v1/routes/main/auto")
+    await house.until_state(other, "posted")
+    assert (await house.get(f"/admin/v1/entries/{held}"))["entry"]["state"] == "held"
+    await house.post(f"/admin/v1/entries/{held}/release")
+    await house.until_state(held, "posted")
+    history = (await house.get(f"/admin/v1/entries/{held}"))["history"]
+    assert [each["name"] for each in history] == ["record", "hold", "release", "claim", "post"]
+    assert [(each["actor"], each["note"]) for each in history[1:3]] == [("operator", "a drill")] * 2
+
+
+async def test_many_are_counted_first_and_then_held(house: House) -> None:
+    """The dry run says count and sum, and changes nothing."""
+    await house.post("/admin/v1/routes/main/open")
+    numbers = [await house.pay(str(key), str(key)) for key in range(1, 4)]
+    order = {"filter": {"route": "main", "channel": "kiosk"}}
+    dry = await house.post("/admin/v1/entries/hold", dry_run=True, **order)
+    assert (dry["entries"], dry["sums"][0]["amount"], dry["dry_run"]) == (3, "30.00", True)
+    done = await house.post("/admin/v1/entries/hold", **order)
+    assert (done["entries"], done["next"]) == (3, "")
+    listed = await house.get("/admin/v1/entries?state=held&order=oldest")
+    assert [entry["number"] for entry in listed["entries"]] == numbers
+
+
+@pytest.mark.parametrize("body", [{}, {"filter": {}}, {"filter": {"route": "main"}, "all": True}])
+async def test_everything_is_only_meant_when_it_is_said(house: House, body: dict[str, Any]) -> None:
+    """A filter forgotten by a program must not hold every payment."""
+    status, _ = await house.ask("POST", "/admin/v1/entries/hold", body={"reason": "x", **body})
+    assert status == 400
+
+
+async def test_an_act_from_the_wrong_state_is_refused(house: House) -> None:
+    """What is booked can't be held."""
+    number = await house.pay("1")
+    await house.until_state(number, "posted")
+    status, problem = await house.ask("POST", f"/admin/v1/entries/{number}/hold", body={"reason": "x"})
+    assert (status, problem["code"], problem["detail"]) == (409, "wrong_state", "it is posted; hold starts from ready")
+
+
+@pytest.mark.parametrize("reason", ["", " ", "two\nlines", "\x1b[2J", "x" * 501])
+async def test_a_reason_is_a_line_of_text(house: House, reason: str) -> None:
+    """Others read the history line by line, some of them on a terminal."""
+    status, _ = await house.ask("POST", "/admin/v1/entries/1/hold", body={"reason": reason})
+    assert status == 400
+
+
+async def test_an_entry_is_found_by_number_id_and_key(house: House) -> None:
+    """Whatever a caller has in hand; and the account is in none of it."""
+    number = await house.pay("77", "4951234567")
+    by_number = await house.get(f"/admin/v1/entries/{number}")
+    by_id = await house.get(f"/admin/v1/entries/{by_number['entry']['id']}")
+    assert by_number["entry"]["key"] == by_id["entry"]["key"] == "77"
+    assert "4951234567" not in str(by_number)
+
+
+async def test_a_list_goes_on_from_page_to_page(house: House) -> None:
+    """By number, newest first; the last page says it is the last."""
+    numbers = [await house.pay(str(key)) for key in range(1, 4)]
+    first = await house.get("/admin/v1/entries?limit=2")
+    rest = await house.get(f"/admin/v1/entries?limit=2&before={first['next']}")
+    seen = [entry["number"] for entry in (*first["entries"], *rest["entries"])]
+    assert (seen, rest["next"]) == (numbers[::-1], "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "state=asleep",
+        "limit=0x10",
+        "limit=501",
+        "after=-1",
+        "colour=red",
+        "route=a&route=b",
+        "order=random",
+        "accepted_from=yesterday",
+        "accepted_from=2026-01-01T00:00:00",
+        "kind=gift",
+        "lane=99999999999999999999",
+        "key=%FF",
+    ],
+)
+async def test_a_question_that_cannot_be_understood_is_said_to_be_so(house: House, query: str) -> None:
+    """Never a guess, never a crash."""
+    status, problem = await house.ask("GET", f"/admin/v1/entries?{query}")
+    assert (status, problem["code"]) == (400, "invalid")
+
+
+async def test_times_narrow_a_list(house: House) -> None:
+    """From inclusive, before exclusive."""
+    await house.pay("1")
+    assert len((await house.get("/admin/v1/entries?accepted_from=2026-01-01T00:00:00Z"))["entries"]) == 1
+    assert (await house.get("/admin/v1/entries?accepted_before=2026-01-01T00:00:00%2B03:00"))["entries"] == []
+
+
+async def test_the_books_are_verified_with_every_seal(house: House) -> None:
+    """Counted anew from the entries themselves."""
+    await house.pay("1")
+    _, found = await house.ask("POST", "/admin/v1/verify", "auditor", {"seals": True})
+    assert (found["ok"], found["counted"], found["opened"], found["differences"]) == (True, 1, 1, [])
+    assert found["balances"][0]["accepted"] == {"currency": "RUB", "entries": 1, "amount": "10.00"}
+
+
+async def test_conservation_is_shown(house: House) -> None:
+    """Accepted is what the states add up to."""
+    number = await house.pay("1")
+    await house.until_state(number, "posted")
+    (line,) = (await house.get("/admin/v1/status"))["conservation"]
+    assert (line["accepted"], line["waiting"]["entries"]) == (line["posted"], 0)
+
+
+async def test_keys_are_shown_by_what_says_nothing_of_them(house: House) -> None:
+    """Id and fingerprint."""
+    (key,) = (await house.get("/admin/v1/status"))["keys"]
+    assert (key["id"], len(key["fingerprint"]), key["seals"]) == (1, 8, True)
+
+
+async def test_it_is_ready_while_the_core_is_down(house: House) -> None:
+    """Standing in is what the service is for; a balancer must not take it out then."""
+    await house.post("/admin/v1/routes/main/open")
+    assert await house.ask("GET", "/readyz", "") == (200, {"ready": True, "missing": []})
+    assert (await house.ask("GET", "/livez", ""))[0] == 200
+
+
+async def test_it_says_what_keeps_it_from_being_ready(house: House) -> None:
+    """A spool that takes nothing: alive, and not ready."""
+    await house.service.spool.close()
+    status, body = await house.ask("GET", "/readyz", "")
+    assert (status, body["missing"]) == (503, ["spool: takes nothing new; status says why"])
+    assert (await house.ask("GET", "/livez", ""))[0] == 200
+
+
+async def test_while_the_spool_is_closed_an_act_is_not_done(house: House) -> None:
+    """It is said that nothing was, and when to ask again."""
+    await house.post("/admin/v1/routes/main/open")
+    number = await house.pay("1")
+    await house.service.spool.close()
+    status, problem = await house.ask("POST", f"/admin/v1/entries/{number}/hold", body={"reason": "x"})
+    assert (status, problem["code"]) == (503, "closed")
+
+
+async def test_the_metrics_tell_of_books_routes_and_spool(house: House) -> None:
+    """With labels bounded by the configuration: no key, no number, no account."""
+    await house.post("/admin/v1/routes/main/open")
+    number = await house.pay("4711", "4951234567")
+    text = await house.get("/metrics")
+    place = 'channel="kiosk",currency="RUB",kind="payment",route="main",state="ready"'
+    assert f"nightsafe_entries{{{place}}} 1.0" in text
+    assert f"nightsafe_entries_minor_units{{{place}}} 1000.0" in text
+    assert 'nightsafe_route_zone{route="main",zone="open"} 1.0' in text
+    assert 'nightsafe_route_forced{route="main"} 1.0' in text
+    assert "nightsafe_spool_accepting 1.0" in text
+    assert not [each for each in ("4711", "4951234567", number) if each in text]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/admin/v1/nothing", 404),
+        ("GET", "/", 404),
+        ("DELETE", "/admin/v1/entries", 405),
+        ("GET", "/admin/v1/verify", 405),
+        ("POST", "/admin/v1/routes/nowhere/open", 404),
+        ("GET", "/admin/v1/entries/00000000-0000-7000-8000-000000000000", 404),
+        ("GET", "/admin/v1/entries/99999999999999999999", 404),
+    ],
+)
+async def test_what_is_not_there_is_said_not_to_be(house: House, method: str, path: str, status: int) -> None:
+    """As a problem, like every error."""
+    body = {"reason": "x"} if method == "POST" else None
+    assert (await house.ask(method, path, body=body))[0] == status
+
+
+async def test_the_admin_side_is_not_on_the_channels_port(house: House) -> None:
+    """Two listeners: a bank's address never reaches an operator's verbs."""
+    url = f"http://127.0.0.1:{house.service.channel_listener.port}/admin/v1/status"
+    async with house.client.get(url, headers={"Authorization": "Bearer operator"}) as answer:
+        assert answer.status == 404

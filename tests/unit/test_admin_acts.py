@@ -1,0 +1,223 @@
+"""What a person's hold, release and retry do to entries, and what they leave alone."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.admin import acts
+from gateway.admin.acts import Act, Acts, Order, Unchanged, Why
+from gateway.clock import ManualClock
+from spool import lifecycle as way
+from spool.entry import Draft, Entry
+from spool.errors import StorageUncertain
+from spool.keys import make_key_file
+from spool.lifecycle import Kind, State, Told
+from spool.memory import MemoryStore
+from spool.number import EPOCH_MS, id_of
+from spool.spool import Spool
+from spool.store import Filter, Inserted, Move
+from spool.tally import Sum
+
+NOW_US = EPOCH_MS * 1000
+
+
+class Remembering:
+    """A forwarder that only remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.rewound: list[int] = []
+        self.waits: list[int] = []
+
+    def rewind(self, number: int) -> None:
+        """Entries from this number on may be ready anew."""
+        self.rewound.append(number)
+
+    def entry_waits(self, due_at_us: int) -> None:
+        """An entry waits."""
+        self.waits.append(due_at_us)
+
+
+class Desk:
+    """Acts over a memory store, with what they are about."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = MemoryStore()
+        self.clock = ManualClock()
+        self.spool = Spool(self.store, make_key_file(folder / "key", NOW_US))
+        self.forwarder = Remembering()
+        self.acts = Acts(self.spool, self.store, self.clock, {"main": self.forwarder})
+
+    async def payment(self, number: int, *ways: way.Transition, amount: int = 100, route: str = "main") -> Entry:
+        """A waiting payment, moved these ways; every hundred numbers share a lane."""
+        draft = Draft(
+            number=number,
+            id=id_of(number, 0),
+            kind=Kind.PAYMENT,
+            channel="kiosk",
+            key=f"k{number}",
+            fingerprint=b"f",
+            route=route,
+            lane=number // 100,
+            amount=amount,
+            currency="RUB",
+            accepted_at_us=NOW_US,
+            state=State.READY,
+            told=Told.PROVISIONAL,
+            content=b"",
+        )
+        recorded = await self.spool.record(draft)
+        assert isinstance(recorded, Inserted)
+        entry = recorded.entry
+        for step in ways:
+            move = Move(entry=entry, transition=step, at_us=NOW_US)
+            assert await self.spool.move([move]) == [True]
+            entry = move.after()
+        return entry
+
+    async def state(self, number: int) -> State:
+        """Where an entry is now."""
+        found = await self.store.get(number)
+        assert found is not None
+        return found.state
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> Desk:
+    """An open spool with nothing in it."""
+    made = Desk(tmp_path)
+    await made.spool.open(NOW_US)
+    return made
+
+
+def order(act: Act) -> Order:
+    """Anna's order."""
+    return Order(act=act, actor="anna", reason="the account is in dispute")
+
+
+SOURCES = [
+    (Act.HOLD, (), State.HELD),
+    (Act.RELEASE, (way.HOLD,), State.READY),
+    (Act.RETRY, (way.PARK,), State.IN_DOUBT),
+    (Act.RETRY, (way.QUARANTINE,), State.IN_DOUBT),
+]
+
+
+@pytest.mark.parametrize(("act", "ways", "target"), SOURCES)
+async def test_an_act_moves_an_entry(desk: Desk, act: Act, ways: tuple[way.Transition, ...], target: State) -> None:
+    """Each by the lifecycle's own transition."""
+    entry = await desk.payment(1, *ways)
+    done = await desk.acts.one(entry, order(act))
+    assert (done.sums, await desk.state(1)) == ({"RUB": Sum(1, 100)}, target)
+
+
+@pytest.mark.parametrize(("act", "ways", "target"), SOURCES)
+async def test_who_and_why_stand_in_the_history(
+    desk: Desk, act: Act, ways: tuple[way.Transition, ...], target: State
+) -> None:
+    """Promise P10."""
+    await desk.acts.one(await desk.payment(1, *ways), order(act))
+    last = (await desk.store.history(1))[-1]
+    assert (last.name, last.target, last.actor, last.note) == (act.word, target, "anna", "the account is in dispute")
+
+
+async def test_what_moved_on_meanwhile_stands(desk: Desk) -> None:
+    """The forwarder claimed it between the look and the word."""
+    seen = await desk.payment(1)
+    await desk.spool.move([Move(entry=seen, transition=way.CLAIM, at_us=NOW_US)])
+    done = await desk.acts.one(seen, order(Act.HOLD))
+    assert (done.entries, done.unchanged, await desk.state(1)) == (0, {Why.CHANGED: 1}, State.IN_FLIGHT)
+
+
+async def test_what_is_in_another_state_is_left_and_named(desk: Desk) -> None:
+    """A filter by state that includes final ones harms nothing."""
+    await desk.payment(1)
+    await desk.payment(2, way.CLAIM, way.POST)
+    scope = Filter(states=frozenset({State.READY, State.POSTED}))
+    done = await desk.acts.many(scope, order(Act.HOLD), dry_run=False)
+    assert (done.entries, done.examples) == (1, (Unchanged(2, State.POSTED, Why.STATE),))
+
+
+async def test_a_dry_run_counts_and_changes_nothing(desk: Desk) -> None:
+    """So that a person sees the sum before it happens."""
+    await desk.payment(1, amount=250)
+    await desk.payment(2, amount=50)
+    done = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=True)
+    assert (done.dry_run, done.sums, await desk.state(1)) == (True, {"RUB": Sum(2, 300)}, State.READY)
+
+
+async def test_a_filter_narrows(desk: Desk) -> None:
+    """Only what passes it is touched."""
+    await desk.payment(1)
+    await desk.payment(2, route="other")
+    await desk.acts.many(Filter(route="other"), order(Act.HOLD), dry_run=False)
+    assert (await desk.state(1), await desk.state(2)) == (State.READY, State.HELD)
+
+
+async def test_many_go_page_by_page(desk: Desk) -> None:
+    """More than a page, not one left out."""
+    for number in range(1, acts.PAGE_ENTRIES + 11):
+        await desk.payment(number)
+    done = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=False)
+    assert (done.entries, done.next_after) == (acts.PAGE_ENTRIES + 10, 0)
+
+
+async def test_a_call_is_bounded_and_says_where_to_go_on(desk: Desk) -> None:
+    """However many pass the filter, one call ends."""
+    for number in range(1, acts.CALL_ENTRIES_MAX + 2):
+        await desk.payment(number)
+    first = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=True)
+    rest = await desk.acts.many(Filter(after=first.next_after), order(Act.HOLD), dry_run=True)
+    assert (first.entries, rest.entries, rest.next_after) == (acts.CALL_ENTRIES_MAX, 1, 0)
+
+
+async def test_a_release_has_the_forwarder_read_anew_from_there(desk: Desk) -> None:
+    """Its cursor has long gone past the entry."""
+    await desk.acts.one(await desk.payment(7, way.HOLD), order(Act.RELEASE))
+    assert desk.forwarder.rewound == [7]
+
+
+async def test_a_release_puts_the_lane_behind_it_back_into_order(desk: Desk) -> None:
+    """What waited behind the held entry is read after it, not offered before it."""
+    held, behind = await desk.payment(101, way.HOLD), await desk.payment(102)
+    await desk.store.set_behind([behind])
+    await desk.acts.one(held, order(Act.RELEASE))
+    ready = await desk.store.ready("main", 0, 10)
+    assert [(each.entry.number, each.blocked) for each in ready] == [(101, False), (102, False)]
+
+
+async def test_a_retry_is_due_at_once(desk: Desk) -> None:
+    """The person has looked; there is nothing to wait for."""
+    await desk.acts.one(await desk.payment(1, way.PARK), order(Act.RETRY))
+    assert desk.forwarder.waits == [desk.clock.now_us()]
+    assert [entry.number for entry in await desk.store.due("main", desk.clock.now_us(), 10)] == [1]
+
+
+async def test_an_entry_of_a_route_that_is_no_more_may_be_moved(desk: Desk) -> None:
+    """There is nobody to tell, which is no reason to fail."""
+    entry = await desk.payment(1, way.HOLD, route="gone")
+    done = await desk.acts.one(entry, order(Act.RELEASE))
+    assert (done.entries, desk.forwarder.rewound) == (1, [])
+
+
+async def test_a_hold_tells_nobody(desk: Desk) -> None:
+    """The forwarder finds out by its own compare-and-set."""
+    await desk.acts.one(await desk.payment(1), order(Act.HOLD))
+    assert (desk.forwarder.rewound, desk.forwarder.waits) == ([], [])
+
+
+class Unsure(MemoryStore):
+    """A store whose moves end in doubt."""
+
+    async def move(self, moves: object) -> list[bool]:
+        """Nobody knows."""
+        raise StorageUncertain(f"the commit failed ({type(moves).__name__})")
+
+
+async def test_an_uncertain_commit_is_said_and_nobody_is_told(desk: Desk) -> None:
+    """The only honest answer to the person is: look again."""
+    entry = await desk.payment(1, way.HOLD)
+    unsure = Unsure()
+    shaky = Acts(Spool(unsure, desk.spool.keys), desk.store, desk.clock, {"main": desk.forwarder})
+    with pytest.raises(StorageUncertain):
+        await shaky.one(entry, order(Act.RELEASE))
+    assert desk.forwarder.rewound == []
