@@ -52,18 +52,25 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
     def after(self) -> Entry:
         """The entry as it is once the move is made. A claim or resend raises epoch and attempts."""
-        entry, begins = self.entry, self.transition.target is State.IN_FLIGHT
+        entry, target = self.entry, self.transition.target
+        begins = target is State.IN_FLIGHT
         return msgspec.structs.replace(
             entry,
-            state=self.transition.target,
+            state=target,
             epoch=entry.epoch + 1 if begins else entry.epoch,
             attempts=entry.attempts + 1 if begins else entry.attempts,
-            due_at_us=self.due_at_us,
+            due_at_us=self._due_at_us(target),
             changed_at_us=self.at_us,
             told=entry.told if self.told is None else self.told,
             reason=self.reason,
             core_id=self.core_id or entry.core_id,
         )
+
+    def _due_at_us(self, target: State) -> int:
+        """Only what the machine goes on with by itself waits for a time; in doubt, the beginning of time is at once."""
+        if target is State.IN_DOUBT:
+            return self.due_at_us or 1
+        return self.due_at_us if target is State.READY else 0
 
 
 class Inserted(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,8 +35,10 @@ SELECT /*entry*/ FROM entry WHERE number = ?;
 SELECT /*entry*/ FROM entry WHERE channel = ? AND key = ? AND owns_key = 1;
 
 -- name: reversal_of
--- The reversal of a payment that stands in the way of another one: any that was not refused.
-SELECT /*entry*/ FROM entry WHERE reverses = ? AND state <> 8 AND owns_key = 1 ORDER BY number LIMIT 1;
+-- The reversal of a payment that stands in the way of another one: any that did not come to nothing.
+SELECT /*entry*/ FROM entry
+WHERE reverses = ? AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorded_as = 10)
+ORDER BY number LIMIT 1;
 
 -- name: ready
 -- Entries in arrival order; blocked tells that something earlier of the lane waits aside.
