@@ -37,16 +37,12 @@ _decode: Final = msgspec.msgpack.Decoder(Content).decode
 
 def of_payment(payment: Payment, wire: bytes) -> bytes:
     """The content of a payment's entry."""
-    return _encode(
-        Content(LAYOUT, payment.account, payment.service, payment.channel_time, payment.attributes, wire)
-    )
+    return _encode(Content(LAYOUT, payment.account, payment.service, payment.channel_time, payment.attributes, wire))
 
 
 def of_reversal(reversal: Reversal, account: str) -> bytes:
     """The content of a reversal's entry; `account` is that of the payment it undoes."""
-    return _encode(
-        Content(LAYOUT, account, "", "", {}, b"", reversal.note, reversal.number, reversal.payment_key)
-    )
+    return _encode(Content(LAYOUT, account, "", "", {}, b"", reversal.note, reversal.number, reversal.payment_key))
 
 
 def read(content: bytes) -> Content:
