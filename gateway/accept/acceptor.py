@@ -182,7 +182,7 @@ class Acceptor:
             return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
             self._withdraw(route, permit)
-            self._live.take_back(draft)
+            self._live.take_back(route, draft)
             return answers.unknown(payment.key)
         if isinstance(recorded, Known):
             self._withdraw(route, permit)
@@ -262,7 +262,7 @@ class Acceptor:
             return await self._turn_away(route, reversal, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
             self._withdraw(route, permit)
-            self._live.take_back(draft)
+            self._live.take_back(route, draft)
             return answers.unknown(reversal.key)
         if isinstance(recorded, Inserted) and recorded.entry.state is State.IN_FLIGHT:
             assert permit is not None, "a reversal goes in flight only with leave"

@@ -144,6 +144,8 @@ class Live:
         if target in FINAL:
             if not self._spool.store.lane_is_clear(entry.route, entry.lane):
                 route.lane_freed(entry.lane)
+        elif target is State.READY and not move.due_at_us:
+            route.entry_returned(entry.number)
         else:
             route.entry_waits(move.due_at_us)
         return made
@@ -156,10 +158,14 @@ class Live:
             return answers.try_later(why)
         return answers.told(entry)
 
-    def take_back(self, draft: Draft) -> None:
+    def take_back(self, route: Route, draft: Draft) -> None:
         """After an uncertain recording in flight: if it was stored, nothing was sent, so it may go like any other."""
         if draft.state is State.IN_FLIGHT:
-            self._settler.later(self._settler.unclaim(draft.number, epoch=1))
+            self._settler.later(self._unclaim(route, draft.number))
+
+    async def _unclaim(self, route: Route, number: int) -> None:
+        if await self._settler.unclaim(number, epoch=1):
+            route.entry_returned(number)
 
 
 def _hurry(under_way: set[asyncio.Timeout]) -> None:

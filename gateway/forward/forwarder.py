@@ -97,6 +97,7 @@ class Forwarder:
         self._wake = asyncio.Event()
         self._stopping = False
         route.entry_waits = self.entry_waits
+        route.entry_returned = self.rewind
         route.lane_freed = self.lane_freed
         route.health.on_change(lambda old, new, _diagnosis: self._zone_changed(old, new))
 

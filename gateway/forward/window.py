@@ -63,13 +63,15 @@ class Window:
         return behind
 
     def _append(self, entry: Entry) -> None:
-        waiting = self._lanes.get(entry.lane)
-        if waiting is None:
-            waiting = self._lanes[entry.lane] = deque()
-        waiting.append(entry)
+        waiting = self._lanes.setdefault(entry.lane, deque())
+        if waiting and waiting[-1].number > entry.number:
+            # Ready anew after others of its lane had been read: back to where it stood.
+            self._lanes[entry.lane] = waiting = deque(sorted((*waiting, entry), key=_number))
+        else:
+            waiting.append(entry)
         self._known.add(entry.number)
         self._waiting += 1
-        if len(waiting) == 1 and entry.lane not in self._busy:
+        if waiting[0] is entry and entry.lane not in self._busy:
             heapq.heappush(self._heads, (entry.number, entry.lane))
 
     def overflow(self, lane: int) -> None:
@@ -130,3 +132,7 @@ class Window:
     def _release(self, entry: Entry) -> None:
         self._busy.discard(entry.lane)
         self._known.discard(entry.number)
+
+
+def _number(entry: Entry) -> int:
+    return entry.number

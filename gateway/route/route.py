@@ -33,14 +33,16 @@ class Route:
         self.lane_freed: Callable[[int], None] = _nobody_waits
         #: Told when an entry waits, and from when on (µs since 1970; 0 = at once): set by the forwarder.
         self.entry_waits: Callable[[int], None] = _nobody_listens
+        #: Told when an entry, by its number, is ready anew that was out of arrival order before: set by the forwarder.
+        self.entry_returned: Callable[[int], None] = _nobody_listens
 
 
 def _nobody_waits(_lane: int) -> None:
     """Before the forwarder runs nobody waits for lanes; it finds them by itself when it starts."""
 
 
-def _nobody_listens(_due_at_us: int) -> None:
-    """As above, for new entries."""
+def _nobody_listens(_what: int) -> None:
+    """As above, for entries."""
 
 
 class Routing:
