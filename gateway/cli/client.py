@@ -1,0 +1,158 @@
+"""Speaking to the admin side from the command line: plain HTTP by the standard library, which starts fast.
+
+Where it is comes from the command line, else from the configuration; its token from a file, never from an argument, as
+arguments are seen by every user of the machine.
+"""
+
+import http.client
+import ssl
+import tomllib
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from gateway.admin.problem import Problem
+from gateway.cli.exits import Exit, Failure
+from gateway.config.load import config_path, examine, load
+from gateway.config.model import Config
+
+TIMEOUT_S: Final = 30.0
+VERIFY_TIMEOUT_S: Final = 24 * 3600.0
+"""A verification reads all there is."""
+
+T = TypeVar("T")
+
+
+class NotRunning(Failure):
+    """Nobody listens where the admin side should be."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"the service can't be reached at {url} ({why}): is it running?", Exit.NOT_REACHED)
+
+
+class Told(Failure):
+    """The admin side answered with a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        hint = "; name its file by --token-file" if problem.status == http.client.UNAUTHORIZED else ""
+        super().__init__(
+            problem.title + (f": {problem.detail}" if problem.detail else "") + hint, _exit_of(problem.status)
+        )
+
+
+def _exit_of(status: int) -> Exit:
+    if status == http.client.BAD_REQUEST:
+        return Exit.UNFIT
+    if status in {http.client.UNAUTHORIZED, http.client.FORBIDDEN} or status >= http.client.INTERNAL_SERVER_ERROR:
+        return Exit.NOT_REACHED
+    return Exit.NO
+
+
+class AdminClient:
+    """One service's admin side."""
+
+    def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
+        """Speak to `url` as whoever has `token`; trust the system's authorities, or `ca_file` instead."""
+        self.url = url.rstrip("/")
+        self._token = token
+        self._ca_file = ca_file
+
+    def raw(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: dict[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> bytes:
+        """The body of the answer to one request.
+
+        Raises:
+            NotRunning: nobody is there.
+            Told: the answer is a problem.
+        """
+        connection = self._connection(timeout_s)
+        sent = None if body is None else msgspec.json.encode(body)
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            connection.request(method, path + (f"?{urlencode(query)}" if query else ""), sent, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise NotRunning(self.url, str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+        if answer.status != http.client.OK:
+            raise Told(_problem(answer.status, content))
+        return content
+
+    def get(self, path: str, kind: type[T], query: dict[str, str] | None = None) -> T:
+        """What a path shows, as `kind`. Errors: see `raw`."""
+        return msgspec.json.decode(self.raw("GET", path, query=query), type=kind)
+
+    def post(self, path: str, kind: type[T], body: Any) -> T:
+        """What an act answers, as `kind`. Errors: see `raw`."""
+        return msgspec.json.decode(self.raw("POST", path, body), type=kind)
+
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        if parts.scheme == "https":
+            context = ssl.create_default_context(cafile=self._ca_file)
+            return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
+        return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+
+
+def _problem(status: int, content: bytes) -> Problem:
+    try:
+        return msgspec.json.decode(content, type=Problem)
+    except msgspec.DecodeError:
+        return Problem(type="about:blank", title=f"HTTP {status}", status=status, code="")
+
+
+def peek(given: Path | None) -> Config:
+    """As much of the configuration as can be read, whatever else is wrong with it, and whoever asks.
+
+    Raises:
+        ConfigUnfit: it can't be read at all.
+    """
+    path = config_path(given)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return load(path)
+    return examine(raw)[0].config
+
+
+def admin_client(url: str | None, token_file: Path | None, given: Path | None, ca_file: Path | None) -> AdminClient:
+    """The admin side that is meant.
+
+    Raises:
+        Failure: it can't be told where it is, or the token can't be read.
+    """
+    token = _token(token_file or config_path(given).parent / "secrets/admin.token", told=token_file is not None)
+    if url:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise Failure("an address is written http://127.0.0.1:8081", Exit.UNFIT)
+        return AdminClient(url, token, ca_file)
+    admin = peek(given).listen.admin
+    if not admin.port:
+        raise Failure("the configuration lets the admin side take any free port: name it by --url", Exit.UNFIT)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)  # noqa: S104 - where all are listened on, we ask ourselves
+    host = f"[{host}]" if ":" in host else host
+    return AdminClient(f"{'https' if admin.tls else 'http'}://{host}:{admin.port}", token, ca_file)
+
+
+def _token(path: Path, *, told: bool) -> str:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        if told:
+            raise Failure(f"the token file {path} can't be read", Exit.UNFIT) from error
+        return ""
+    if not text.isprintable() or " " in text:
+        raise Failure(f"the file {path} holds no token", Exit.UNFIT)
+    return text

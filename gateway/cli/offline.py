@@ -1,0 +1,126 @@
+"""What the spool's file says while the service is stopped: the same answers, read only, from the file alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.admin import asks
+from gateway.admin.problem import Trouble
+from gateway.admin.status import KeyShown, Status, spool_shown
+from gateway.admin.views import (
+    EntryPage,
+    EntryShown,
+    VerdictShown,
+    by_state,
+    conservation,
+    entry_row,
+    entry_shown,
+    moment,
+    verdict_shown,
+)
+from gateway.cli.exits import Exit, Failure
+from gateway.clock import SystemClock
+from gateway.config.model import Config
+from spool.errors import KeysUnfit, SpoolUnfit
+from spool.keys import read_key_file
+from spool.seal import Sealer
+from spool.sqlite.reading import SqliteReading
+from spool.verify import verify as verify_store
+
+T = TypeVar("T")
+
+
+def is_there(config: Config) -> bool:
+    """Is there a file to look at?"""
+    return config.spool.engine == "sqlite" and config.spool.path.is_file()
+
+
+def status(config: Config) -> Status:
+    """Books and engine; routes and keys are known to a running service alone."""
+    return _look(config.spool.path, lambda store: _status(config, store))
+
+
+def page(config: Config, query: str) -> EntryPage:
+    """A page of entries, asked for as the admin side is."""
+
+    async def read(store: SqliteReading) -> EntryPage:
+        listing = asks.listing(query)
+        found = await store.page(listing.wanted, listing.limit)
+        more = len(found) == listing.limit
+        return EntryPage(entries=tuple(map(entry_row, found)), next=str(found[-1].number) if more else "")
+
+    return _look(config.spool.path, read)
+
+
+def entry(config: Config, reference: str) -> EntryShown | None:
+    """One entry by number or id; None when there is none."""
+
+    async def read(store: SqliteReading) -> EntryShown | None:
+        number, id_ = asks.number_asked(reference)
+        found = await store.get(number)
+        if found is None or (id_ and found.id != id_):
+            return None
+        return entry_shown(found, await store.history(number))
+
+    return _look(config.spool.path, read)
+
+
+def entry_by_key(config: Config, channel: str, key: str) -> EntryShown | None:
+    """One entry by channel and key; None when there is none."""
+
+    async def read(store: SqliteReading) -> EntryShown | None:
+        found = await store.find(channel, key)
+        return None if found is None else entry_shown(found, await store.history(found.number))
+
+    return _look(config.spool.path, read)
+
+
+def verify(config: Config, *, seals: bool) -> VerdictShown:
+    """Count everything anew, and open every seal if asked.
+
+    Raises:
+        Failure: the key file can't be used.
+    """
+    try:
+        sealer = Sealer(read_key_file(config.spool.key_file)) if seals else None
+    except KeysUnfit as error:
+        raise Failure(str(error), Exit.CANNOT_START) from error
+
+    async def read(store: SqliteReading) -> VerdictShown:
+        return verdict_shown(await verify_store(store, sealer))
+
+    return _look(config.spool.path, read)
+
+
+async def _status(config: Config, store: SqliteReading) -> Status:
+    cells = list(store.tally.cells())
+    return Status(
+        node=config.node.name,
+        running=False,
+        ready=False,
+        now=moment(SystemClock().now_us()),
+        started="",
+        routes=(),
+        states=by_state(cells),
+        conservation=conservation(cells),
+        spool=spool_shown(await store.health()),
+        keys=tuple[KeyShown, ...](),
+    )
+
+
+def _look(path: Path, read: Callable[[SqliteReading], Awaitable[T]]) -> T:
+    async def look() -> T:
+        store = SqliteReading(path)
+        await store.open()
+        try:
+            return await read(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(look())
+    except SpoolUnfit as error:
+        raise Failure(str(error), Exit.CANNOT_START) from error
+    except Trouble as trouble:
+        raise Failure(str(trouble), Exit.UNFIT) from trouble

@@ -1,0 +1,85 @@
+"""`nightsafe serve`: the service as a process, from its configuration to its last write."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from adapters.cores.http import TlsFileUnusable
+from adapters.secret import SecretMissing
+from gateway.admin.views import by_state
+from gateway.cli.exits import Exit, Failure
+from gateway.clock import SystemClock
+from gateway.config.load import load
+from gateway.config.model import Config, ListenerSettings
+from gateway.http.limits import Listener
+from gateway.log import set_up
+from gateway.service import Service
+from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
+
+
+def run(path: Path) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigUnfit: every fault at once; nothing was opened.
+        Failure: it can't start.
+    """
+    config = load(path)
+    set_up(config.log.level, config.log.format)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(config))
+    except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable) as error:
+        raise Failure(str(error), Exit.CANNOT_START) from error
+    return Exit.DONE
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """The loop of uvloop where there is one, else the standard library's."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional; without it the standard loop does
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    service = Service(config, SystemClock())
+    try:
+        await service.start()
+    except OSError as error:
+        raise Failure(f"can't listen: {error.strerror or error}", Exit.CANNOT_START) from error
+    _say(service)
+    # What was made so far lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    await stop.wait()
+    await service.stop()
+
+
+def _say(service: Service) -> None:
+    """What was found, and where it listens, for the person who started it."""
+    found = by_state(service.spool.store.tally.cells())
+    counts = [
+        f"{state} {total.entries} ({total.amount} {total.currency})"
+        for state, totals in found.items()
+        for total in totals
+    ]
+    lines = [
+        f"found: {', '.join(counts) or 'an empty spool'}",
+        f"channels: {_url(service.channel_listener, service.config.listen.channels)}",
+        f"admin: {_url(service.admin_listener, service.config.listen.admin)}",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _url(listener: Listener, settings: ListenerSettings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls else 'http'}://{host}:{listener.port}"

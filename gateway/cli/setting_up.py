@@ -1,0 +1,110 @@
+"""The verbs around the service: making and checking a configuration, tokens, the scripted core, the demo."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Final
+
+from adapters.channels.json_headers import token_digest
+from adapters.cores.scripted.__main__ import main as run_core
+from gateway.cli.exits import Exit, Failure
+from gateway.clock import SystemClock
+from gateway.config import load as loading
+from gateway.config.fault import ConfigUnfit
+from gateway.config.init import CORE_URL, ConfigExists, make
+from spool.errors import KeysUnfit
+from spool.sqlite.connection import LIBRARY_VERSION
+
+CORE_LEDGER: Final = Path("var/core/ledger.db")
+"""Where `nightsafe core` keeps its ledger unless told otherwise."""
+
+TOKEN_CHARS_MIN: Final = 20
+"""A shorter token was made up by a person, and its plain hash gives it away."""
+
+config_path = loading.config_path
+
+
+def with_readable_faults(work: Callable[[], int]) -> int:
+    """Do it; a configuration with faults is told as the list it is."""
+    try:
+        return work()
+    except ConfigUnfit as unfit:
+        raise Failure(str(unfit), Exit.UNFIT) from unfit
+
+
+def init(folder: Path, *, if_missing: bool) -> int:
+    """Make a first configuration.
+
+    Raises:
+        Failure: there is one already, or the folder can't be written to.
+    """
+    try:
+        made = make(folder, SystemClock(), if_missing=if_missing)
+    except (ConfigExists, KeysUnfit) as error:
+        raise Failure(str(error), Exit.UNFIT) from error
+    except OSError as error:
+        raise Failure(f"{folder} can't be written to: {error.strerror}", Exit.UNFIT) from error
+    if made.made:
+        lines = ["made:", *(f"  {path}" for path in made.made)]
+        lines.append(f"keep a copy of {made.key} elsewhere: without it, what is in the spool can't be read")
+        lines.append(f"now: nightsafe serve --config {made.config}")
+        sys.stdout.write("\n".join(lines) + "\n")
+    return Exit.DONE
+
+
+def check(config: Path | None) -> int:
+    """Report on a configuration; faults are raised as `ConfigUnfit`."""
+    sys.stdout.write(loading.check(config_path(config)) + "\n")
+    return Exit.DONE
+
+
+def show(config: Path | None) -> int:
+    """Print a configuration with its defaults; faults are raised as `ConfigUnfit`."""
+    shown = loading.load(config_path(config)).shown()
+    sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    return Exit.DONE
+
+
+def token_hash(file: Path | None) -> int:
+    """Print a token's hash.
+
+    Raises:
+        Failure: it can't be read, or is no token.
+    """
+    try:
+        text = file.read_text(encoding="ascii") if file else sys.stdin.readline()
+        token = text.removesuffix("\n")
+        digest = token_digest(token)
+    except (OSError, UnicodeError) as error:
+        raise Failure("the token can't be read: it is one line of ASCII", Exit.UNFIT) from error
+    if len(token) < TOKEN_CHARS_MIN or not token.isprintable() or " " in token:
+        raise Failure(f"a token is drawn at random: {TOKEN_CHARS_MIN} visible characters or more", Exit.UNFIT)
+    sys.stdout.write(digest + "\n")
+    return Exit.DONE
+
+
+def core(arguments: Sequence[str]) -> int:
+    """Run a scripted core; by default where the configuration that init makes expects it."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    defaults = list[str]()
+    if "--ledger" not in given:
+        CORE_LEDGER.parent.mkdir(parents=True, exist_ok=True)
+        defaults += ["--ledger", str(CORE_LEDGER)]
+    if "--port" not in given:
+        defaults += ["--port", CORE_URL.rpartition(":")[2]]
+    return run_core([*defaults, *arguments])
+
+
+def demo(folder: Path | None, seconds: float | None, rate: float | None) -> int:
+    """Play the demo."""
+    from gateway.demo.play import RATE, SECONDS, run  # noqa: PLC0415 - only the demo needs the demo
+
+    return run(folder, seconds=seconds or SECONDS, rate=rate or RATE)
+
+
+def version() -> str:
+    """This program, and what it stands on."""
+    return f"nightsafe {version_of('nightsafe')} (Python {platform.python_version()}, SQLite {LIBRARY_VERSION})"

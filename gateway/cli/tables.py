@@ -1,0 +1,217 @@
+"""What the command shows to people: tables by rich. Everything foreign is shown as plain text, never as markup."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from gateway.admin.status import Exposure, RouteShown, Status
+from gateway.admin.views import Conservation, DoneShown, EntryPage, EntryShown, Money, VerdictShown
+
+PIPE_COLUMNS: Final = 200
+WHOLE: Final = {"number", "id", "accepted", "at", "since", "oldest", "state", "zone"}
+"""Columns that are never broken."""
+
+ZONE_STYLES: Final = {"closed": "green", "trial": "yellow", "open": "red"}
+STATE_STYLES: Final = {
+    "posted": "green",
+    "refused": "yellow",
+    "in_doubt": "yellow",
+    "held": "magenta",
+    "parked": "red",
+    "quarantined": "red",
+}
+
+
+def show(*what: RenderableType) -> None:
+    """Print to standard output; into a file or a pipe with room for whole lines."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+    for each in what:
+        console.print(each)
+
+
+def status_view(status: Status, rates: str = "") -> RenderableType:
+    """The first screen: is billing up, why not, since when, how much waits, is anything lost."""
+    head = Text()
+    if status.running:
+        head.append(f"{status.node}: ", "bold")
+        head.append("taking payments" if status.ready else "not taking payments", "green" if status.ready else "red")
+        head.append(f", started {_brief(status.started)}")
+    else:
+        head.append(f"{status.node}: the service is not running; its spool holds", "bold")
+    parts: list[RenderableType] = [head]
+    if status.routes:
+        parts.append(_routes(status.routes))
+        parts += [_diagnosis(route) for route in status.routes if route.diagnosis or route.forced]
+        parts.append(_exposures(status.routes))
+    parts.append(_states(status))
+    parts += [_conserved(line) for line in status.conservation]
+    parts.append(_spool(status))
+    if rates:
+        parts.append(_plain(rates))
+    return Group(*parts)
+
+
+def page_view(page: EntryPage) -> RenderableType:
+    """Entries, one a line."""
+    table = _table("number", "kind", "state", "reason", "route", "channel", "key", "amount", "accepted")
+    for entry in page.entries:
+        state = Text(entry.state, STATE_STYLES.get(entry.state, ""))
+        amount = f"{entry.amount} {entry.currency}"
+        told = (entry.route, entry.channel, entry.key, amount, _brief(entry.accepted_at))
+        table.add_row(
+            _plain(entry.number), _plain(entry.kind), state, _plain(entry.reason), *(_plain(text) for text in told)
+        )
+    more = [_plain(f"there is more: go on with --before {page.next} (or --after, oldest first)")] if page.next else []
+    return Group(table, *more) if page.entries else _plain("no entries")
+
+
+def entry_view(shown: EntryShown) -> RenderableType:
+    """One entry, and everything that happened to it."""
+    entry = shown.entry
+    facts = Table.grid(padding=(0, 2))
+    pairs = [(name, getattr(entry, name)) for name in entry.__struct_fields__]
+    for name, value in pairs:
+        if value != "":
+            facts.add_row(Text(name.replace("_", " "), "dim"), _plain(str(value)))
+    history = _table("at", "what", "from", "to", "attempt", "reason", "by", "why")
+    for event in shown.history:
+        told = (_brief(event.at), event.name, event.source, event.target, str(event.attempt or ""), event.reason)
+        history.add_row(*(_plain(text) for text in (*told, event.actor, event.note)))
+    may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
+    return Group(facts, history, _plain(may))
+
+
+def done_view(done: DoneShown) -> RenderableType:
+    """What an act did, or would do."""
+    words = "would change" if done.dry_run else "changed"
+    lines = [f"{done.act}: {words} {_moneys(done.sums) or 'nothing'}"]
+    lines += [f"  not changed, {why}: {count}" for why, count in done.unchanged.items()]
+    lines += [f"    {each.number} is {each.state}" for each in done.examples]
+    return _plain("\n".join(lines))
+
+
+def verdict_view(verdict: VerdictShown) -> RenderableType:
+    """What a verification found."""
+    opened = f", {verdict.opened} seals opened" if verdict.opened else ""
+    head = Text("sound" if verdict.ok else "SOMETHING IS OFF", "bold green" if verdict.ok else "bold red")
+    head.append(f": {verdict.counted} entries counted{opened}", "")
+    parts: list[RenderableType] = [head, *(_conserved(line) for line in verdict.balances)]
+    if verdict.differences:
+        table = _table("route", "channel", "kind", "state", "told", "the books say", "counted")
+        for each in verdict.differences:
+            texts = (each.route, each.channel, each.kind, each.state, each.told)
+            table.add_row(*(_plain(text) for text in (*texts, _money(each.books), _money(each.counted))))
+        parts.append(table)
+    if verdict.damaged_count:
+        parts.append(_plain(f"{verdict.damaged_count} records do not open: {', '.join(verdict.damaged)}"))
+    return Group(*parts)
+
+
+def _routes(routes: Iterable[RouteShown]) -> Table:
+    table = _table("route", "core", "zone", "since", "waiting", "oldest", "in hand")
+    for route in routes:
+        zone = Text(route.zone + (" (forced)" if route.forced else ""), ZONE_STYLES.get(route.zone, ""))
+        waiting, pace = _moneys(route.waiting) or "nothing", f"{route.in_hand} of {route.pace}"
+        table.add_row(
+            _plain(route.name),
+            _plain(f"{route.core} ({route.level})"),
+            zone,
+            _plain(_brief(route.since)),
+            _plain(waiting),
+            _plain(_brief(route.oldest)),
+            _plain(pace),
+        )
+    return table
+
+
+def _diagnosis(route: RouteShown) -> Text:
+    words = list[str]()
+    if route.forced:
+        word = route.forced
+        words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {_brief(word.until)}: {word.reason}")
+    if route.diagnosis and route.diagnosis.cause != "forced":
+        found = route.diagnosis
+        seen = f"{found.seen} times since {_brief(found.first_seen)}, last {_brief(found.last_seen)}"
+        example = f" [{found.example}]" if found.example else ""
+        words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
+    return _plain("\n".join(words))
+
+
+def _exposures(routes: Iterable[RouteShown]) -> Table:
+    table = _table("taken in its place", "channel", "payments", "at most", "sum", "at most ")
+    for route in routes:
+        for each in route.exposure:
+            table.add_row(*(_plain(text) for text in (route.name, *_exposure(each))))
+    return table
+
+
+def _exposure(each: Exposure) -> tuple[str, str, str, str, str]:
+    currency = each.now.currency
+    return (
+        each.channel or "all",
+        str(each.now.entries),
+        "" if each.entries_max is None else str(each.entries_max),
+        f"{each.now.amount} {currency}",
+        "" if each.amount_max is None else f"{each.amount_max} {currency}",
+    )
+
+
+def _states(status: Status) -> RenderableType:
+    table = _table("state", "entries and sum")
+    for state, totals in status.states.items():
+        table.add_row(Text(state, STATE_STYLES.get(state, "")), _plain(_moneys(totals)))
+    return table if status.states else _plain("the spool is empty")
+
+
+def _conserved(line: Conservation) -> Text:
+    parts = [
+        f"{name} {_money(total)}"
+        for name, total in (
+            ("posted", line.posted),
+            ("refused", line.refused),
+            ("returned", line.returned),
+            ("cancelled", line.cancelled),
+            ("waiting", line.waiting),
+        )
+        if total.entries or name in {"posted", "waiting"}
+    ]
+    return _plain(f"{line.kind}s accepted {_money(line.accepted)} = {' + '.join(parts)}")
+
+
+def _spool(status: Status) -> Text:
+    spool = status.spool
+    size, free = spool.size_bytes / 2**20, spool.free_bytes / 2**20
+    text = f"spool: {spool.engine} {spool.version}, {size:.1f} MiB, {free:.0f} MiB free"
+    if status.running and not spool.accepting:
+        text += f"; TAKES NOTHING NEW: {spool.trouble}"
+    keys = "".join(f"; key {key.id} {key.fingerprint}{' seals' if key.seals else ''}" for key in status.keys)
+    return _plain(text + keys)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
+    return table
+
+
+def _money(total: Money) -> str:
+    return f"{total.entries} ({total.amount} {total.currency})"
+
+
+def _moneys(totals: Sequence[Money]) -> str:
+    return ", ".join(_money(total) for total in totals)
+
+
+def _brief(at: str) -> str:
+    """A moment to the second."""
+    return at[:19].replace("T", " ") + "Z" if at else ""
+
+
+def _plain(text: str) -> Text:
+    """Text as it is; what a terminal could take for a command is made visible."""
+    return Text("".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text))

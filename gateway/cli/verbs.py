@@ -1,0 +1,253 @@
+"""What the verbs do: ask the admin side, or, while the service is stopped, look at its spool; then show it."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from rich.live import Live
+
+from adapters.amount import read_amount
+from gateway.admin.asks import LIMIT_MAX
+from gateway.admin.status import RouteShown, Status
+from gateway.admin.views import DoneShown, EntryPage, EntryShown, VerdictShown, moneys
+from gateway.cli import offline, tables
+from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, Told, admin_client, peek
+from gateway.cli.exits import Exit, Failure
+from gateway.cli.options import Reach, Scope
+from gateway.clock import Clock, SystemClock
+from gateway.config.model import Config
+from spool.tally import NOTHING, Sum
+
+API: Final = "/admin/v1"
+WATCH_S: Final = 2.0
+_SPAN: Final = re.compile(r"([0-9]{1,7})([smhd]?)", re.ASCII)
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+T = TypeVar("T")
+Ask = Callable[[AdminClient], T]
+
+
+def client_of(reach: Reach) -> AdminClient:
+    """The admin side that is meant."""
+    return admin_client(reach.url, reach.token_file, reach.config, reach.ca_file)
+
+
+def asked(reach: Reach, ask: Ask[T], look: Callable[[Config], T]) -> T:
+    """What the service says; what its spool says when it isn't running and its file is here."""
+    try:
+        return ask(client_of(reach))
+    except NotRunning:
+        if reach.url:
+            raise
+        config = peek(reach.config)
+        if not offline.is_there(config):
+            raise
+        sys.stderr.write("nightsafe: the service is not running: this is what its spool says\n")
+        return look(config)
+
+
+# Looking
+
+
+def status(reach: Reach, *, json: bool, watch: bool) -> int:
+    """How everything stands; with `watch` again and again, with rates."""
+    if watch:
+        asyncio.run(_watch(reach, SystemClock()))
+        return Exit.DONE
+    found = asked(reach, lambda client: client.get(f"{API}/status", Status), offline.status)
+    _tell(found, tables.status_view, json=json)
+    return Exit.DONE
+
+
+async def _watch(reach: Reach, clock: Clock) -> None:
+    """Show the status until interrupted; a service that is away for a while is shown as away."""
+    before: tuple[float, Status] | None = None
+    with Live(auto_refresh=False, screen=False) as live:
+        while True:
+            at = clock.monotonic()
+            try:
+                now = client_of(reach).get(f"{API}/status", Status)
+            except NotRunning as away:
+                live.update(str(away), refresh=True)
+                before = None
+            else:
+                words = "" if before is None else rates(before[1], now, at - before[0])
+                live.update(tables.status_view(now, words), refresh=True)
+                before = (at, now)
+            await clock.sleep(WATCH_S)
+
+
+def rates(before: Status, now: Status, seconds: float) -> str:
+    """How fast entries came and ended between two looks, and when at this rate nothing waits any more."""
+    came = _total(now, "accepted") - _total(before, "accepted")
+    waiting, was = _total(now, "waiting"), _total(before, "waiting")
+    ended = came + was - waiting
+    text = f"in {came / seconds:.1f}/s, out {ended / seconds:.1f}/s"
+    if waiting and ended > came:
+        text += f", empty in about {waiting * seconds / (ended - came):.0f} s"
+    return text
+
+
+def _total(status: Status, part: str) -> int:
+    return sum(getattr(line, part).entries for line in status.conservation)
+
+
+def list_entries(reach: Reach, scope: Scope, *, limit: int, order: str, after: str, before: str, json: bool) -> int:
+    """A page of entries; as JSON, one a line."""
+    given = {"order": order, "limit": str(min(limit, LIMIT_MAX)), "after": after, "before": before}
+    query = scope.told() | {name: value for name, value in given.items() if value}
+    found = asked(
+        reach,
+        lambda client: client.get(f"{API}/entries", EntryPage, query),
+        lambda config: offline.page(config, urlencode(query)),
+    )
+    if json:
+        sys.stdout.write("".join(msgspec.json.encode(entry).decode() + "\n" for entry in found.entries))
+    else:
+        tables.show(tables.page_view(found))
+    return Exit.DONE
+
+
+def show(reach: Reach, reference: str, channel: str, key: str, *, json: bool) -> int:
+    """One entry and its history, by number, id, or channel and key."""
+    if bool(reference) == bool(channel and key):
+        raise Failure("name a number or id, or --channel and --key", Exit.UNFIT)
+    if reference:
+        path, query = f"{API}/entries/{_safe(reference)}", dict[str, str]()
+    else:
+        path, query = f"{API}/entries/find", {"channel": channel, "key": key}
+    found = asked(
+        reach,
+        lambda client: client.get(path, EntryShown, query),
+        lambda config: offline.entry(config, reference) if reference else offline.entry_by_key(config, channel, key),
+    )
+    if found is None:
+        raise Failure("no such entry", Exit.NO)
+    _tell(found, tables.entry_view, json=json)
+    return Exit.DONE
+
+
+def verify(reach: Reach, *, seals: bool, json: bool) -> int:
+    """Count everything anew; exit 1 when something is off."""
+
+    def ask(client: AdminClient) -> VerdictShown:
+        body = client.raw("POST", f"{API}/verify", {"seals": seals}, timeout_s=VERIFY_TIMEOUT_S)
+        return msgspec.json.decode(body, type=VerdictShown)
+
+    found = asked(reach, ask, lambda config: offline.verify(config, seals=seals))
+    _tell(found, tables.verdict_view, json=json)
+    return Exit.DONE if found.ok else Exit.NO
+
+
+# Acting
+
+
+def act_on(reach: Reach, act: str, references: list[str], reason: str, *, json: bool) -> int:
+    """Hold, release or retry these entries, each by itself; 1 when one stayed as it was."""
+    client, code = client_of(reach), Exit.DONE
+    for reference in references:
+        try:
+            found = client.post(f"{API}/entries/{_safe(reference)}/{act}", EntryShown, {"reason": reason})
+        except Told as told:
+            if told.exit is not Exit.NO:
+                raise
+            sys.stderr.write(f"nightsafe: {reference}: {told}\n")
+            code = Exit.NO
+        else:
+            line = msgspec.json.encode(found).decode() if json else f"{found.entry.number} is {found.entry.state}"
+            sys.stdout.write(line + "\n")
+    return code
+
+
+def act_on_many(
+    reach: Reach, act: str, scope: Scope, reason: str, *, everything: bool, dry_run: bool, json: bool,
+    agree: Callable[[str], bool],
+) -> int:  # fmt: skip
+    """Hold, release or retry what passes a filter, once the person has agreed to count and sum."""
+    client = client_of(reach)
+    told = scope.told()
+    body: dict[str, Any] = {"reason": reason, "filter": {**told, "state": scope.state or []}, "all": everything}
+    counted = _all_pages(client, act, {**body, "dry_run": True})
+    if dry_run or not counted.entries:
+        _tell(counted, tables.done_view, json=json)
+        return Exit.DONE if counted.entries else Exit.NO
+    if not agree(f"{act} {_summed(counted)}?"):
+        raise Failure("nothing was changed", Exit.NO)
+    done = _all_pages(client, act, body)
+    _tell(done, tables.done_view, json=json)
+    return Exit.NO if done.unchanged else Exit.DONE
+
+
+def _all_pages(client: AdminClient, act: str, body: dict[str, Any]) -> DoneShown:
+    """Go on until everything was looked at; added up."""
+    done = client.post(f"{API}/entries/{act}", DoneShown, body)
+    while done.next:
+        done = _added(done, client.post(f"{API}/entries/{act}", DoneShown, {**body, "after": done.next}))
+    return done
+
+
+def _added(one: DoneShown, other: DoneShown) -> DoneShown:
+    sums = {each.currency: Sum(each.entries, read_amount(each.amount, each.currency)) for each in one.sums}
+    for each in other.sums:
+        more = Sum(each.entries, read_amount(each.amount, each.currency))
+        sums[each.currency] = sums.get(each.currency, NOTHING) + more
+    whys = {*one.unchanged, *other.unchanged}
+    return DoneShown(
+        act=one.act,
+        dry_run=one.dry_run,
+        entries=one.entries + other.entries,
+        sums=moneys(sums),
+        unchanged={why: one.unchanged.get(why, 0) + other.unchanged.get(why, 0) for why in whys},
+        examples=one.examples + other.examples,
+        next=other.next,
+    )
+
+
+def _summed(counted: DoneShown) -> str:
+    sums = ", ".join(f"{each.amount} {each.currency}" for each in counted.sums)
+    return f"{counted.entries} entries ({sums})"
+
+
+def steer(reach: Reach, name: str, verb: str, reason: str, span: str, *, json: bool) -> int:
+    """Open or close a route for a while, or leave it to the evidence again."""
+    body: dict[str, Any] = {"reason": reason}
+    if verb != "auto":
+        body["for"] = seconds_of(span)
+    found = client_of(reach).post(f"{API}/routes/{_safe(name)}/{verb}", RouteShown, body)
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return Exit.DONE
+    until = f", kept so until {found.forced.until}" if found.forced else ", decided by the evidence"
+    sys.stdout.write(f"{found.name} is {found.zone}{until}\n")
+    return Exit.DONE
+
+
+def seconds_of(span: str) -> int:
+    """Seconds of `90`, `90s`, `30m`, `2h`, `1d`.
+
+    Raises:
+        Failure: it is none of these.
+    """
+    read = _SPAN.fullmatch(span)
+    if read is None or not int(read[1]):
+        raise Failure("a time is written 90s, 30m, 2h or 1d", Exit.UNFIT)
+    return int(read[1]) * _SECONDS[read[2]]
+
+
+def _safe(part: str) -> str:
+    """A part of a path; what can't be a number, an id or a name is not sent."""
+    if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", part, re.ASCII) is None:
+        raise Failure("a number, an id or a name has letters, digits, hyphens and dots", Exit.UNFIT)
+    return part
+
+
+def _tell(found: T, view: Callable[[T], Any], *, json: bool) -> None:
+    """To programs as JSON, to people as a table."""
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        tables.show(view(found))
