@@ -129,6 +129,14 @@ class Scene:
         """Where a core's faults are steered, whatever they are."""
         return f"http://{HOST}:{self._core_ports[core][1]}"
 
+    def core_ports(self, core: str) -> tuple[int, int]:
+        """The ports a core books on and is steered by."""
+        return self._core_ports[core]
+
+    def bank_token(self, core: str) -> str:
+        """The bearer token of a core's JSON channel."""
+        return self._bank_tokens[core]
+
     def ledger(self, core: str) -> Path:
         """A core's ledger."""
         return self.folder / f"{core}.ledger.db"
