@@ -9,6 +9,7 @@ that they hold a code or a track. One number in ten fits the Luhn check by chanc
 import enum
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 _TELLING_NAMES: Final = frozenset(
@@ -36,9 +37,15 @@ class CardData(enum.StrEnum):
 
 def card_like(name: str, value: str) -> bool:
     """Does this attribute hold card data: in its value, or told or held by its name?"""
-    if name.lower().replace("_", "").replace("-", "").replace(".", "") in _TELLING_NAMES:
+    if _telling(name):
         return bool(value)
     return card_text(value) or card_text(name)
+
+
+@lru_cache(maxsize=1024)
+def _telling(name: str) -> bool:
+    """Does the very name say that it holds card data? A channel's names are few, so they are remembered."""
+    return name.lower().replace("_", "").replace("-", "").replace(".", "") in _TELLING_NAMES
 
 
 def card_text(value: str) -> bool:

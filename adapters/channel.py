@@ -12,7 +12,7 @@ import msgspec
 from adapters.payment import Answer, Request
 
 
-class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request as received."""
 
     method: str
@@ -30,7 +30,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
         return f"Inbound({self.method} {self.path})"
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP answer, ready to be written."""
 
     status: int

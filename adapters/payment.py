@@ -136,14 +136,12 @@ class AnswerKind(enum.StrEnum):
     """The sender isn't who it says, or may not do this; nothing was stored."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the gateway tells a channel about one request."""
 
     kind: AnswerKind
     #: Nightsafe's durable, unchanging number of the payment or reversal (at most 19 digits); 0 when nothing is stored.
     number: int = 0
-    #: Its UUIDv7 in canonical text; empty when nothing is stored.
-    id: str = ""
     #: Present state of the entry (`ready`, `posted`, ...), for channels that show it; empty when nothing is stored.
     state: str = ""
     #: Set when kind is REFUSED.

@@ -6,7 +6,7 @@ import heapq
 import random
 import secrets
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -33,8 +33,15 @@ class Clock(Protocol):
         ...
 
 
+_CHANCE_BYTES: Final = 4096
+
+
 class SystemClock:
     """The machine's own."""
+
+    def __init__(self) -> None:
+        self._chance = b""
+        self._chance_at = 0
 
     def now_us(self) -> int:
         """Wall clock: microseconds since 1970 in UTC."""
@@ -49,8 +56,13 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def chance(self, bits: int) -> int:
-        """So many unpredictable bits."""
-        return secrets.randbits(bits)
+        """So many unpredictable bits; taken from the kernel a page at a time. For ids, never for keys or nonces."""
+        size = (bits + 7) // 8
+        if self._chance_at + size > len(self._chance):
+            self._chance, self._chance_at = secrets.token_bytes(_CHANCE_BYTES), 0
+        start = self._chance_at
+        self._chance_at = start + size
+        return int.from_bytes(self._chance[start : start + size], "big") >> (size * 8 - bits)
 
     def fraction(self) -> float:
         """A number in [0, 1)."""

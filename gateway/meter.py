@@ -1,84 +1,143 @@
-"""What is counted and timed: a handful of Prometheus metrics with bounded labels, never an account or an id."""
+"""What is counted and timed: a handful of Prometheus metrics with bounded labels, never an account or an id.
 
+Counting is on the path of every payment, so it is plain integers here; they become metric families when somebody asks.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from adapters.payment import AnswerKind
 
-_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the histograms, in seconds."""
 
 
-class Meter:
-    """The service's own metrics. Children are kept, as looking one up costs more than counting."""
+class Times:
+    """A histogram: how many took up to each bound, and how long all took together."""
+
+    __slots__ = ("counts", "seconds")
 
     def __init__(self) -> None:
-        """Begin at nothing, in a registry of our own."""
-        self.registry = CollectorRegistry(auto_describe=True)
-        self._answers = Counter(
-            "nightsafe_answers", "Answers given to channels.", ("channel", "kind"), registry=self.registry
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.seconds += seconds
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        found, total = list[tuple[str, float]](), 0
+        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self.counts, strict=True):
+            total += count
+            found.append((bound, float(total)))
+        return found
+
+
+class _Counts:
+    """One counter by its labels."""
+
+    def __init__(self, name: str, says: str, *labels: str) -> None:
+        self.name, self.says, self.labels = name, says, labels
+        self.by_labels: dict[tuple[str, ...], int] = {}
+
+    def add(self, *key: str) -> None:
+        """One more."""
+        self.by_labels[key] = self.by_labels.get(key, 0) + 1
+
+    def family(self) -> Metric:
+        """For Prometheus."""
+        found = CounterMetricFamily(self.name, self.says, labels=self.labels)
+        for key, count in self.by_labels.items():
+            found.add_metric(key, float(count))
+        return found
+
+
+class _Durations:
+    """One histogram by its labels."""
+
+    def __init__(self, name: str, says: str, *labels: str) -> None:
+        self.name, self.says, self.labels = name, says, labels
+        self.by_labels: dict[tuple[str, ...], Times] = {}
+
+    def add(self, seconds: float, *key: str) -> None:
+        """One more."""
+        times = self.by_labels.get(key)
+        if times is None:
+            times = self.by_labels[key] = Times()
+        times.add(seconds)
+
+    def family(self) -> Metric:
+        """For Prometheus."""
+        found = HistogramMetricFamily(self.name, self.says, labels=self.labels)
+        for key, times in self.by_labels.items():
+            found.add_metric(key, times.buckets(), times.seconds)
+        return found
+
+
+class Meter(Collector):
+    """The service's own metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self._answers = _Counts("nightsafe_answers", "Answers given to channels.", "channel", "kind")
+        self._answer_seconds = _Durations(
+            "nightsafe_answer_seconds", "Time from a request's arrival to its answer.", "channel"
         )
-        self._answer_seconds = Histogram(
-            "nightsafe_answer_seconds",
-            "Time from a request's arrival to its answer.",
-            ("channel",),
-            buckets=_BUCKETS,
-            registry=self.registry,
-        )
-        self._rejected = Counter(
+        self._rejected = _Counts(
             "nightsafe_rejected_requests",
             "Requests rejected before anything was stored, by reason.",
-            ("channel", "reason"),
-            registry=self.registry,
+            "channel",
+            "reason",
         )
-        self._turned_away = Counter(
+        self._turned_away = _Counts(
             "nightsafe_turned_away_payments",
             "Payments answered try later, by what stood in the way.",
-            ("route", "channel", "why"),
-            registry=self.registry,
+            "route",
+            "channel",
+            "why",
         )
-        self._attempts = Counter(
+        self._attempts = _Counts(
             "nightsafe_attempts",
             "Attempts and inquiries at cores, by outcome; live tells payments passed through from the backlog.",
-            ("route", "operation", "live", "outcome"),
-            registry=self.registry,
+            "route",
+            "operation",
+            "live",
+            "outcome",
         )
-        self._attempt_seconds = Histogram(
-            "nightsafe_attempt_seconds",
-            "Time a core took for an attempt or inquiry.",
-            ("route", "operation"),
-            buckets=_BUCKETS,
-            registry=self.registry,
+        self._attempt_seconds = _Durations(
+            "nightsafe_attempt_seconds", "Time a core took for an attempt or inquiry.", "route", "operation"
         )
-        self._kept: dict[tuple[str, ...], Counter] = {}
-        self._kept_seconds: dict[tuple[str, ...], Histogram] = {}
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric as it stands."""
+        for each in (self._answers, self._rejected, self._turned_away, self._attempts):
+            yield each.family()
+        for timed in (self._answer_seconds, self._attempt_seconds):
+            yield timed.family()
 
     def answered(self, channel: str, kind: AnswerKind, seconds: float) -> None:
         """A channel got its answer."""
-        self._count(self._answers, "answers", channel, kind.value)
-        self._time(self._answer_seconds, "answers", channel, seconds=seconds)
+        self._answers.add(channel, kind)
+        self._answer_seconds.add(seconds, channel)
 
     def rejected(self, channel: str, reason: str) -> None:
         """A request was not taken, and nothing stored; `channel` is empty where it isn't known."""
-        self._count(self._rejected, "rejected", channel, reason)
+        self._rejected.add(channel, reason)
 
     def turned_away(self, route: str, channel: str, why: str) -> None:
         """A payment got try later."""
-        self._count(self._turned_away, "turned_away", route, channel, why)
+        self._turned_away.add(route, channel, why)
 
     def attempted(self, route: str, operation: str, outcome: str, seconds: float, *, live: bool) -> None:
-        """A core was asked; `operation` is post, reverse, inquire or check."""
-        self._count(self._attempts, "attempts", route, operation, "yes" if live else "no", outcome)
-        self._time(self._attempt_seconds, "attempts", route, operation, seconds=seconds)
-
-    def _count(self, metric: Counter, *key: str) -> None:
-        child = self._kept.get(key)
-        if child is None:
-            child = self._kept[key] = metric.labels(*key[1:])
-        child.inc()
-
-    def _time(self, metric: Histogram, *key: str, seconds: float) -> None:
-        child = self._kept_seconds.get(key)
-        if child is None:
-            child = self._kept_seconds[key] = metric.labels(*key[1:])
-        child.observe(seconds)
+        """A core was asked; `operation` is payment, reversal, inquiry or check."""
+        self._attempts.add(route, operation, "yes" if live else "no", outcome)
+        self._attempt_seconds.add(seconds, route, operation)

@@ -8,7 +8,6 @@ strings in them has no key twice. Only when the count is off, or an escape could
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -50,12 +49,14 @@ def read_body(decoder: "msgspec.json.Decoder[T]", body: bytes, required: int) ->
 def _colons(read: msgspec.Struct) -> int:
     """Colons the body has when no key came twice: one for each field sent, and those inside of strings."""
     count = 0
-    for name in read.__struct_fields__:
-        value: str | Mapping[str, str] | msgspec.UnsetType = getattr(read, name)
-        if isinstance(value, str):
+    for value in msgspec.structs.astuple(read):
+        if type(value) is str:
             count += 1 + value.count(":")
         elif value is not msgspec.UNSET:
-            count += 1 + sum(1 + name.count(":") + text.count(":") for name, text in value.items())
+            count += len(value)
+            for name, text in value.items():
+                count += name.count(":") + text.count(":")
+            count += 1
     return count
 
 

@@ -24,7 +24,7 @@ from adapters.channels.json_bodies import Fault, NewCheck, NewPayment, NewRevers
 from adapters.channels.json_headers import bearer_digest, idempotency_key, key_text, preferred_wait_s, require_json
 from adapters.channels.json_settings import JsonChannelSettings
 from adapters.channels.json_strict import read_body
-from adapters.channels.json_values import attribute_pointer, free_text, value_faults
+from adapters.channels.json_values import attribute_pointer, fits, free_text, value_faults
 from adapters.channels.problem import Code, problem
 from adapters.channels.terms import RULE_REASONS, Screen
 from adapters.channels.unfit import Unfit
@@ -98,8 +98,7 @@ class JsonChannel:
         except BadAmount:
             amount = 0
         service, time, attributes = body.service, body.time, body.attributes
-        plain = service is time is attributes is UNSET
-        if not (plain and amount and body.currency == self.currency):
+        if not (amount and fits(body, self._scale)):
             self._look_closely(body)
         payment = Payment(
             channel=self.name,

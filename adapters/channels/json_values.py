@@ -18,6 +18,22 @@ _attribute: Final = re.compile(ATTRIBUTE_NAME, re.ASCII).fullmatch
 _controls: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
 
 
+def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
+    """Is all but the amount as it should be? A quick look; `value_faults` says what isn't."""
+    if body.currency != scale.currency or (body.service is not UNSET and _service(body.service) is None):
+        return False
+    if not isinstance(body, NewPayment):
+        return True
+    if body.time is not UNSET and not _is_time(body.time):
+        return False
+    if body.attributes is UNSET:
+        return True
+    for name, value in body.attributes.items():
+        if _attribute(name) is None or _controls(value) is not None:
+            return False
+    return True
+
+
 def value_faults(body: NewPayment | NewCheck, scale: Scale) -> list[Fault]:
     """All that is wrong with a body's values, for a channel whose amounts are in this scale."""
     found: list[Fault] = []

@@ -13,7 +13,7 @@ from adapters.core import Delivery
 from adapters.cores.http import HttpAnswer, HttpClient
 from adapters.cores.json_answer import UNSHOWN, JsonReader
 from adapters.cores.json_mapping import Headers, JsonCoreSettings, JsonReverse, SecretHeader
-from adapters.cores.moment import paid_at, zone_of
+from adapters.cores.moment import paid_at_rfc3339, zone_of
 from adapters.cores.template import Body, Text, Value
 from adapters.outcome import (
     Cause,
@@ -86,7 +86,7 @@ class JsonCore:
             "service": payment.service,
             "channel": payment.channel,
             "key": payment.key,
-            "paid_at": _rfc3339(paid_at(payment.channel_time, id, self._zone)),
+            "paid_at": paid_at_rfc3339(payment.channel_time, id, self._zone),
         }
         for name, text in payment.attributes.items():
             values[f"attributes.{name}"] = text
@@ -281,7 +281,3 @@ def _left_s(until: float) -> float:
 
 def _quoted(text: str) -> str:
     return quote(text, safe="")
-
-
-def _rfc3339(moment: dt.datetime) -> str:
-    return moment.isoformat(timespec="seconds")

@@ -6,7 +6,6 @@ from adapters.payment import Answer, AnswerKind, Refusal
 from gateway.accept.decide import Why
 from spool.entry import Entry
 from spool.lifecycle import State, Told
-from spool.number import id_text
 
 RETRY_AFTER_S: Final = 30
 """When asking again makes sense, where nothing better is known."""
@@ -29,7 +28,6 @@ def first(entry: Entry, kind: AnswerKind, *, replayed: bool = False) -> Answer:
     return Answer(
         kind=kind,
         number=entry.number,
-        id=id_text(entry.id),
         state=entry.state.word,
         refusal=refusal_of(entry) if kind is AnswerKind.REFUSED else None,
         retry_after_s=RETRY_AFTER_S if kind is AnswerKind.IN_PROGRESS else 0,

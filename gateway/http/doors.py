@@ -12,6 +12,7 @@ from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
+from gateway.http.ready import Replies
 from gateway.meter import Meter
 
 OSMP: Final = "/osmp/"
@@ -35,6 +36,7 @@ class Doors:
         self._json = JsonDoor(each for each in known if isinstance(each, JsonChannel))
         self._acceptor = acceptor
         self._clock = clock
+        self._replies = Replies()
         self._meter = meter
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -53,7 +55,7 @@ class Doors:
             reply = await self._reply(inbound, arrived)
         except Rejected as rejected:
             reply = await self._rejected(rejected)
-        return response(reply)
+        return self._replies.answer(request, reply, self._clock.now_us() // 1_000_000)
 
     async def _reply(self, inbound: Inbound, arrived: float) -> Reply:
         if inbound.path.startswith(JSON):
@@ -95,10 +97,3 @@ class Doors:
         self._meter.rejected(rejected.channel, rejected.reason)
         return rejected.reply
 
-
-def response(reply: Reply) -> web.Response:
-    """A reply as aiohttp writes it."""
-    headers = {"Content-Type": reply.content_type}
-    if reply.headers:
-        headers.update(reply.headers)
-    return web.Response(body=reply.body, status=reply.status, headers=headers)

@@ -37,6 +37,22 @@ def _quiet_logger() -> logging.Logger:
     return logger
 
 
+class _Server(web.Server):
+    """aiohttp's server, counting its connections (asking it for them makes a list of all, for each request)."""
+
+    open_connections = 0
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """One more."""
+        self.open_connections += 1
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """One less."""
+        self.open_connections -= 1
+        super().connection_lost(handler, exc)
+
+
 class Listener:
     """One listening port."""
 
@@ -46,7 +62,7 @@ class Listener:
         self._grace_s = grace_s
         self._settings = settings
         self._handler = handler
-        self._server: web.Server | None = None
+        self._server: _Server | None = None
         self._runner: web.ServerRunner | None = None
         #: The port it listens on, once it does.
         self.port = 0
@@ -54,7 +70,7 @@ class Listener:
     async def start(self) -> None:
         """Listen."""
         settings = self._settings
-        self._server = web.Server(
+        self._server = _Server(
             self._handle,
             request_factory=self._request,
             access_log=None,
@@ -86,7 +102,7 @@ class Listener:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         assert self._server is not None, "requests come only while we listen"
-        if len(self._server.connections) > self._settings.connections_max:
+        if self._server.open_connections > self._settings.connections_max:
             return web.Response(status=503, headers=_BUSY)
         if not request.body_exists:
             return await self._handler(request, b"")
@@ -101,7 +117,10 @@ class Listener:
     async def _body(self, request: web.BaseRequest) -> bytes:
         if request.content.is_eof():
             # It came with the head: nothing to wait for, and no timer to pay for.
-            return await request.read()
+            body = request.content.read_nowait()
+            if len(body) > self._settings.body_bytes_max:
+                raise web.HTTPRequestEntityTooLarge(self._settings.body_bytes_max, len(body))
+            return body
         async with asyncio.timeout(self._settings.body_timeout_s):
             return await request.read()
 

@@ -9,7 +9,7 @@ import msgspec
 from spool.lifecycle import Kind, State, Told
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A new entry, as the gateway hands it over to be recorded."""
 
     #: Time-ordered 63-bit number, made once: the entry's row, and its id at cores that want digits.
@@ -49,7 +49,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         return f"Draft({self.kind.word} {self.number}, {self.state.word}, {self.amount} {self.currency})"
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An entry as it is kept; content is still sealed."""
 
     number: int

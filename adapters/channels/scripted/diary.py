@@ -11,6 +11,8 @@ from typing import Literal, Self
 
 import msgspec
 
+from adapters.cores.scripted.traffic import Mark
+
 Meaning = Literal["yes", "no", "unknown"]
 
 
@@ -66,13 +68,13 @@ class Diary:
         """Append to `path`."""
         self.path = path
         self._file = path.open("ab", buffering=0)
-        #: Requests sent, and answers by meaning.
-        self.asked = 0
+        #: Lines so far; can be waited for.
+        self.lines = Mark()
+        #: Answers by meaning.
         self.heard: Counter[str] = Counter()
 
     def asks(self, order: Order, at: float) -> None:
         """About to be sent; `at` is in seconds of any clock that goes forward."""
-        self.asked += 1
         line = _Asks(
             at=at,
             channel=order.channel,
@@ -82,6 +84,7 @@ class Diary:
             currency=order.currency,
         )
         self._file.write(_encode(line) + b"\n")
+        self.lines.add()
 
     def hears(self, order: Order, heard: Heard, at: float) -> None:
         """An answer, or that there is none."""
@@ -90,6 +93,7 @@ class Diary:
             at=at, channel=order.channel, key=order.key, kind=heard.kind, code=heard.code, number=heard.number
         )
         self._file.write(_encode(line) + b"\n")
+        self.lines.add()
 
     def close(self) -> None:
         """No more lines."""

@@ -33,13 +33,14 @@ Deltas = dict[Cell, list[int]]
 class Insertion:
     """A new entry on its way to disk."""
 
-    __slots__ = ("draft", "entry", "row")
+    __slots__ = ("cell", "entry", "row")
 
     def __init__(self, draft: Draft, key_id: int, sealed: bytes) -> None:
-        """Make the row of a draft."""
-        self.draft = draft
+        """Make the entry and the row of a draft."""
         self.entry = entry_from(draft, key_id, sealed)
         self.row = _row_of(self.entry, draft.state)
+        #: Where it is counted.
+        self.cell = cell_of(self.entry)
 
 
 class Reversing:
@@ -98,30 +99,31 @@ Work = Insertion | Reversing | Moves | Behind | Followers | Memo
 def entry_from(draft: Draft, key_id: int, sealed: bytes) -> Entry:
     """The entry a draft becomes. One recorded in flight has begun its first attempt."""
     begun = 1 if draft.state is State.IN_FLIGHT else 0
+    at_us = draft.accepted_at_us
     return Entry(
-        number=draft.number,
-        id=draft.id,
-        kind=draft.kind,
-        channel=draft.channel,
-        key=draft.key,
-        fingerprint=draft.fingerprint,
-        route=draft.route,
-        lane=draft.lane,
-        amount=draft.amount,
-        currency=draft.currency,
-        accepted_at_us=draft.accepted_at_us,
-        state=draft.state,
-        epoch=begun,
-        attempts=begun,
-        due_at_us=0,
-        changed_at_us=draft.accepted_at_us,
-        told=draft.told,
-        reason="",
-        policy=draft.policy,
-        reverses=draft.reverses,
-        core_id="",
-        key_id=key_id,
-        sealed=sealed,
+        draft.number,
+        draft.id,
+        draft.kind,
+        draft.channel,
+        draft.key,
+        draft.fingerprint,
+        draft.route,
+        draft.lane,
+        draft.amount,
+        draft.currency,
+        at_us,
+        draft.state,
+        begun,  # epoch
+        begun,  # attempts
+        0,  # due_at_us
+        at_us,  # changed_at_us
+        draft.told,
+        "",  # reason
+        draft.policy,
+        draft.reverses,
+        "",  # core_id
+        key_id,
+        sealed,
     )
 
 
@@ -210,10 +212,12 @@ def cell_of(entry: Entry) -> Cell:
     return Cell(entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
 
 
-def _count(deltas: Deltas, entry: Entry, sign: int) -> None:
-    at = deltas.setdefault(cell_of(entry), [0, 0])
-    at[0] += sign
-    at[1] += sign * entry.amount
+def _count(deltas: Deltas, cell: Cell, entries: int, amount: int) -> None:
+    at = deltas.get(cell)
+    if at is None:
+        at = deltas[cell] = [0, 0]
+    at[0] += entries
+    at[1] += amount
 
 
 def _row_of(entry: Entry, recorded_as: State) -> tuple[Any, ...]:
@@ -266,9 +270,9 @@ def _insert(db: Any, insertions: Sequence[Insertion], deltas: Deltas) -> list[In
         db.execute("ROLLBACK TO attempt")
         results = [_insert_one(db, work) for work in insertions]
     db.execute("RELEASE attempt")
-    for result in results:
+    for work, result in zip(insertions, results, strict=True):
         if isinstance(result, Inserted):
-            _count(deltas, result.entry, 1)
+            _count(deltas, work.cell, 1, work.entry.amount)
     return results
 
 
@@ -297,8 +301,9 @@ def move(db: Any, moves: Sequence[Move], deltas: Deltas) -> list[bool]:
     for sql, values in _EVENT.pieces([_event_row(each) for each in done]):
         db.execute(sql, values)
     for each in done:
-        _count(deltas, each.entry, -1)
-        _count(deltas, each.after(), 1)
+        after = each.after()
+        _count(deltas, cell_of(each.entry), -1, -after.amount)
+        _count(deltas, cell_of(after), 1, after.amount)
     return results
 
 
@@ -362,7 +367,7 @@ def _reverse(db: Any, work: Reversing, deltas: Deltas) -> Inserted | Known | Not
         assert made, "nobody else writes between this read and this write"
     ((sql, values),) = _INSERT.pieces([_row_of(reversal, reversal.state)])
     db.execute(sql, values)
-    _count(deltas, reversal, 1)
+    _count(deltas, cell_of(reversal), 1, reversal.amount)
     return Inserted(entry=reversal, netted=payment if reversal.state is State.CANCELLED else None)
 
 

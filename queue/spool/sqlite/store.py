@@ -247,7 +247,7 @@ class SqliteStore:
     def _expect(self, work: commit.Work, sign: int) -> None:
         if isinstance(work, commit.Insertion):
             entry = work.entry
-            self.tally.add(commit.cell_of(entry), sign, sign * entry.amount)
+            self.tally.add(work.cell, sign, sign * entry.amount)
             self._occupy(entry, sign)
         elif isinstance(work, commit.Moves):
             for each in work.moves:
