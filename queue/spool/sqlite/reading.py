@@ -4,6 +4,7 @@ Looking through many entries on a connection of its own keeps such reads out of 
 the spool while the service is stopped. SQLite lets readers and the one writer work at once; a reader never checkpoints.
 """
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -32,13 +33,16 @@ class SqliteReading(SqliteStore):
             SpoolUnfit: there is no spool, or it is of another version.
         """
         assert now_us >= 0, "nothing is recorded, so the time doesn't matter"
+        if not os.access(self.path, os.R_OK):
+            # Asked first, as aiosqlite leaves its thread to itself when a connection can't be made.
+            raise SpoolUnfit(f"there is no spool at {self.path} that may be read")
         try:
             self._reader = await connect(self.path, writing=False)
             await self._reader.run(partial(_require_ours, path=self.path))
             self.tally.load(dict(map(_counted, await self._rows(SQL["tally"], ()))))
         except DatabaseError as error:
             await self._close_connections()
-            raise SpoolUnfit(f"there is no spool at {self.path} to look at: {error}") from error
+            raise SpoolUnfit(f"the spool {self.path} can't be read: {error}") from error
         except BaseException:
             await self._close_connections()
             raise
