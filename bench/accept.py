@@ -11,21 +11,18 @@ that of the case) and the median of the rounds is given.
 
 import argparse
 import contextlib
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import msgspec
 
-from bench.installation import TOKEN, Installation, install, running
+from bench.installation import TOKEN, Installation, install, running, scratch
 from bench.rig import (
     LOAD_CORE,
-    OUT,
     SERVER_CORE,
     Server,
     Trouble,
@@ -127,18 +124,14 @@ def measure(case: Case, number: int, seconds: float) -> Result:
     Raises:
         Trouble: it can't be run, or less is on disk than was answered.
     """
-    folder = Path(tempfile.mkdtemp(prefix="accept-", dir=OUT))
-    try:
-        with ExitStack() as stack:
-            setting = stack.enter_context(case.setting(folder))
+    with scratch() as folder:
+        with case.setting(folder) as setting:
             warm = wrk(setting.server.port, WARM_UP_S, CONNECTIONS, *case.script)
             before = setting.server.cpu_s()
             load = wrk(setting.server.port, seconds, CONNECTIONS, *case.script)
             cpu_s = setting.server.cpu_s() - before
             memory = setting.server.memory_mib("VmHWM")
         stored = None if setting.installation is None else count(setting.installation.spool)
-    finally:
-        shutil.rmtree(folder)
     failed = load.not_2xx + load.socket_errors + load.timeouts
     more = None if stored is None else stored - load.requests - warm.requests + load.not_2xx + warm.not_2xx
     if more is not None and more < 0:
@@ -218,7 +211,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace) -> dict[str, Any]:
     """Measure, print the table; the figures that have a goal, by name."""
-    OUT.mkdir(parents=True, exist_ok=True)
     chosen = [case for case in cases(told.body) if case.name == "B" or told.only in case.name]
     results = rounds(chosen, told.rounds, told.seconds)
     print(report(results))

@@ -1,6 +1,8 @@
 """A Nightsafe to be measured: a folder with keys, a configuration and a spool of its own, and the process on it."""
 
 import contextlib
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Final
 import msgspec
 
 from adapters.channels.json_headers import token_digest
-from bench.rig import SERVER_CORE, Server, free_port, python, server
+from bench.rig import OUT, SERVER_CORE, Server, free_port, python, server
 from spool.keys import make_key_file
 
 TOKEN: Final = "bench-" + "0123456789abcdef" * 2
@@ -107,8 +109,19 @@ def install(folder: Path, core_port: int, *, in_flight: int = 32, deadline_s: fl
 
 
 @contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """An empty folder on the disk that is measured, gone with the block."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
 def running(made: Installation) -> Iterator[Server]:
-    """The service, as a process on the servers' core."""
-    command = python("-m", "bench.serve", "--config", str(made.config))
+    """The service as its users run it, on the servers' core."""
+    command = python("-m", "gateway", "serve", "--config", str(made.config))
     with server(command, made.port, SERVER_CORE, made.folder / "serve.log") as process:
         yield process

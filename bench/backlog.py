@@ -1,0 +1,276 @@
+"""What a million waiting payments cost those that come after them, beside a thousand.
+
+Three measurements, each on copies of spools made by `bench.preload`, with random keys and with keys that rise:
+
+- *steps*: CPU (all threads) of accept, claim and settle per payment at the spool itself, seal included, 64 at a time, so
+  that nothing above it dilutes a difference. Each turn takes 64 payments in, claims the 64 that have waited longest and
+  posts them, so the backlog stays as long as it was.
+- *service*: seconds from the start of the process to the first connection it takes, and its memory after the same
+  traffic on top of an empty spool and of a million.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+
+from bench.installation import TOKEN, Installation, install, running, scratch
+from bench.preload import KEYS, ROUTE, Drafter, copied, opened, preloaded
+from bench.rig import SERVER_CORE, Trouble, dead_port, keep, pinned, python, tell, wrk
+from bench.table import spread, table
+from gateway.clock import SystemClock
+from spool.entry import Draft, Entry
+from spool.lifecycle import CLAIM, POST, Told
+from spool.spool import Spool
+from spool.store import Inserted, Move
+
+LONG: Final = 1_000_000
+SHORT: Final = 1_000
+AT_ONCE: Final = 64
+WARM_UP_TURNS: Final = 10
+RATIO_WANTED: Final = 1.2
+MEMORY_MIB_WANTED: Final = 60
+READY_S_WANTED: Final = 2.0
+
+Step = Callable[[], Awaitable[Any]]
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU per payment of each step, microseconds."""
+
+    accept_us: float
+    claim_us: float
+    settle_us: float
+
+
+class StepsRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement of the steps."""
+
+    keys: str
+    waiting: int
+    round: int
+    steps: Steps
+
+
+class ServiceRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of the service with so many waiting."""
+
+    keys: str
+    waiting: int
+    round: int
+    ready_s: float
+    #: Resident when it was ready, after the traffic, and the most in between.
+    ready_mib: float
+    after_mib: float
+    most_mib: float
+    cpu_us: float
+
+
+# Inside the measured process
+
+
+class Turns:
+    """Takes 64 in, claims the oldest 64, posts them; keeps the CPU of each."""
+
+    def __init__(self, spool: Spool, drafter: Drafter) -> None:
+        """Begin at the oldest entry."""
+        self._spool = spool
+        self._drafter = drafter
+        self._clock = SystemClock()
+        self._cursor = 0
+        self.cpu_s = dict.fromkeys(("accept", "claim", "settle"), 0.0)
+
+    async def turn(self) -> None:
+        """One of each."""
+        drafts = [self._drafter.draft() for _ in range(AT_ONCE)]
+        await self._timed("accept", lambda: self._accept(drafts))
+        claimed = await self._timed("claim", self._claim)
+        await self._timed("settle", lambda: self._settle(claimed))
+
+    async def _timed(self, name: str, step: Step) -> Any:
+        began = time.process_time()
+        done = await step()
+        self.cpu_s[name] += time.process_time() - began
+        return done
+
+    async def _accept(self, drafts: list[Draft]) -> None:
+        taken = await asyncio.gather(*(self._spool.record(draft) for draft in drafts))
+        assert all(isinstance(each, Inserted) for each in taken), "every key is new"
+
+    async def _claim(self) -> list[Entry]:
+        found = await self._spool.store.ready(ROUTE, self._cursor, AT_ONCE)
+        self._cursor = found[-1].entry.number
+        moves = [Move(entry=each.entry, transition=CLAIM, at_us=self._clock.now_us()) for each in found]
+        await self._make(moves)
+        return [move.after() for move in moves]
+
+    async def _settle(self, claimed: list[Entry]) -> None:
+        now_us = self._clock.now_us()
+        moves = [
+            Move(entry=each, transition=POST, at_us=now_us, told=Told.POSTED, core_id=f"b-{each.number}")
+            for each in claimed
+        ]
+        await self._make(moves)
+
+    async def _make(self, moves: list[Move]) -> None:
+        made = await asyncio.gather(*(self._spool.move([move]) for move in moves))
+        assert all(each == [True] for each in made), "nobody else moves them"
+
+
+async def inside(folder: Path, keys: str, turns: int) -> Steps:
+    """Measure the steps on the spool in this folder, in this process."""
+    made = Installation(folder=folder, port=0)
+    spool, core = await opened(made)
+    try:
+        await _lanes_loaded(spool)
+        measured = Turns(spool, Drafter(spool, core, keys, seed=os.getpid()))
+        for _ in range(WARM_UP_TURNS):
+            await measured.turn()
+        measured.cpu_s = dict.fromkeys(measured.cpu_s, 0.0)
+        for _ in range(turns):
+            await measured.turn()
+    finally:
+        await spool.close()
+    cost = {name: seconds / (turns * AT_ONCE) * 1e6 for name, seconds in measured.cpu_s.items()}
+    return Steps(accept_us=cost["accept"], claim_us=cost["claim"], settle_us=cost["settle"])
+
+
+async def _lanes_loaded(spool: Spool) -> None:
+    """Wait for what goes on after opening: some lane of a hundred is clear once they are all counted."""
+    while not any(spool.store.lane_is_clear(ROUTE, lane << 20) for lane in range(100)):
+        await SystemClock().sleep(0.05)
+
+
+# Outside
+
+
+def steps(keys: str, waiting: int, number: int, turns: int) -> StepsRun:
+    """Measure the steps in a process of its own, on a copy."""
+    with scratch() as folder:
+        install(folder, 9)
+        copied(folder, preloaded(waiting, keys))
+        command = python("-m", "bench.backlog", "--inside", str(folder), "--keys", keys, "--turns", str(turns))
+        said = subprocess.run(pinned(command, SERVER_CORE), capture_output=True, text=True, check=False)
+    if said.returncode:
+        raise Trouble(said.stderr[-2000:])
+    found = msgspec.json.decode(said.stdout, type=Steps)
+    return StepsRun(keys=keys, waiting=waiting, round=number, steps=found)
+
+
+def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
+    """Start the service with so many waiting (its core is down), and send it traffic."""
+    with scratch() as folder, dead_port() as core:
+        made = install(folder, core)
+        if waiting:
+            copied(folder, preloaded(waiting, keys))
+        with running(made) as process:
+            ready_mib = process.memory_mib()
+            wrk(process.port, 1, 64, "json", keys, "full", TOKEN)
+            before = process.cpu_s()
+            load = wrk(process.port, seconds, 64, "json", keys, "full", TOKEN)
+            return ServiceRun(
+                keys=keys,
+                waiting=waiting,
+                round=number,
+                ready_s=process.ready_s,
+                ready_mib=ready_mib,
+                after_mib=process.memory_mib(),
+                most_mib=process.memory_mib("VmHWM"),
+                cpu_us=(process.cpu_s() - before) / max(1, load.requests) * 1e6,
+            )
+
+
+def steps_report(runs: list[StepsRun]) -> str:
+    """The table of the steps."""
+    rows = []
+    for keys in KEYS:
+        for step in ("accept_us", "claim_us", "settle_us"):
+            short, long = (_costs(runs, keys, waiting, step) for waiting in (SHORT, LONG))
+            ratios = [long[number] / short[number] for number in long if number in short]
+            name = f"{step.removesuffix('_us')}, {keys} keys"
+            rows.append([name, spread([*short.values()], 1), spread([*long.values()], 1), spread(ratios, 2)])
+        whole = [_costs(runs, keys, waiting, "") for waiting in (SHORT, LONG)]
+        ratios = [whole[1][number] / whole[0][number] for number in whole[1] if number in whole[0]]
+        rows.append([f"all three, {keys} keys", *(spread([*each.values()], 1) for each in whole), spread(ratios, 2)])
+    return table(("step", "CPU µs, 1,000 wait", "CPU µs, 1,000,000 wait", "ratio"), rows)
+
+
+def _costs(runs: list[StepsRun], keys: str, waiting: int, step: str) -> dict[int, float]:
+    """By round; of all steps together when none is named."""
+    mine = [run for run in runs if (run.keys, run.waiting) == (keys, waiting)]
+    fields = [step] if step else Steps.__struct_fields__
+    return {run.round: sum(getattr(run.steps, field) for field in fields) for run in mine}
+
+
+def service_report(runs: list[ServiceRun]) -> str:
+    """The table of starts and memory."""
+    rows = []
+    for keys, waiting in sorted({(run.keys, run.waiting) for run in runs}):
+        mine = [run for run in runs if (run.keys, run.waiting) == (keys, waiting)]
+        empty = [run for run in runs if (run.keys, run.waiting) == (keys, 0)]
+        above = median(run.after_mib for run in mine) - median(run.after_mib for run in empty)
+        rows.append(
+            [
+                f"{waiting:,}, {keys} keys",
+                spread([run.ready_s for run in mine], 2),
+                *(
+                    f"{median(getattr(run, name) for run in mine):.0f}"
+                    for name in ("ready_mib", "after_mib", "most_mib")
+                ),
+                f"{above:+.0f}",
+                spread([run.cpu_us for run in mine], 0),
+            ]
+        )
+    head = ("waiting", "s to ready", "MiB ready", "MiB after traffic", "MiB at most", "above empty", "CPU µs/accept")
+    return table(head, rows)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be chosen."""
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=150, help="of 64 payments, in each measurement of the steps")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of traffic on the service")
+
+
+def run(told: argparse.Namespace) -> None:
+    """Measure all, print both tables."""
+    found: list[StepsRun] = []
+    for number in range(told.rounds):
+        for keys in KEYS:
+            for waiting in ((SHORT, LONG), (LONG, SHORT))[number % 2]:
+                found.append(one := steps(keys, waiting, number, told.turns))
+                keep("backlog-steps", msgspec.to_builtins(one))
+                tell(f"round {number} {keys} {waiting:>9,}: {one.steps}")
+    starts: list[ServiceRun] = []
+    for number in range(told.rounds):
+        for keys in KEYS:
+            for waiting in ((0, LONG), (LONG, 0))[number % 2]:
+                starts.append(start := service(keys, waiting, number, told.seconds))
+                keep("backlog-service", msgspec.to_builtins(start))
+                tell(f"round {number} {start}")
+    print(steps_report(found), service_report(starts), sep="\n\n")
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.backlog", description=__doc__)
+    add_arguments(parser)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--keys", choices=KEYS, default="v4", help=argparse.SUPPRESS)
+    told = parser.parse_args()
+    if told.inside is None:
+        run(told)
+    else:
+        print(json.dumps(msgspec.to_builtins(asyncio.run(inside(told.inside, told.keys, told.turns)))))
+
+
+if __name__ == "__main__":
+    main()
