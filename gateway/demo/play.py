@@ -18,14 +18,14 @@ from rich.console import Console
 
 from adapters.channels.scripted.crowd import Crowd, Habits
 from adapters.channels.scripted.diary import Diary
-from adapters.cores.scripted.ledger import Summary
+from adapters.cores.scripted.ledger import summarise
 from adapters.cores.scripted.orders import Kind
 from gateway.admin.status import RouteShown, Status
 from gateway.admin.views import VerdictShown
 from gateway.clock import Clock, SystemClock
 from gateway.demo.actor import Actor, DidNotStart
 from gateway.demo.count import last_words, verdict_of
-from gateway.demo.scene import CorePart, Scene
+from gateway.demo.scene import CorePart, NoPort, Scene
 from gateway.demo.show import Board, Show
 
 BILLING: Final = "billing"
@@ -35,6 +35,9 @@ SECONDS: Final = 30.0
 
 RATE: Final = 60.0
 """New payments a second, unless told otherwise."""
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 LOOK_EVERY_S: Final = 0.25
 ASK_TIMEOUT_S: Final = 2.0
@@ -127,9 +130,9 @@ class Play:
     async def _watch(self) -> None:
         while True:
             self._status = await self._ask_status()
-            summary = await self._ask(f"{self._scene.control_url(BILLING)}/ledger/summary", Summary)
-            if summary is not None:
-                self._booked = summary.count(Kind.PAYMENT)
+            # From the file, so that it can be seen while billing is dead.
+            ledger = await asyncio.to_thread(summarise, self._scene.ledger(BILLING))
+            self._booked = ledger.count(Kind.PAYMENT)
             self._show.look(self._board())
             await self._clock.sleep(LOOK_EVERY_S)
 
@@ -253,12 +256,15 @@ def run(
     """
     console = console or Console()
     place = folder or Path(tempfile.mkdtemp(prefix="nightsafe-demo-"))
-    place.mkdir(parents=True, exist_ok=True)
     try:
+        place.mkdir(parents=True, exist_ok=True)
         code = asyncio.run(perform(place, console, SystemClock(), seconds=seconds, rate=rate))
-    except DidNotStart as error:
-        console.print(str(error), markup=False, soft_wrap=True)
+    except (DidNotStart, NoPort, OSError) as error:
+        console.print(f"The demo can't be played in {place}: {error}", markup=False, soft_wrap=True)
         return 1
+    except KeyboardInterrupt:
+        console.print(f"Interrupted. Everything is left in {place}", markup=False, soft_wrap=True)
+        return INTERRUPTED
     if code == 0 and folder is None:
         shutil.rmtree(place)
     return code
