@@ -102,7 +102,7 @@ def demo(folder: Path | None, seconds: float | None, rate: float | None) -> int:
     """Play the demo."""
     from gateway.demo.play import RATE, SECONDS, run  # noqa: PLC0415 - only the demo needs the demo
 
-    return run(folder, seconds=seconds or SECONDS, rate=rate or RATE)
+    return run(folder, seconds=SECONDS if seconds is None else seconds, rate=RATE if rate is None else rate)
 
 
 def version() -> str:
