@@ -68,8 +68,8 @@ class Diary:
         """Append to `path`."""
         self.path = path
         self._file = path.open("ab", buffering=0)
-        #: Lines so far; can be waited for.
-        self.lines = Mark()
+        #: Final answers so far; can be waited for.
+        self.answers = Mark()
         #: Answers by meaning.
         self.heard: Counter[str] = Counter()
 
@@ -84,7 +84,6 @@ class Diary:
             currency=order.currency,
         )
         self._file.write(_encode(line) + b"\n")
-        self.lines.add()
 
     def hears(self, order: Order, heard: Heard, at: float) -> None:
         """An answer, or that there is none."""
@@ -93,7 +92,8 @@ class Diary:
             at=at, channel=order.channel, key=order.key, kind=heard.kind, code=heard.code, number=heard.number
         )
         self._file.write(_encode(line) + b"\n")
-        self.lines.add()
+        if heard.kind != "unknown":
+            self.answers.add()
 
     def close(self) -> None:
         """No more lines."""

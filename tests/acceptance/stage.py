@@ -1,0 +1,175 @@
+"""The stage of the acceptance tests: the real commands as processes, the crowd of senders, and the judge."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from adapters.channels.scripted.crowd import Crowd, Habits
+from adapters.channels.scripted.diary import Diary
+from adapters.cores.scripted.judge import Verdict
+from adapters.cores.scripted.ledger import read_bookings
+from gateway.clock import SystemClock
+from gateway.demo.actor import Actor
+from gateway.demo.count import verdict_of
+from gateway.demo.scene import CorePart, Scene
+
+WAIT_S: Final = 60.0
+"""Whatever is waited for longer than that will not come."""
+
+SEED: Final = "NIGHTSAFE_SEED"
+"""Environment variable: play this seed again."""
+
+
+def seed() -> int:
+    """A new seed each run, or the one asked for; printed, so that a failing run can be repeated as far as chance goes."""
+    chosen = int(os.environ.get(SEED, "0")) or SystemClock().chance(31)
+    sys.stdout.write(f"{SEED}={chosen}\n")
+    return chosen
+
+
+@dataclass
+class Stage:
+    """A gateway, its cores, and somebody who looks on."""
+
+    scene: Scene
+    gateway: Actor
+    cores: dict[str, Actor]
+    client: aiohttp.ClientSession
+
+    # Steering the cores
+
+    async def fault(self, core: str, **fault: Any) -> int:
+        """Set a fault of a core; the number to clear it by."""
+        async with self.client.post(f"{self.scene.control_url(core)}/faults", json=fault) as answer:
+            told = await answer.json()
+            assert answer.status == 201, told
+            number: int = told["number"]
+            return number
+
+    async def heal(self, core: str) -> None:
+        """Clear all faults of a core."""
+        async with self.client.delete(f"{self.scene.control_url(core)}/faults") as answer:
+            assert answer.status == 200
+
+    async def hits(self, core: str, count: int) -> None:
+        """Wait until the faults of a core have hit so many orders."""
+        async with asyncio.timeout(WAIT_S):
+            while await self._hits(core) < count:
+                pass
+
+    async def _hits(self, core: str) -> int:
+        async with self.client.get(f"{self.scene.control_url(core)}/faults") as answer:
+            return sum(each["hits"] for each in (await answer.json())["faults"])
+
+    def booked(self, core: str) -> list[str]:
+        """The marks a core has booked, in order."""
+        return [booking.service for booking in read_bookings(self.scene.ledger(core))]
+
+    # Looking at the gateway
+
+    async def status(self) -> Any:
+        """What operators see."""
+        return await self._admin("GET", "/admin/v1/status")
+
+    async def verify(self) -> Any:
+        """The count of everything, from disk, seals included."""
+        return await self._admin("POST", "/admin/v1/verify", {"seals": True})
+
+    async def _admin(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.scene.admin_token}"}
+        url = self.scene.admin_url + path
+        async with self.client.request(method, url, headers=headers, json=body) as answer:
+            told = await answer.json()
+            assert answer.status == 200, told
+            return told
+
+    async def waiting(self) -> int:
+        """Entries that are not finished, by what is on disk."""
+        return sum(balance["waiting"]["entries"] for balance in (await self.verify())["balances"])
+
+    async def drained(self) -> None:
+        """Wait until nothing waits any more."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.waiting():
+                pass
+
+    async def zone(self, zone: str) -> None:
+        """Wait until every route stands so."""
+        async with asyncio.timeout(WAIT_S):
+            while {route["zone"] for route in (await self.status())["routes"]} != {zone}:
+                pass
+
+    async def restart(self) -> None:
+        """SIGKILL and a new start."""
+        await self.gateway.kill()
+        await self.gateway.start()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything the gateway logged in all its lives."""
+        lines = self.scene.folder.joinpath("gateway.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def blunders(self) -> list[dict[str, Any]]:
+        """What it logged as errors: our own bugs."""
+        return [event for event in self.events() if event["level"] in ("error", "critical")]
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        """Run the real command with this configuration; its exit code and output."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway",
+            *arguments,
+            "--config",
+            str(self.scene.config),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+    # Sending
+
+    @contextlib.asynccontextmanager
+    async def crowd(self, core: str, rate: float, chance: random.Random) -> AsyncGenerator[tuple[Crowd, Diary]]:
+        """Senders by both protocols to one core, and their diary."""
+        with Diary(self.scene.diary(core)) as diary:
+            async with Crowd.gather(
+                lambda: self.scene.url,
+                self.scene.speeches(core),
+                diary=diary,
+                chance=chance.random,
+                habits=Habits(rate=rate, accounts=40, pause_min_s=0.2, pause_max_s=0.8),
+            ) as crowd:
+                yield crowd, diary
+
+    def verdict(self, core: str) -> Verdict:
+        """What the senders of a core were told against what it booked."""
+        return verdict_of(self.scene, core)
+
+
+@contextlib.asynccontextmanager
+async def staged(folder: Path, parts: Sequence[CorePart], **more: Any) -> AsyncGenerator[Stage]:
+    """Everything started; at the end whatever still runs is stopped, and killed if it won't."""
+    scene = Scene(folder, parts, SystemClock(), **more)
+    gateway, cores = scene.gateway(), {part.name: scene.core(part.name) for part in parts}
+    async with aiohttp.ClientSession() as client:
+        try:
+            for core in cores.values():
+                await core.start()
+            await gateway.start()
+            yield Stage(scene, gateway, cores, client)
+        finally:
+            for actor in (gateway, *cores.values()):
+                await (actor.stop() if actor.is_running else actor.wait())

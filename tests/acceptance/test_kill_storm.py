@@ -1,0 +1,104 @@
+"""Twenty SIGKILLs of the gateway while its cores go on and off, under mixed traffic: nothing lost, nothing doubled."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from adapters.channels.scripted.crowd import Crowd
+from adapters.channels.scripted.diary import Diary
+from adapters.core import Level
+from gateway.demo.scene import CorePart
+from tests.acceptance.stage import Stage, seed, staged
+
+pytestmark = pytest.mark.process
+
+KILLS: Final = 20
+RATE: Final = 25.0
+"""New payments a second and core."""
+
+TROUBLES: Final[tuple[dict[str, Any], ...]] = (
+    {"outage": "refuse"},
+    {"outage": "hang"},
+    {"kind": "reset_before", "probability": 0.5},
+    {"kind": "reset_after", "probability": 0.5},
+    {"kind": "error_before", "probability": 0.5},
+    {"kind": "error_after", "probability": 0.5},
+    {"kind": "late", "delay_s": 1.5, "probability": 0.3},
+    {"kind": "slow", "delay_s": 0.7, "probability": 0.3},
+    {"kind": "truncated", "probability": 0.3},
+    {"kind": "garbage", "probability": 0.3},
+    {"kind": "wrong_type", "probability": 0.3},
+    {"kind": "maintenance", "retry_after_s": 1},
+)
+"""What befalls a core, in an order of the seed; each is slower than neither the attempt's time nor the settling."""
+
+PARTS: Final = (
+    CorePart(name="a", level=Level.A, protocol="osmp"),
+    CorePart(name="b", level=Level.B, protocol="json"),
+)
+
+
+async def trouble(stage: Stage, core: str, diary: Diary, chance: random.Random, over: Callable[[], bool]) -> int:
+    """On and off, by the progress of the traffic, until it is over; how often it was off."""
+    count = 0
+    kinds = list(TROUBLES)
+    chance.shuffle(kinds)
+    while not over():
+        await diary.answers.reach(diary.answers.count + chance.randint(10, 50))
+        await stage.fault(core, **kinds[count % len(kinds)])
+        count += 1
+        await diary.answers.reach(diary.answers.count + chance.randint(10, 80))
+        await stage.heal(core)
+    return count
+
+
+async def kill_again_and_again(stage: Stage, diary: Diary, chance: random.Random) -> None:
+    """At moments of the traffic that nobody chose; the senders go on asking meanwhile."""
+    for _ in range(KILLS):
+        await diary.answers.reach(diary.answers.count + chance.randint(1, 70))
+        await stage.restart()
+
+
+async def storm(stage: Stage, chance: random.Random, crowds: dict[str, tuple[Crowd, Diary]]) -> int:
+    """Traffic, troubles and kills at once; then health until every sender has its answer. How often a core was off."""
+    calm, killed = asyncio.Event(), False
+    sending = [asyncio.create_task(crowd.send(calm)) for crowd, _ in crowds.values()]
+    troubles = [
+        asyncio.create_task(trouble(stage, core, diary, random.Random(chance.random()), lambda: killed))  # noqa: S311 - repeatable on purpose
+        for core, (_, diary) in crowds.items()
+    ]
+    await kill_again_and_again(stage, crowds["a"][1], chance)
+    killed = True
+    offs = sum(await asyncio.gather(*troubles))
+    calm.set()
+    await asyncio.gather(*sending)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(crowd.settled() for crowd, _ in crowds.values()))
+    return offs
+
+
+async def test_nothing_is_lost_or_doubled_over_twenty_kills(tmp_path: Path) -> None:
+    """P1, P2, P3, P3b and P5, as the senders' diary and the cores' ledgers have it; the gateway is not asked."""
+    chance = random.Random(seed())  # noqa: S311 - repeatable on purpose
+    async with staged(tmp_path, PARTS) as stage:
+        async with stage.crowd("a", RATE, chance) as a, stage.crowd("b", RATE, chance) as b:
+            offs = await storm(stage, chance, {"a": a, "b": b})
+            await stage.drained()
+        exit_code = await stage.gateway.stop()
+        verdicts = {core: stage.verdict(core) for core in stage.cores}
+        verified, said = await stage.command("verify")
+    for core, verdict in verdicts.items():
+        sys.stdout.write(f"core {core}: {verdict}\n")
+    found = [event for event in stage.events() if event["event"] == "spool_opened"]
+    sys.stdout.write(f"{stage.gateway.kills} kills, cores off {offs} times\n")
+    assert {core: str(verdict) for core, verdict in verdicts.items() if not verdict.sound} == {}
+    assert [verdict.told_nothing for verdict in verdicts.values()] == [0, 0]
+    assert stage.gateway.kills == KILLS
+    assert sum(event.get("in_doubt", 0) for event in found) > 0, "no kill came between sending and recording"
+    assert (exit_code, verified) == (0, 0), said
+    assert stage.blunders() == []
