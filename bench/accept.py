@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -35,6 +35,7 @@ from bench.rig import (
     wrk,
 )
 from bench.table import spread, table
+from spool.lifecycle import Told
 
 CONNECTIONS: Final = 64
 WARM_UP_S: Final = 1.0
@@ -72,8 +73,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     #: Answers that were no 2xx, broken connections, and requests without an answer.
     failed: int
     memory_mib: float
-    #: Payments on disk less payments answered, warm-up included; what was under way at the end is a few more.
+    #: Payments on disk less payments answered yes, warm-up included: what was under way at the end is a few more.
     stored_more: int | None = None
+    #: Share of the payments on disk that were answered provisionally.
+    stood_in: float | None = None
 
 
 @contextlib.contextmanager
@@ -131,9 +134,9 @@ def measure(case: Case, number: int, seconds: float) -> Result:
             load = wrk(setting.server.port, seconds, CONNECTIONS, *case.script)
             cpu_s = setting.server.cpu_s() - before
             memory = setting.server.memory_mib("VmHWM")
-        stored = None if setting.installation is None else count(setting.installation.spool)
+        kept = None if setting.installation is None else count(setting.installation.spool)
     failed = load.not_2xx + load.socket_errors + load.timeouts
-    more = None if stored is None else stored - load.requests - warm.requests + load.not_2xx + warm.not_2xx
+    more = None if kept is None else kept[0] - load.requests - warm.requests + load.not_2xx + warm.not_2xx
     if more is not None and more < 0:
         raise Trouble(f"{case.name}: {-more} payments were answered and are not on disk")
     return Result(
@@ -148,21 +151,22 @@ def measure(case: Case, number: int, seconds: float) -> Result:
         failed=failed,
         memory_mib=memory,
         stored_more=more,
+        stood_in=None if kept is None else kept[1] / max(1, kept[0]),
     )
 
 
-def count(spool: Path) -> int:
-    """Payments in a spool nobody runs on."""
+def count(spool: Path) -> tuple[int, int]:
+    """Payments in a spool nobody runs on: all, and those answered provisionally."""
     with contextlib.closing(sqlite3.connect(f"file:{spool}?mode=ro", uri=True)) as db:
-        found: int = db.execute("SELECT count(*) FROM entry").fetchone()[0]
-        return found
+        found = db.execute("SELECT count(*), coalesce(sum(told = ?), 0) FROM entry", (Told.PROVISIONAL,)).fetchone()
+        return int(found[0]), int(found[1])
 
 
 def report(results: list[Result]) -> str:
     """The table of all rounds."""
     base = {each.round: each for each in results if each.case == "B"}
     rows = [_row(name, [each for each in results if each.case == name], base) for name in _names(results)]
-    head = ("case", "req/s", "CPU µs/req", "CPU ratio", "p50 ms", "p99 ms", "p99 / B's", "MiB", "failed")
+    head = ("case", "req/s", "CPU µs/req", "CPU ratio", "p50 ms", "p99 ms", "p99 / B's", "MiB", "stood in", "failed")
     return table(head, rows)
 
 
@@ -181,6 +185,7 @@ def _row(name: str, found: list[Result], base: dict[int, Result]) -> list[str]:
         spread([each.p99_ms for each in found], 1),
         spread([each.p99_ms / b.p99_ms for each, b in paired], 1),
         f"{max(each.memory_mib for each in found):.0f}",
+        "" if found[0].stood_in is None else f"{median(each.stood_in or 0 for each in found):.0%}",
         str(sum(each.failed for each in found)),
     ]
 
@@ -209,12 +214,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", default="", help="cases whose name holds this, beside B")
 
 
-def run(told: argparse.Namespace) -> dict[str, Any]:
-    """Measure, print the table; the figures that have a goal, by name."""
+def run(told: argparse.Namespace) -> None:
+    """Measure, print the table."""
     chosen = [case for case in cases(told.body) if case.name == "B" or told.only in case.name]
     results = rounds(chosen, told.rounds, told.seconds)
     print(report(results))
-    return {}
 
 
 def main() -> None:
