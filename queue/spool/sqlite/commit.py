@@ -142,7 +142,7 @@ def commit(db: Any, works: Sequence[Work], reserve_bytes: int, folder: str) -> l
     except OperationalError as error:
         _roll_back(db)
         raise StorageFull(f"nothing was stored: {error}") from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a work breaks, its neighbours go on
         _roll_back(db)
         return [error] if len(works) == 1 else [_alone(db, work) for work in works]
     try:
@@ -154,7 +154,10 @@ def commit(db: Any, works: Sequence[Work], reserve_bytes: int, folder: str) -> l
 
 def _alone(db: Any, work: Work) -> Any:
     """A work in a commit of its own: one that breaks a rule must not take its neighbours with it."""
-    (result,) = commit(db, [work], 0, "")
+    try:
+        (result,) = commit(db, [work], 0, "")
+    except StorageFull as full:
+        return full  # of this work alone: those before it are on disk
     return result
 
 
@@ -172,8 +175,12 @@ def _commit_without_insertions(db: Any, works: Sequence[Work]) -> list[Any]:
 
 
 def _roll_back(db: Any) -> None:
-    if db.in_transaction:
-        db.execute("ROLLBACK")
+    """Undo what the transaction did, unless SQLite has done so by itself."""
+    try:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    except DatabaseError as error:
+        raise StorageUncertain(f"what failed could not be rolled back: {error}") from error
 
 
 def _apply(db: Any, works: Sequence[Work]) -> list[Any]:

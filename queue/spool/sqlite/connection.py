@@ -6,17 +6,21 @@ read-only, one process owns the file, and the driver is `pysqlite3`, whose wheel
 exists.
 """
 
+import contextlib
 import fcntl
 import importlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import quote
 
 import aiosqlite
 
 from spool.errors import SpoolHeld, SpoolUnfit
+from spool.sqlite.schema import refuse_foreign
 
 driver: Any
 try:
@@ -25,9 +29,6 @@ except ImportError:  # no wheel for this platform: the interpreter's own module,
     driver = importlib.import_module("sqlite3")
 
 T = TypeVar("T")
-
-APPLICATION_ID: Final = 0x4E534146
-"""`NSAF` in the file's header: what `file` and we ourselves know a spool by."""
 
 _STATEMENTS_CACHED: Final = 256
 
@@ -50,24 +51,34 @@ class Connection(aiosqlite.Connection):
         return await execute(work, self._conn)
 
 
-async def connect(path: Path, *, writing: bool) -> Connection:
-    """Open the file, set what durability needs and read it back.
+class Connect(Protocol):
+    """What opens connections to a spool's file."""
+
+    def __call__(self, path: Path, *, writing: bool) -> Awaitable[Connection]:
+        """Open one. See `connect`."""
+        ...
+
+
+def open_file(uri: str) -> Any:
+    """The driver's own connection to a file."""
+    return driver.connect(
+        uri,
+        uri=True,
+        isolation_level=None,
+        cached_statements=_STATEMENTS_CACHED,
+        check_same_thread=False,
+    )
+
+
+async def connect(path: Path, *, writing: bool, open_file: Callable[[str], Any] = open_file) -> Connection:
+    """Open the file, which is there, set what durability needs and read it back.
 
     Raises:
-        SpoolUnfit: a setting did not take; the message says which.
+        SpoolUnfit: it is somebody else's database, or a setting did not take; the message says which.
+        DatabaseError: it can't be opened, or is no database.
     """
-    mode = "rwc" if writing else "ro"
-
-    def open_file() -> Any:
-        return driver.connect(
-            f"file:{path}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            cached_statements=_STATEMENTS_CACHED,
-            check_same_thread=False,
-        )
-
-    connection = Connection(open_file, iter_chunk_size=64)
+    uri = f"file:{quote(str(path))}?mode={'rw' if writing else 'ro'}"
+    connection = Connection(partial(open_file, uri), iter_chunk_size=64)
     try:
         await connection
         await connection.run(_set_for_writing if writing else _set_for_reading)
@@ -77,7 +88,15 @@ async def connect(path: Path, *, writing: bool) -> Connection:
     return connection
 
 
+def make_file(path: Path) -> None:
+    """An empty file for its owner alone, where there is none; SQLite gives its companions the same mode."""
+    # Never open and close one that is there: closing it would drop the locks of every connection of this process.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def _set_for_writing(db: Any) -> None:
+    refuse_foreign(db)
     _pragma(db, "journal_mode", "wal")
     _pragma(db, "synchronous", 2)
     _pragma(db, "secure_delete", 1)

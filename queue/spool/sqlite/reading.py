@@ -12,8 +12,9 @@ from typing import Any
 
 from spool.errors import SpoolUnfit
 from spool.lifecycle import Kind, State, Told
-from spool.sqlite.connection import APPLICATION_ID, DatabaseError, connect
-from spool.sqlite.statements import SQL, migrations
+from spool.sqlite.connection import DatabaseError, connect
+from spool.sqlite.schema import require_current
+from spool.sqlite.statements import SQL
 from spool.sqlite.store import SqliteStore
 from spool.tally import Cell
 
@@ -38,7 +39,7 @@ class SqliteReading(SqliteStore):
             raise SpoolUnfit(f"there is no spool at {self.path} that may be read")
         try:
             self._reader = await connect(self.path, writing=False)
-            await self._reader.run(partial(_require_ours, path=self.path))
+            await self._reader.run(partial(require_current, path=self.path))
             self.tally.load(dict(map(_counted, await self._rows(SQL["tally"], ()))))
         except DatabaseError as error:
             await self._close_connections()
@@ -55,12 +56,3 @@ class SqliteReading(SqliteStore):
 def _counted(row: Sequence[Any]) -> tuple[Cell, tuple[int, int]]:
     route, channel, currency, kind, state, told, entries, amount = row
     return Cell(route, channel, currency, Kind(kind), State(state), Told(told)), (entries, amount)
-
-
-def _require_ours(db: Any, path: Path) -> None:
-    ours = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if ours != APPLICATION_ID:
-        raise SpoolUnfit(f"{path} is no spool")
-    if version != migrations()[-1][0]:
-        raise SpoolUnfit(f"the spool {path} is of version {version}: start the service once to bring it up to date")

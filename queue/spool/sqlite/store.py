@@ -9,14 +9,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from spool.entry import Draft, Entry, Event
-from spool.errors import SpoolClosed, SpoolUnfit, StorageUncertain
-from spool.lanes import LaneFilter
-from spool.lifecycle import DOUBT, FINAL, WAITING, Kind, State, Told
+from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageUncertain
+from spool.lifecycle import DOUBT, WAITING, Kind, State, Told
 from spool.sqlite import commit
-from spool.sqlite.connection import APPLICATION_ID, LIBRARY_VERSION, Connection, Owner, connect
-from spool.sqlite.statements import SQL, entry_of, migrations
+from spool.sqlite.connection import (
+    LIBRARY_VERSION,
+    Connect,
+    Connection,
+    DatabaseError,
+    Owner,
+    connect,
+    make_file,
+)
+from spool.sqlite.expected import Expected
+from spool.sqlite.schema import bring_up_to_date
+from spool.sqlite.statements import SQL, entry_of
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
-from spool.tally import Cell, Tally
+from spool.tally import Cell
 
 BATCH_MAX: Final = 512
 """Most requests that share one commit: bounds the memory and the latency of one transaction."""
@@ -25,6 +34,9 @@ Parameters = tuple[Any, ...] | dict[str, Any]
 
 Batch = list[tuple[commit.Work, "asyncio.Future[Any]"]]
 
+_REOPENED: Final = commit.Memo("reopened", b"")
+"""What is written to show that the disk takes writes again."""
+
 LANES_LOADED_AT_ONCE: Final = 50_000
 """With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
 
@@ -32,43 +44,60 @@ LANES_LOADED_AT_ONCE: Final = 50_000
 class SqliteStore:
     """One SQLite file in this process's sole hands. See `spool.store.Store` for what it promises."""
 
-    def __init__(self, path: Path, *, reserve_bytes: int = 64 * 2**20, stall_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        reserve_bytes: int = 64 * 2**20,
+        stall_s: float = 5.0,
+        reopen_s: float = 1.0,
+        connect: Connect = connect,
+    ) -> None:
         """Keep the spool at `path`.
 
         Args:
             path: the database file; its folder is made when it isn't there.
             reserve_bytes: nothing new is taken when its disk has less than this free.
             stall_s: seconds after which whoever waits for a hanging commit is told that nobody knows.
+            reopen_s: seconds between attempts to open the file again after an uncertain commit.
+            connect: opens a connection to the file.
         """
         self.path = path
         self._stall_s = stall_s
-        self.tally = Tally()
+        self._reopen_s = reopen_s
+        self._connect = connect
+        self._expected = Expected()
+        self.tally = self._expected.tally
         self._reserve_bytes = reserve_bytes
-        self._lanes = LaneFilter()
         self._owner: Owner | None = None
         self._writer: Connection | None = None
         self._reader: Connection | None = None
+        #: Where lanes of an earlier run are counted: the file as it was when it was opened.
+        self._snapshot: Connection | None = None
         self._pending: Batch = []
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._loader: asyncio.Task[None] | None = None
+        #: Why nothing is taken, in words; empty when all is well.
         self._trouble = "not open"
+        self._closing = asyncio.Event()
 
     # Opening and closing
 
     async def open(self, now_us: int) -> None:
         """Take the file in hand. See `Store.open`."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        started = datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat()
-        self._owner = Owner(self.path.with_name(self.path.name + ".lock"), started)
+        self._closing.clear()
         try:
+            self._take(datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat())
             await self._open_connections()
             await self._doubt_the_former_run(now_us)
             await self._writing.execute(SQL["restore_all_arrivals"])
             await self._load()
+        except (DatabaseError, OSError) as error:
+            await self._let_go()
+            raise SpoolUnfit(f"{self.path} can't be opened as a spool: {error}") from error
         except BaseException:
-            await self._close_connections()
-            self._owner.release()
+            await self._let_go()
             raise
         self._trouble = ""
         self._committer = asyncio.create_task(self._commit_for_ever(), name="spool committer")
@@ -78,25 +107,38 @@ class SqliteStore:
         if self._owner is None:
             return
         self._trouble = self._trouble or "closed"
+        self._closing.set()
         if self._committer is not None:
             self._wake.set()
             await self._committer
-        await self._stop_loading()
+        await self._let_go()
+
+    def _take(self, started: str) -> None:
+        """Become the file's owner, and make it where there is none."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._owner = Owner(self.path.with_name(self.path.name + ".lock"), started)
+        make_file(self.path)
+
+    async def _let_go(self) -> None:
         await self._close_connections()
-        self._owner.release()
-        self._owner = None
+        if self._owner is not None:
+            self._owner.release()
+            self._owner = None
 
     async def _open_connections(self) -> None:
-        self._writer = await connect(self.path, writing=True)
-        await self._writer.run(_bring_up_to_date)
-        self._reader = await connect(self.path, writing=False)
+        self._writer = await self._connect(self.path, writing=True)
+        await self._writer.run(bring_up_to_date)
+        self._reader = await self._connect(self.path, writing=False)
 
     async def _close_connections(self) -> None:
-        # The reader first: the last connection to close checkpoints, and that must be the writer.
-        for connection in (self._reader, self._writer):
+        await self._stop_loading()
+        # The writer last: the last connection to close checkpoints, and that must be the writer.
+        connections = (self._snapshot, self._reader, self._writer)
+        # Whoever asks meanwhile is told that the spool is closed.
+        self._snapshot = self._reader = self._writer = None
+        for connection in connections:
             if connection is not None:
                 await connection.close()
-        self._reader = self._writer = None
 
     async def _doubt_the_former_run(self, now_us: int) -> None:
         """Attempts a former run left in hand may have left: only their core can tell."""
@@ -107,31 +149,29 @@ class SqliteStore:
             after = entries[-1].number
 
     async def _load(self) -> None:
-        """Take tally and lanes from disk."""
-        rows = await self._rows(SQL["tally"], ())
-        self.tally.load({_cell_of(row): (row[6], row[7]) for row in rows})
-        self._lanes = LaneFilter()
-        self._lanes.complete = False
+        """Take tally and lanes from disk, as it is at this moment: what comes after it memory counts by itself."""
+        self._snapshot = snapshot = await self._connect(self.path, writing=False)
+        await snapshot.execute("BEGIN")
+        rows = await snapshot.execute_fetchall(SQL["tally"])
+        self._expected.renew({_cell_of(row): (row[6], row[7]) for row in rows})
         waiting = sum(total.entries for cell, total in self.tally.cells() if cell.state in WAITING)
         if waiting <= LANES_LOADED_AT_ONCE:
-            await self._load_lanes()
+            await self._load_lanes(snapshot)
         else:
-            self._loader = asyncio.create_task(self._load_lanes(), name="spool lanes")
+            self._loader = asyncio.create_task(self._load_lanes(snapshot), name="spool lanes")
 
-    async def _load_lanes(self) -> None:
-        """Count the lanes of an earlier run, in one snapshot, a piece at a time."""
-        connection = await connect(self.path, writing=False)
-        lanes = self._lanes
-        try:
-            for name in ("lanes_in_arrival", "lanes_aside"):
-                cursor = await connection.execute(SQL[name])
-                while rows := await cursor.fetchmany(2_000):
-                    for route, lane in rows:
-                        lanes.add(route, lane)
-                await cursor.close()
-        finally:
-            await connection.close()
+    async def _load_lanes(self, snapshot: Connection) -> None:
+        """Count the lanes of an earlier run, a piece at a time."""
+        lanes = self._expected.lanes
+        for name in ("lanes_in_arrival", "lanes_aside"):
+            cursor = await snapshot.execute(SQL[name])
+            while rows := await cursor.fetchmany(2_000):
+                for route, lane in rows:
+                    lanes.add(route, lane)
+            await cursor.close()
         lanes.finish_loading()
+        self._snapshot = None
+        await snapshot.close()
 
     async def _stop_loading(self) -> None:
         if self._loader is not None:
@@ -176,7 +216,7 @@ class SqliteStore:
         if self._trouble:
             raise SpoolClosed(f"the spool takes nothing: {self._trouble}")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._expect(work, 1)
+        self._expected.expect(work)
         self._pending.append((work, answer))
         self._wake.set()
         return answer
@@ -187,7 +227,7 @@ class SqliteStore:
             self._wake.clear()
             while self._pending:
                 await self._commit_once()
-            if self._trouble:
+            if self._closing.is_set():
                 return
 
     async def _commit_once(self) -> None:
@@ -206,99 +246,52 @@ class SqliteStore:
         # Any other error: surely nothing was stored, and everybody waits for an answer.
         results = [error] * len(batch) if error is not None else committing.result()
         for (each, answer), result in zip(batch, results, strict=True):
-            self._settle(each, result)
+            self._expected.settle(each, result)
             _tell(answer, result)
 
     async def _sit_out(self, committing: "asyncio.Future[Any]", batch: Batch) -> None:
         """A commit hangs: nobody waits longer than the stall limit, and nothing new is taken until it is over."""
-        before, self._trouble = self._trouble, f"a commit has been hanging for over {self._stall_s:g} s"
+        self._trouble = f"a commit has been hanging for over {self._stall_s:g} s"
         for _, answer in batch:
             _tell(answer, StorageUncertain(self._trouble))
         self._turn_away()
         await asyncio.wait([committing])
-        self._trouble = before
+        self._recover()
 
     def _turn_away(self) -> None:
         """Tell whoever waits for a later commit that nothing was stored."""
         waiting, self._pending = self._pending, []
         for work, answer in waiting:
-            self._settle(work, error := SpoolClosed(f"nothing was stored: {self._trouble}"))
+            self._expected.settle(work, error := SpoolClosed(f"nothing was stored: {self._trouble}"))
             _tell(answer, error)
 
     async def _reopen(self, batch: Batch, error: StorageUncertain) -> None:
         """After a commit that raised, only what is on disk counts: open it anew, forget what memory thought."""
-        closing = self._trouble
         self._trouble = f"reopening after an uncertain commit: {error}"
         for _, answer in batch:
             _tell(answer, error)
         self._turn_away()
-        await self._stop_loading()
-        await self._close_connections()
+        while not self._closing.is_set() and not await self._is_open_anew():
+            closing = asyncio.ensure_future(self._closing.wait())
+            await asyncio.wait([closing], timeout=self._reopen_s)
+            closing.cancel()
+        self._recover()
+
+    async def _is_open_anew(self) -> bool:
+        """One attempt. A write is part of it: it shows that the disk takes some again, and covers the uncertain one."""
         try:
+            await self._close_connections()
             await self._open_connections()
             await self._load()
-        except Exception as second:  # noqa: BLE001 - whatever keeps it shut, it must not end the service
-            self._trouble = f"could not be reopened after an uncertain commit: {second}"
-            return
-        self._trouble = closing
+            await self._writing.run(partial(commit.commit, works=[_REOPENED], reserve_bytes=0, folder=""))
+        except (DatabaseError, SpoolError, OSError) as error:
+            self._trouble = f"could not be reopened yet after an uncertain commit: {error}"
+            return False
+        return True
 
-    # What memory expects of a work before it is on disk, so that limits and lanes can't be raced
-
-    def _expect(self, work: commit.Work, sign: int) -> None:
-        if isinstance(work, commit.Insertion):
-            entry = work.entry
-            self.tally.add(work.cell, sign, sign * entry.amount)
-            self._occupy(entry, sign)
-        elif isinstance(work, commit.Moves):
-            for each in work.moves:
-                self._shift(each, sign)
-        elif isinstance(work, commit.Reversing):
-            (self._lanes.add if sign > 0 else self._lanes.remove)(work.draft.route, work.draft.lane)
-
-    def _occupy(self, entry: Entry, sign: int) -> None:
-        if entry.state not in FINAL:
-            (self._lanes.add if sign > 0 else self._lanes.remove)(entry.route, entry.lane)
-
-    def _shift(self, each: Move, sign: int) -> None:
-        """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
-        before, after = each.entry, each.after()
-        self.tally.add(commit.cell_of(after), sign, sign * after.amount)
-        self.tally.add(commit.cell_of(before), -sign, -sign * before.amount)
-
-    def _settle(self, work: commit.Work, result: Any) -> None:
-        """Bring memory in step with what became of a work."""
-        if isinstance(work, commit.Insertion):
-            if not isinstance(result, Inserted):
-                self._expect(work, -1)
-        elif isinstance(work, commit.Moves):
-            made = [False] * len(work.moves) if isinstance(result, Exception) else result
-            for each, was_made in zip(work.moves, made, strict=True):
-                self._settle_move(each, made=was_made)
-        elif isinstance(work, commit.Reversing):
-            self._settle_reversing(work, result)
-
-    def _settle_move(self, each: Move, *, made: bool) -> None:
-        if not made:
-            self._shift(each, -1)
-        elif each.transition.target in FINAL and each.entry.state not in FINAL:
-            self._lanes.remove(each.entry.route, each.entry.lane)
-
-    def _settle_reversing(self, work: commit.Reversing, result: Any) -> None:
-        entry = result.entry if isinstance(result, Inserted) else None
-        if entry is None or entry.state in FINAL:
-            self._lanes.remove(work.draft.route, work.draft.lane)
-        if entry is None:
-            return
-        self.tally.add(commit.cell_of(entry), 1, entry.amount)
-        if entry.state is State.CANCELLED:
-            self._settle_netting(result)
-
-    def _settle_netting(self, result: Any) -> None:
-        payment = result.netted
-        self.tally.add(commit.cell_of(payment), -1, -payment.amount)
-        cancelled = commit.cell_of(payment)._replace(state=State.CANCELLED)
-        self.tally.add(cancelled, 1, payment.amount)
-        self._lanes.remove(payment.route, payment.lane)
+    def _recover(self) -> None:
+        """The trouble is over; closing, if it was asked for meanwhile, is not."""
+        self._trouble = "closed" if self._closing.is_set() else ""
 
     # Reading
 
@@ -337,7 +330,7 @@ class SqliteStore:
 
     def lane_is_clear(self, route: str, lane: int) -> bool:
         """No unfinished entry is in this lane, surely."""
-        return self._lanes.is_clear(route, lane)
+        return self._expected.lanes.is_clear(route, lane)
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
@@ -379,7 +372,7 @@ class SqliteStore:
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
         self._require_open()
-        connection = await connect(self.path, writing=False)
+        connection = await self._connect(self.path, writing=False)
         try:
             await connection.execute("BEGIN")
             kept = await connection.execute_fetchall(SQL["tally"])
@@ -484,20 +477,3 @@ def _event_of(number: int, row: Sequence[Any]) -> Event:
         actor=row[6],
         note=row[7],
     )
-
-
-def _bring_up_to_date(db: Any) -> None:
-    """Apply the migrations the file hasn't seen; refuse a file that isn't ours, or is newer than we are."""
-    ours = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if (ours, version) != (0, 0) and ours != APPLICATION_ID:
-        raise SpoolUnfit("this file is a database, but not a spool; give the spool a path of its own")
-    known = migrations()
-    if version > known[-1][0]:
-        raise SpoolUnfit(f"the spool is of version {version}, this program knows up to {known[-1][0]}: use a newer one")
-    for number, script in known:
-        if number > version:
-            db.executescript(
-                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
-                f"PRAGMA user_version = {number};\nCOMMIT;"
-            )

@@ -146,3 +146,7 @@ INSERT INTO memo (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = e
 
 -- name: recall
 SELECT value FROM memo WHERE name = ?;
+
+-- name: things
+-- How many tables and indexes there are: none in a file that is new.
+SELECT count(*) FROM sqlite_master;

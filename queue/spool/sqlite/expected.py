@@ -1,0 +1,85 @@
+"""What memory expects of works before they are on disk, so that limits and lanes can't be raced."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spool.entry import Entry
+from spool.lanes import LaneFilter
+from spool.lifecycle import FINAL, State
+from spool.sqlite import commit
+from spool.store import Inserted, Move
+from spool.tally import Cell, Tally
+
+
+class Expected:
+    """Tally and lanes as they are once everything submitted is done; corrected by what was."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.lanes = LaneFilter()
+
+    def renew(self, cells: Mapping[Cell, tuple[int, int]]) -> None:
+        """Forget everything: sums as the disk has them, lanes yet to be loaded."""
+        self.tally.load(cells)
+        self.lanes = LaneFilter()
+        self.lanes.complete = False
+
+    def expect(self, work: commit.Work) -> None:
+        """A work was submitted."""
+        self._count(work, 1)
+
+    def settle(self, work: commit.Work, result: Any) -> None:
+        """Bring memory in step with what became of a work: its result, or the error that stored nothing of it."""
+        if isinstance(work, commit.Insertion):
+            if not isinstance(result, Inserted):
+                self._count(work, -1)
+        elif isinstance(work, commit.Moves):
+            made = [False] * len(work.moves) if isinstance(result, Exception) else result
+            for each, was_made in zip(work.moves, made, strict=True):
+                self._settle_move(each, made=was_made)
+        elif isinstance(work, commit.Reversing):
+            self._settle_reversing(work, result)
+
+    def _count(self, work: commit.Work, sign: int) -> None:
+        if isinstance(work, commit.Insertion):
+            entry = work.entry
+            self.tally.add(work.cell, sign, sign * entry.amount)
+            self._occupy(entry, sign)
+        elif isinstance(work, commit.Moves):
+            for each in work.moves:
+                self._shift(each, sign)
+        elif isinstance(work, commit.Reversing):
+            self.lanes.add(work.draft.route, work.draft.lane)
+
+    def _occupy(self, entry: Entry, sign: int) -> None:
+        if entry.state not in FINAL:
+            (self.lanes.add if sign > 0 else self.lanes.remove)(entry.route, entry.lane)
+
+    def _shift(self, each: Move, sign: int) -> None:
+        """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
+        before, after = each.entry, each.after()
+        self.tally.add(commit.cell_of(after), sign, sign * after.amount)
+        self.tally.add(commit.cell_of(before), -sign, -sign * before.amount)
+
+    def _settle_move(self, each: Move, *, made: bool) -> None:
+        if not made:
+            self._shift(each, -1)
+        elif each.transition.target in FINAL and each.entry.state not in FINAL:
+            self.lanes.remove(each.entry.route, each.entry.lane)
+
+    def _settle_reversing(self, work: commit.Reversing, result: Any) -> None:
+        entry = result.entry if isinstance(result, Inserted) else None
+        if entry is None or entry.state in FINAL:
+            self.lanes.remove(work.draft.route, work.draft.lane)
+        if entry is None:
+            return
+        self.tally.add(commit.cell_of(entry), 1, entry.amount)
+        if entry.state is State.CANCELLED:
+            self._settle_netting(result)
+
+    def _settle_netting(self, result: Any) -> None:
+        payment = result.netted
+        self.tally.add(commit.cell_of(payment), -1, -payment.amount)
+        cancelled = commit.cell_of(payment)._replace(state=State.CANCELLED)
+        self.tally.add(cancelled, 1, payment.amount)
+        self.lanes.remove(payment.route, payment.lane)
