@@ -28,6 +28,7 @@ from spool.lifecycle import Transition
 PARKED_FOR_CONFLICT: Final = "conflict"
 PARKED_AS_BLIND: Final = "core_cannot_tell"
 PARKED_FOR_ATTEMPTS: Final = "attempts"
+PARKED_AS_FINAL: Final = "core_cannot_undo"
 """Reasons of parking: a bounded vocabulary."""
 
 
@@ -41,6 +42,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     route_is_well: bool
     #: Seconds this entry waits before its next own attempt or inquiry (full jitter, made by the caller).
     backoff_s: float
+    #: The attempt repeated one that ended in doubt, and that one may be booked whatever became of this one.
+    repeated: bool = False
+    #: When the core was asked, the settle delay had passed since anything can have been sent.
+    settled: bool = True
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +68,12 @@ def after_attempt(entry: Entry, outcome: Outcome, terms: Terms) -> Step:
         return Step(transition=lifecycle.PARK, reason=PARKED_FOR_CONFLICT)
     if isinstance(outcome, Pending):
         return Step(transition=lifecycle.DOUBT, wait_s=outcome.poll_after_s, reason="pending")
+    unsent = lifecycle.DOUBT if terms.repeated else lifecycle.NOT_SENT
     if isinstance(outcome, NotSent):
         wait_s = max(outcome.retry_after_s, terms.backoff_s) if terms.route_is_well else outcome.retry_after_s
-        return Step(transition=lifecycle.NOT_SENT, wait_s=wait_s, reason=outcome.cause.value)
+        return Step(transition=unsent, wait_s=wait_s, reason=outcome.cause.value)
     if isinstance(outcome, Misconfigured):
-        return Step(transition=lifecycle.NOT_SENT, reason=outcome.cause.value)
+        return Step(transition=unsent, reason=outcome.cause.value)
     return _after_unknown(entry, outcome, terms)
 
 
@@ -110,6 +116,9 @@ def after_inquiry(outcome: InquiryOutcome, terms: Terms) -> Step:
     if isinstance(outcome, NotFound):
         if terms.capabilities.level is Level.C or not terms.capabilities.not_found_is_final:
             return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)
+        if not terms.settled:
+            # After a restart or a person's word it was asked at once: what was sent may still be in work there.
+            return Step(transition=lifecycle.POSTPONE, wait_s=terms.capabilities.settle_delay_s, reason="not_found")
         return Step(transition=lifecycle.ABSENT, reason="not_found")
     if isinstance(outcome, Misconfigured) and terms.capabilities.level is Level.C:
         # Such a core was only hoped to be searchable.
@@ -121,3 +130,8 @@ def after_inquiry(outcome: InquiryOutcome, terms: Terms) -> Step:
 def cannot_tell() -> Step:
     """An entry in doubt that may neither be sent again nor asked for: a person must look."""
     return Step(transition=lifecycle.PARK, reason=PARKED_AS_BLIND)
+
+
+def cannot_undo() -> Step:
+    """A reversal that came to a core without reversals (its payment went out meanwhile): a person must see to it."""
+    return Step(transition=lifecycle.PARK, reason=PARKED_AS_FINAL)

@@ -1,13 +1,46 @@
 """Making a core's delivery of an entry, and handing it over."""
 
+from typing import Final, NamedTuple
+
 from adapters.core import Core, Delivery
-from adapters.outcome import InquiryOutcome, Outcome
+from adapters.outcome import Cause, InquiryOutcome, Outcome, Unknown
 from gateway import content
 from gateway.content import Content
+from gateway.route.breaker import Permit
+from gateway.route.health import RouteHealth
 from spool.entry import Entry
 from spool.lifecycle import Kind
 from spool.number import id_text
 from spool.spool import Spool
+
+ADAPTER_FAILED: Final = Unknown(cause=Cause.UNREADABLE, detail="the adapter failed")
+"""What an exception out of an adapter comes to: our own bug, after which nobody knows what was sent."""
+
+
+class Original(NamedTuple):
+    """The payment a reversal undoes."""
+
+    entry: Entry
+    kept: Content
+
+
+async def original_of(spool: Spool, entry: Entry) -> Original | None:
+    """The payment of a reversal; None for payments.
+
+    Raises:
+        RecordDamaged, ValueError: the payment's record doesn't open.
+        SpoolClosed: it can't be read now.
+    """
+    if entry.kind is Kind.PAYMENT:
+        return None
+    payment = await spool.store.get(entry.reverses)
+    assert payment is not None, "a reversal's payment is kept as long as the reversal"
+    return open_original(spool, payment)
+
+
+def open_original(spool: Spool, payment: Entry) -> Original:
+    """A payment to be undone, opened. Errors as above."""
+    return Original(payment, content.read(spool.content(payment)))
 
 
 def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
@@ -23,25 +56,31 @@ def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
     )
 
 
-async def deliver(spool: Spool, core: Core, entry: Entry, kept: Content, timeout_s: float) -> Outcome:
+async def deliver(core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float) -> Outcome:
     """Post a payment, or undo one; the bytes are the same on every attempt."""
-    if entry.kind is Kind.PAYMENT:
-        return await core.post(delivery_of(entry, kept, kept.wire), timeout_s)
-    return await core.reverse(await _reversal_delivery(spool, core, entry, kept), timeout_s)
+    delivery = _delivery(core, entry, kept, original)
+    return await (core.post(delivery, timeout_s) if original is None else core.reverse(delivery, timeout_s))
 
 
-async def inquire(spool: Spool, core: Core, entry: Entry, kept: Content, timeout_s: float) -> InquiryOutcome:
+async def inquire(
+    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float
+) -> InquiryOutcome:
     """Ask a core what became of an entry."""
-    if entry.kind is Kind.PAYMENT:
-        return await core.inquire(delivery_of(entry, kept, kept.wire), timeout_s)
-    return await core.inquire(await _reversal_delivery(spool, core, entry, kept), timeout_s)
+    return await core.inquire(_delivery(core, entry, kept, original), timeout_s)
 
 
-async def _reversal_delivery(spool: Spool, core: Core, entry: Entry, kept: Content) -> Delivery:
+def _delivery(core: Core, entry: Entry, kept: Content, original: Original | None) -> Delivery:
     """A reversal's bytes need the booking's id, known only once its payment is posted; made anew from the same facts."""
-    original = await spool.store.get(entry.reverses)
-    assert original is not None, "a reversal's payment is kept as long as the reversal"
-    of_original = content.read(spool.content(original))
-    first = delivery_of(original, of_original, of_original.wire)
-    wire = core.prepare_reversal(entry.number, id_text(entry.id), first, original.core_id)
+    if original is None:
+        return delivery_of(entry, kept, kept.wire)
+    first = delivery_of(original.entry, original.kept, original.kept.wire)
+    wire = core.prepare_reversal(entry.number, id_text(entry.id), first, original.entry.core_id)
     return delivery_of(entry, kept, wire)
+
+
+def tell_of_bug(health: RouteHealth, permit: Permit, took_s: float) -> None:
+    """An adapter raised. Where many do the route opens, but no trial is decided by one: it may be this payment's fault."""
+    if permit.trial:
+        health.withdraw(permit)
+    else:
+        health.report(permit, ADAPTER_FAILED, took_s)

@@ -5,8 +5,9 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from gateway.clock import Clock
+from spool.entry import Entry
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
-from spool.lifecycle import NOT_SENT, State
+from spool.lifecycle import NOT_SENT, State, Transition
 from spool.spool import Spool
 from spool.store import Move
 
@@ -36,10 +37,9 @@ class Settler:
         while True:
             try:
                 (made,) = await self._spool.move([move])
+                return made or await self._was_made(move)
             except (StorageFull, StorageUncertain, SpoolClosed):
                 await self._clock.sleep(RETRY_S)
-                continue
-            return made or await self._was_made(move)
 
     async def _was_made(self, move: Move) -> bool:
         """A move that seemed to fail was made after all (an uncertain commit that did reach the disk)."""
@@ -51,19 +51,32 @@ class Settler:
             after.changed_at_us,
         )
 
-    async def unclaim(self, number: int, epoch: int) -> bool:
-        """After an uncertain claim: if it was stored, take it back, for nothing was sent; True when it was."""
+    async def unclaim(self, number: int, epoch: int, transition: Transition = NOT_SENT) -> Entry | None:
+        """After an uncertain claim: if it was stored, take it back by `transition`, for nothing was sent.
+
+        The entry as it was taken back; None when there was nothing to take back.
+        """
         while True:
             try:
-                # A write that succeeds comes after every commit before it: from here on the file tells the truth.
-                await self._spool.store.remember(_BARRIER, b"")
+                await self.pass_barrier()
                 found = await self._spool.store.get(number)
                 if found is None or found.state is not State.IN_FLIGHT or found.epoch != epoch:
-                    return False
-                move = Move(entry=found, transition=NOT_SENT, at_us=self._clock.now_us(), reason="storage")
-                return (await self._spool.move([move]))[0]
+                    return None
+                move = Move(entry=found, transition=transition, at_us=self._clock.now_us(), reason="storage")
+                (made,) = await self._spool.move([move])
+                return move.after() if made else None
             except (StorageFull, StorageUncertain, SpoolClosed):
                 await self._clock.sleep(RETRY_S)
+
+    async def pass_barrier(self) -> None:
+        """Wait until the file tells the truth: a write that succeeds comes after every commit before it."""
+        while True:
+            try:
+                await self._spool.store.remember(_BARRIER, b"")
+            except (StorageFull, StorageUncertain, SpoolClosed):
+                await self._clock.sleep(RETRY_S)
+            else:
+                return
 
     def later(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """See to something behind the answer's back."""

@@ -12,6 +12,7 @@ from gateway.accept import answers
 from gateway.accept.decide import Way, Why, decide, limit_in_the_way
 from gateway.accept.live import Live
 from gateway.clock import Clock
+from gateway.deliver import Original, open_original
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
@@ -20,7 +21,7 @@ from gateway.route.zone import Zone
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
 from spool.errors import RecordDamaged, SpoolClosed, StorageFull, StorageUncertain
-from spool.lifecycle import UNSENT, Kind, State, Told
+from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
 from spool.number import Numbers, id_text
 from spool.spool import Spool
 from spool.store import Inserted, Known, NotReversible
@@ -66,6 +67,8 @@ class Acceptor:
         for route in routing.routes:
             self._live.watch(route)
         self._in_hand: dict[tuple[str, str], InHand] = {}
+        #: Keys of which a commit raised, until the disk has told whether they are on it.
+        self._unsure: set[tuple[str, str]] = set()
 
     # One answer per key
 
@@ -123,12 +126,30 @@ class Acceptor:
         return answers.conflict(entry, differing(of(entry, kept), request))
 
     async def _unless_known(self, request: Payment | Reversal, fingerprint: bytes, answer: Answer) -> Answer:
-        """A no for now, except to a request that was answered before."""
+        """A no for now, except to a request that was answered before, or perhaps taken."""
         try:
             entry = await self._store.find(request.channel, request.key)
         except SpoolClosed:
-            return answer
-        return answer if entry is None else self._again(entry, request, fingerprint)
+            entry = None
+        if entry is not None:
+            return self._again(entry, request, fingerprint)
+        return answers.unknown(request.key) if self._is_unsure(request.channel, request.key) else answer
+
+    def _is_unsure(self, channel: str, key: str) -> bool:
+        """This key's commit raised, and nobody knows yet whether it is on disk."""
+        return (channel, key) in self._unsure
+
+    def _is_coming(self, channel: str, key: str) -> bool:
+        """This key may be recorded any moment, so that it can't be said not to be there."""
+        return self._is_unsure(channel, key) or (channel, key) in self._in_hand
+
+    def _doubt(self, route: Route, draft: Draft) -> Answer:
+        """After an uncertain commit: until the disk tells, the only honest answer is to ask again."""
+        key = (draft.channel, draft.key)
+        self._unsure.add(key)
+        looking = self._live.take_back(route, draft)
+        looking.add_done_callback(lambda _: self._unsure.discard(key))
+        return answers.unknown(draft.key)
 
     # A payment: decision, record, answer
 
@@ -148,7 +169,11 @@ class Acceptor:
         )
         if decision.way is Way.TRY_LATER:
             return await self._turn_away(route, payment, fingerprint, decision.why)
-        draft = self._draft(payment, fingerprint, route, lane, live=permit is not None)
+        try:
+            draft = self._draft(payment, fingerprint, route, lane, live=permit is not None)
+        except BaseException:
+            self._withdraw(route, permit)
+            raise
         return await self._record(draft, payment, route, permit, until)
 
     def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, *, live: bool) -> Draft:
@@ -182,15 +207,17 @@ class Acceptor:
             return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
             self._withdraw(route, permit)
-            self._live.take_back(route, draft)
-            return answers.unknown(payment.key)
+            return self._doubt(route, draft)
+        except BaseException:
+            self._withdraw(route, permit)
+            raise
         if isinstance(recorded, Known):
             self._withdraw(route, permit)
             return self._again(recorded.entry, payment, draft.fingerprint)
         if permit is None:
             route.entry_waits(0)
             return answers.first(recorded.entry, AnswerKind.PROVISIONAL)
-        return await self._live.send(route, recorded.entry, draft.content, permit, until)
+        return await self._live.send(route, recorded.entry, content.read(draft.content), permit, until)
 
     async def _turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
         self._meter.turned_away(route.name, request.channel, why.value)
@@ -204,22 +231,35 @@ class Acceptor:
     # A reversal
 
     async def _take_reversal(self, reversal: Reversal, fingerprint: bytes, until: float) -> Answer:
-        known = await self._store.find(reversal.channel, reversal.key)
+        try:
+            known = await self._store.find(reversal.channel, reversal.key)
+            payment = None if known is not None else await self._payment_named(reversal)
+        except SpoolClosed:
+            unsure = self._is_unsure(reversal.channel, reversal.key)
+            return answers.unknown(reversal.key) if unsure else answers.try_later(Why.STORAGE)
         if known is not None:
             return self._again(known, reversal, fingerprint)
-        payment = await self._payment_named(reversal)
+        if payment is None and self._is_coming(reversal.channel, reversal.payment_key):
+            return answers.unknown(reversal.key)
         route = self._routing.named(payment.route) if payment is not None else None
         if payment is None or route is None:
             return answers.refused(Refusal.NOT_FOUND)
-        unsent = payment.state in UNSENT
+        unsent, over = payment.state in UNSENT, payment.state in FINAL - {State.POSTED}
         if not unsent and not route.core.capabilities.reversal:
             return answers.refused(Refusal.NOT_REVERSIBLE, "the core cannot undo a booking")
+        return await self._undo(reversal, fingerprint, payment, route, until, here=unsent or over)
+
+    async def _undo(
+        self, reversal: Reversal, fingerprint: bytes, payment: Entry, route: Route, until: float, *, here: bool
+    ) -> Answer:
+        """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
+        original = open_original(self._spool, payment)
         posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, payment.lane)
         permit = route.health.admit() if posted else None
-        if permit is None and not unsent and not route.policies[reversal.channel].enabled:
+        if permit is None and not here and not route.policies[reversal.channel].enabled:
             return answers.try_later(Why.STANDIN_OFF)
-        draft = self._reversal_draft(reversal, fingerprint, payment, live=permit is not None)
-        return await self._record_reversal(draft, reversal, route, permit, until)
+        draft = self._reversal_draft(reversal, fingerprint, original, live=permit is not None)
+        return await self._record_reversal(draft, reversal, original, route, permit, until=until)
 
     async def _payment_named(self, reversal: Reversal) -> Entry | None:
         """The payment a reversal means, if it is the channel's own."""
@@ -230,10 +270,10 @@ class Acceptor:
         own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
         return found if own else None
 
-    def _reversal_draft(self, reversal: Reversal, fingerprint: bytes, payment: Entry, *, live: bool) -> Draft:
+    def _reversal_draft(self, reversal: Reversal, fingerprint: bytes, original: Original, *, live: bool) -> Draft:
+        payment = original.entry
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
-        account = content.read(self._spool.content(payment)).account
         return Draft(
             number=number,
             id=id_,
@@ -249,11 +289,11 @@ class Acceptor:
             state=State.IN_FLIGHT if live else State.READY,
             told=Told.NOTHING if live else Told.PROVISIONAL,
             reverses=payment.number,
-            content=content.of_reversal(reversal, account),
+            content=content.of_reversal(reversal, original.kept.account),
         )
 
     async def _record_reversal(
-        self, draft: Draft, reversal: Reversal, route: Route, permit: Permit | None, until: float
+        self, draft: Draft, reversal: Reversal, original: Original, route: Route, permit: Permit | None, *, until: float
     ) -> Answer:
         try:
             recorded = await self._spool.record_reversal(draft)
@@ -262,11 +302,15 @@ class Acceptor:
             return await self._turn_away(route, reversal, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
             self._withdraw(route, permit)
-            self._live.take_back(route, draft)
-            return answers.unknown(reversal.key)
+            return self._doubt(route, draft)
+        except BaseException:
+            self._withdraw(route, permit)
+            raise
         if isinstance(recorded, Inserted) and recorded.entry.state is State.IN_FLIGHT:
             assert permit is not None, "a reversal goes in flight only with leave"
-            return await self._live.send(route, recorded.entry, draft.content, permit, until)
+            return await self._live.send(
+                route, recorded.entry, content.read(draft.content), permit, until, original=original
+            )
         self._withdraw(route, permit)
         if isinstance(recorded, Known):
             return self._again(recorded.entry, reversal, draft.fingerprint)
@@ -313,10 +357,14 @@ class Acceptor:
 
     async def inquire(self, inquiry: Inquiry) -> Answer:
         """What became of a payment or reversal of this channel's own."""
-        if inquiry.key:
-            entry = await self._store.find(inquiry.channel, inquiry.key)
-        else:
-            entry = await self._store.get(inquiry.number)
-        if entry is None or entry.channel != inquiry.channel:
-            return answers.refused(Refusal.NOT_FOUND)
-        return answers.now(entry)
+        try:
+            if inquiry.key:
+                entry = await self._store.find(inquiry.channel, inquiry.key)
+            else:
+                entry = await self._store.get(inquiry.number)
+        except SpoolClosed:
+            return answers.try_later(Why.STORAGE)
+        if entry is not None and entry.channel == inquiry.channel:
+            return answers.now(entry)
+        coming = self._is_coming(inquiry.channel, inquiry.key)
+        return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)

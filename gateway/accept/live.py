@@ -6,13 +6,12 @@ from typing import Final
 from adapters.core import Level
 from adapters.outcome import Cause, Outcome, Unknown
 from adapters.payment import Answer, AnswerKind
-from gateway import content
 from gateway.accept import answers
 from gateway.accept.decide import Why, limit_in_the_way
 from gateway.clock import Clock
 from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt
 from gateway.content import Content
-from gateway.deliver import deliver
+from gateway.deliver import ADAPTER_FAILED, Original, deliver, tell_of_bug
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
@@ -54,33 +53,46 @@ class Live:
         if route.core.capabilities.level is not Level.C:
             route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
 
-    async def send(self, route: Route, entry: Entry, sealed_content: bytes, permit: Permit, until: float) -> Answer:
-        """Send, hear, record, answer."""
+    async def send(
+        self,
+        route: Route,
+        entry: Entry,
+        kept: Content,
+        permit: Permit,
+        until: float,
+        *,
+        original: Original | None = None,
+    ) -> Answer:
+        """Send, hear, record, answer; `original` is the payment a reversal undoes."""
         started = self._clock.monotonic()
         margin_s = route.policies[entry.channel].answer_margin_s
         timeout_s = max(ATTEMPT_S_MIN, min(route.forward.attempt_timeout_s, until - margin_s - started))
         try:
-            kept = content.read(sealed_content)
-            outcome = await self._deliver(route, entry, kept, timeout_s)
+            outcome = await self._deliver(route, entry, kept, original, timeout_s)
         except asyncio.CancelledError:
             # We are being stopped: the attempt may have left, so the entry stays in flight and is in doubt at the start.
             route.health.withdraw(permit)
             raise
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
             log.error("attempt_failed", route=route.name, error=type(error).__name__, exc_info=True)
-            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+            outcome = ADAPTER_FAILED
         took_s = self._clock.monotonic() - started
-        route.health.report(permit, outcome, took_s)
+        if outcome is ADAPTER_FAILED:
+            tell_of_bug(route.health, permit, took_s)
+        else:
+            route.health.report(permit, outcome, took_s)
         self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
         return await self._conclude(route, entry, outcome, until)
 
-    async def _deliver(self, route: Route, entry: Entry, kept: Content, timeout_s: float) -> Outcome:
+    async def _deliver(
+        self, route: Route, entry: Entry, kept: Content, original: Original | None, timeout_s: float
+    ) -> Outcome:
         under_way = self._under_way[route.name]
         try:
             async with asyncio.timeout(None) as scope:
                 under_way.add(scope)
                 try:
-                    return await deliver(self._spool, route.core, entry, kept, timeout_s)
+                    return await deliver(route.core, entry, kept, original, timeout_s)
                 finally:
                     under_way.discard(scope)
         except TimeoutError:
@@ -93,14 +105,14 @@ class Live:
             route_is_well=route.health.zone is Zone.CLOSED,
             backoff_s=route.forward.backoff_first_s * self._clock.fraction(),
         )
-        move = self._move(route, entry, after_attempt(entry, outcome, terms))
-        if move.transition is POST and route.core.capabilities.level is not Level.C:
+        step = after_attempt(entry, outcome, terms)
+        if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
+            move = self._move(route, entry, step)
             self._settler.later(self._record(route, move))
             return answers.first(move.after(), AnswerKind.POSTED)
-        if not await self._recorded(route, move, until):
-            return answers.unknown(entry.key)
-        return self._answer(route, move)
+        made = await self._recorded(route, entry, step, until)
+        return answers.unknown(entry.key) if made is None else self._answer(route, made)
 
     def _move(self, route: Route, entry: Entry, step: Step) -> Move:
         """The step as a move, with what the channel is told by it."""
@@ -115,8 +127,9 @@ class Live:
             elif transition is NOT_SENT:
                 transition = GIVE_BACK
         now_us = self._clock.now_us()
-        waits = step.wait_s > 0 and transition is not GIVE_BACK
-        due_at_us = now_us + round(step.wait_s * 1_000_000) if waits or transition is DOUBT else 0
+        # What goes on by itself waits for a time, be it now: until it is taken up, nothing of its lane overtakes it.
+        goes_on = transition is DOUBT or transition is NOT_SENT
+        due_at_us = now_us + round(step.wait_s * 1_000_000) if goes_on else 0
         return Move(
             entry=entry,
             transition=transition,
@@ -132,11 +145,16 @@ class Live:
         exposed = tally.exposure(route.name), tally.exposure(route.name, entry.channel)
         return limit_in_the_way(route.policies[entry.channel], entry.amount, *exposed)
 
-    async def _recorded(self, route: Route, move: Move, until: float) -> bool:
+    async def _recorded(self, route: Route, entry: Entry, step: Step, until: float) -> Move | None:
         """Record within the deadline; past it the channel is told that nobody knows, and recording goes on."""
-        recording = self._settler.later(self._record(route, move))
+        recording = self._settler.later(self._decide_and_record(route, entry, step))
         done, _ = await asyncio.wait([recording], timeout=max(0.0, until - self._clock.monotonic()))
-        return bool(done) and recording.result()
+        return recording.result() if done else None
+
+    async def _decide_and_record(self, route: Route, entry: Entry, step: Step) -> Move | None:
+        """The move that was made. From asking the limits to submitting it nothing else runs: they can't be overshot."""
+        move = self._move(route, entry, step)
+        return move if await self._record(route, move) else None
 
     async def _record(self, route: Route, move: Move) -> bool:
         made = await self._settler.insist(move)
@@ -144,8 +162,6 @@ class Live:
         if target in FINAL:
             if not self._spool.store.lane_is_clear(entry.route, entry.lane):
                 route.lane_freed(entry.lane)
-        elif target is State.READY and not move.due_at_us:
-            route.entry_returned(entry.number)
         else:
             route.entry_waits(move.due_at_us)
         return made
@@ -158,14 +174,20 @@ class Live:
             return answers.try_later(why)
         return answers.told(entry)
 
-    def take_back(self, route: Route, draft: Draft) -> None:
-        """After an uncertain recording in flight: if it was stored, nothing was sent, so it may go like any other."""
-        if draft.state is State.IN_FLIGHT:
-            self._settler.later(self._unclaim(route, draft.number))
+    def take_back(self, route: Route, draft: Draft) -> "asyncio.Task[None]":
+        """After an uncertain recording: if it was stored, nothing was sent, so it may go like any other.
 
-    async def _unclaim(self, route: Route, number: int) -> None:
-        if await self._settler.unclaim(number, epoch=1):
-            route.entry_returned(number)
+        The task ends when the disk has told whether it was.
+        """
+        return self._settler.later(self._unclaim(route, draft))
+
+    async def _unclaim(self, route: Route, draft: Draft) -> None:
+        if draft.state is State.IN_FLIGHT:
+            await self._settler.unclaim(draft.number, epoch=1)
+        else:
+            await self._settler.pass_barrier()
+        route.entry_returned(draft.number)
+        route.lane_freed(draft.lane)
 
 
 def _hurry(under_way: set[asyncio.Timeout]) -> None:

@@ -8,16 +8,15 @@ import asyncio
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.outcome import (
-    Cause,
     Conflict,
     InquiryOutcome,
     NotFound,
     Pending,
     Posted,
     Refused,
-    Unknown,
 )
 from gateway import content
 from gateway.clock import Clock
@@ -27,11 +26,12 @@ from gateway.conclude import (
     after_attempt,
     after_inquiry,
     cannot_tell,
+    cannot_undo,
     may_inquire,
     may_resend,
 )
 from gateway.content import Content
-from gateway.deliver import deliver, inquire
+from gateway.deliver import ADAPTER_FAILED, Original, deliver, inquire, original_of, tell_of_bug
 from gateway.forward.backoff import Backoff
 from gateway.forward.pace import Pace
 from gateway.forward.window import Window
@@ -44,7 +44,7 @@ from gateway.settle import Settler
 from spool import lifecycle
 from spool.entry import Entry
 from spool.errors import RecordDamaged, SpoolError, StorageUncertain
-from spool.lifecycle import FINAL, Kind, State
+from spool.lifecycle import FINAL, State
 from spool.spool import Spool
 from spool.store import Move, Ready
 
@@ -141,6 +141,8 @@ class Forwarder:
             try:
                 done = await self.run_once()
             except SpoolError as error:
+                # What was being loaded may stand in arrival order below the cursor now: read all of it again.
+                self.rewind(1)
                 log.warning("forwarder_waits_for_spool", route=self._route.name, error=type(error).__name__)
                 done = Round(wait_s=IDLE_S)
             await self._rest(done.wait_s)
@@ -237,8 +239,13 @@ class Forwarder:
             room = min(room, (self.pace.limit + 1) // 2)
         if now_us < self._due_at_us or room <= 0:
             return 0
-        found = await self._store.due(self._route.name, now_us, room)
-        started = sum(self._take_up(entry) for entry in found)
+        # Those in hand are due as well until their outcome is recorded, and come first.
+        found = await self._store.due(self._route.name, now_us, room + len(self._walks))
+        started = 0
+        for entry in found:
+            if started == room or len(self._walks) >= self.pace.limit or self._stopping:
+                break
+            started += self._take_up(entry)
         next_us = await self._store.next_due_us(self._route.name)
         # What is due already but could not be taken up (its lane is busy) is looked at again soon.
         self._due_at_us = max(next_us, now_us + SOON_US) if next_us else now_us + round(IDLE_S * 1_000_000)
@@ -294,7 +301,7 @@ class Forwarder:
         """Claim, send, hear, record; or, without leave to send, ask, hear, record."""
         try:
             kept = content.read(self._spool.content(entry))
-            idle = entry.kind is Kind.REVERSAL and await self._nothing_to_reverse(entry)
+            original = await original_of(self._spool, entry)
         except (RecordDamaged, ValueError):
             self._withdraw(permit)
             log.error("record_damaged", route=self._route.name, number=entry.number)
@@ -304,13 +311,14 @@ class Forwarder:
             self._withdraw(permit)
             self._return_unsent(entry)
             return
+        instead = self._instead_of_sending(entry, original)
         if permit is None:
-            await self._ask(entry, kept)
-        elif idle:
+            await self._ask(entry, kept, original)
+        elif instead is not None:
             self._withdraw(permit)
-            await self._record(entry, Step(transition=lifecycle.CANCEL, reason="nothing_to_reverse"))
+            await self._record(entry, instead)
         else:
-            await self._attempt(entry, kept, permit)
+            await self._attempt(entry, kept, original, permit)
 
     def _withdraw(self, permit: Permit | None) -> None:
         if permit is not None:
@@ -320,11 +328,15 @@ class Forwarder:
         age_s = (self._clock.now_us() - entry.accepted_at_us) / 1_000_000
         return may_resend(self._route.core.capabilities, age_s)
 
-    async def _nothing_to_reverse(self, entry: Entry) -> bool:
-        payment = await self._store.get(entry.reverses)
-        return entry.state is State.READY and (payment is None or payment.state in FINAL - {State.POSTED})
+    def _instead_of_sending(self, entry: Entry, original: Original | None) -> Step | None:
+        """What becomes of a reversal that can't be sent: there is nothing to undo, or the core can't undo."""
+        if original is None:
+            return None
+        if entry.state is State.READY and original.entry.state in FINAL - {State.POSTED}:
+            return Step(transition=lifecycle.CANCEL, reason="nothing_to_reverse")
+        return None if self._route.core.capabilities.reversal else cannot_undo()
 
-    async def _attempt(self, entry: Entry, kept: Content, permit: Permit) -> None:
+    async def _attempt(self, entry: Entry, kept: Content, original: Original | None, permit: Permit) -> None:
         claimed = await self._claim(entry)
         if claimed is None:
             self._route.health.withdraw(permit)
@@ -332,15 +344,16 @@ class Forwarder:
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
-            outcome = await deliver(self._spool, self._route.core, claimed, kept, self._route.forward.attempt_timeout_s)
+            outcome = await deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)
             raise
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
             log.error("attempt_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
-            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+            outcome = ADAPTER_FAILED
         self._heard(claimed, outcome, permit, started)
-        await self._record(claimed, after_attempt(claimed, outcome, self._terms(claimed)))
+        terms = replace(self._terms(claimed), repeated=entry.state is State.IN_DOUBT)
+        await self._record(claimed, after_attempt(claimed, outcome, terms))
 
     async def _claim(self, entry: Entry) -> Entry | None:
         """On disk before the first byte leaves; None when somebody else was faster, or nobody knows."""
@@ -349,7 +362,7 @@ class Forwarder:
         try:
             (made,) = await self._spool.move([move])
         except StorageUncertain:
-            self._settler.later(self._unclaim(move.after()))
+            self._settler.later(self._unclaim(move))
             return None
         except SpoolError:
             self._return_unsent(entry)
@@ -359,10 +372,13 @@ class Forwarder:
             return None
         return move.after()
 
-    async def _unclaim(self, claimed: Entry) -> None:
-        await self._settler.unclaim(claimed.number, claimed.epoch)
-        self._drop(claimed)
-        self.rewind(claimed.number)
+    async def _unclaim(self, claim: Move) -> None:
+        """Nobody knows whether it was claimed: find out, and put it back as it was; what was in doubt still is."""
+        claimed = claim.after()
+        back = lifecycle.NOT_SENT if claim.transition is lifecycle.CLAIM else lifecycle.DOUBT
+        returned = await self._settler.unclaim(claimed.number, claimed.epoch, back)
+        self._return_unsent(returned or claim.entry)
+        self._wake.set()
 
     def _return_unsent(self, entry: Entry) -> None:
         """Nothing was claimed: a ready entry goes back where it was, one in doubt is found again when it is due."""
@@ -370,26 +386,29 @@ class Forwarder:
             self._window.put_back(entry)
         else:
             self._window.finish(entry)
+            self.entry_waits(entry.due_at_us)
 
     def _drop(self, entry: Entry) -> None:
         """Somebody else changed it; whatever waits for its lane is looked at anew."""
         self._window.finish(entry)
         self.lane_freed(entry.lane)
 
-    async def _ask(self, entry: Entry, kept: Content) -> None:
+    async def _ask(self, entry: Entry, kept: Content, original: Original | None) -> None:
         """Ask the core about an entry in doubt; a person where it can't be asked."""
         if not may_inquire(self._route.core.capabilities):
             await self._record(entry, cannot_tell())
             return
         started = self._clock.monotonic()
+        settle_us = round(self._route.core.capabilities.settle_delay_s * 1_000_000)
+        settled = self._clock.now_us() - entry.changed_at_us >= settle_us
         outcome: InquiryOutcome
         try:
-            outcome = await inquire(self._spool, self._route.core, entry, kept, self._route.forward.attempt_timeout_s)
+            outcome = await inquire(self._route.core, entry, kept, original, self._route.forward.attempt_timeout_s)
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
             log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
-            outcome = Unknown(cause=Cause.CONTRACT, detail="the adapter failed")
+            outcome = ADAPTER_FAILED
         self._heard(entry, outcome, None, started)
-        await self._record(entry, after_inquiry(outcome, self._terms(entry)))
+        await self._record(entry, after_inquiry(outcome, replace(self._terms(entry), settled=settled)))
 
     def _heard(self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float) -> None:
         took_s = self._clock.monotonic() - started
@@ -398,6 +417,9 @@ class Forwarder:
         if permit is None:
             return
         assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
+        if outcome is ADAPTER_FAILED:
+            tell_of_bug(self._route.health, permit, took_s)
+            return
         self._route.health.report(permit, outcome, took_s)
         if isinstance(outcome, _ANSWERED):
             self.pace.succeeded()
