@@ -1,0 +1,332 @@
+"""Passing a live payment through: what the core says, what is kept of it, and what the channel is told."""
+
+import asyncio
+
+import pytest
+
+from adapters.core import Capabilities, Delivery, Level
+from adapters.outcome import Cause, Conflict, Misconfigured, Outcome, Pending, Posted, Refused
+from adapters.payment import AnswerKind, Payment, Refusal
+from gateway.clock import settle
+from gateway.standin.settings import StandinChannelSettings, StandinSettings
+from spool.lifecycle import State, Told
+from tests.unit.fake_core import NOT_SENT, SETTLE_S, SILENCE, Does, FakeCore, able
+from tests.unit.heart import NO_STANDIN, Heart, OpenHeart, payment
+from tests.unit.troubled_store import Trouble
+
+POSTED = Posted(core_id="c1")
+REFUSED = Refused(refusal=Refusal.UNKNOWN_ACCOUNT, code="5")
+CONFLICT = Conflict(found="amount")
+PENDING = Pending(poll_after_s=7.0)
+MISCONFIGURED = Misconfigured(cause=Cause.CREDENTIALS)
+YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
+LATER, UNDER_WAY = AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    ("outcome", "kind", "state", "told"),
+    [
+        (POSTED, YES, State.POSTED, Told.POSTED),
+        (REFUSED, NO, State.REFUSED, Told.REFUSED),
+        (NOT_SENT, PROVISIONAL, State.READY, Told.PROVISIONAL),
+        (MISCONFIGURED, PROVISIONAL, State.READY, Told.PROVISIONAL),
+        (PENDING, PROVISIONAL, State.IN_DOUBT, Told.PROVISIONAL),
+        (CONFLICT, UNDER_WAY, State.PARKED, Told.NOTHING),
+    ],
+)
+async def test_with_stand_in_an_attempt_is_answered(  # noqa: PLR0917 - the table's columns
+    open_heart: OpenHeart, level: Level, outcome: Outcome, kind: AnswerKind, state: State, told: Told
+) -> None:
+    """The core's word where it gave one, else ours; a conflict is a person's to answer."""
+    heart = await open_heart(level)
+    heart.core.will(Does(outcome, books=True))
+    answer = await heart.pay()
+    await settle()
+    entry = await heart.entry()
+    assert (answer.kind, entry.state, entry.told) == (kind, state, told)
+    assert (answer.number, answer.key) == (entry.number, "k1")
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    ("outcome", "kind", "state", "told"),
+    [
+        (POSTED, YES, State.POSTED, Told.POSTED),
+        (REFUSED, NO, State.REFUSED, Told.REFUSED),
+        (PENDING, UNDER_WAY, State.IN_DOUBT, Told.NOTHING),
+        (CONFLICT, UNDER_WAY, State.PARKED, Told.NOTHING),
+    ],
+)
+async def test_without_stand_in_only_the_core_answers(  # noqa: PLR0917 - the table's columns
+    open_heart: OpenHeart, level: Level, outcome: Outcome, kind: AnswerKind, state: State, told: Told
+) -> None:
+    """What the core has not decided is under way, never a yes of ours and never a no."""
+    heart = await open_heart(level, standin=NO_STANDIN)
+    heart.core.will(Does(outcome, books=True))
+    answer = await heart.pay()
+    await settle()
+    entry = await heart.entry()
+    assert (answer.kind, entry.state, entry.told) == (kind, state, told)
+
+
+@pytest.mark.parametrize(
+    ("level", "standin", "state", "kind"),
+    [
+        (Level.A, StandinSettings(), State.IN_DOUBT, PROVISIONAL),
+        (Level.B, StandinSettings(), State.IN_DOUBT, PROVISIONAL),
+        (Level.C, StandinSettings(), State.PARKED, PROVISIONAL),
+        (Level.A, NO_STANDIN, State.IN_DOUBT, UNDER_WAY),
+        (Level.B, NO_STANDIN, State.IN_DOUBT, UNDER_WAY),
+        (Level.C, NO_STANDIN, State.PARKED, UNDER_WAY),
+    ],
+)
+async def test_silence_is_a_doubt_never_a_no(
+    open_heart: OpenHeart, level: Level, standin: StandinSettings, state: State, kind: AnswerKind
+) -> None:
+    """The core may have booked it; at level C only a person can find out."""
+    heart = await open_heart(level, standin=standin)
+    heart.core.will(Does(SILENCE, books=True))
+    answer = await heart.pay()
+    assert (answer.kind, (await heart.entry()).state) == (kind, state)
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("outcome", [NOT_SENT, MISCONFIGURED])
+async def test_what_was_surely_not_sent_is_given_back_with_its_key_where_nobody_stands_in(
+    open_heart: OpenHeart, level: Level, outcome: Outcome
+) -> None:
+    """The channel may come again with the same key, even with another sum, and is then booked once."""
+    heart = await open_heart(level, standin=NO_STANDIN)
+    heart.close_route()
+    heart.core.will(outcome)
+    first = await heart.pay(amount=1_000)
+    (given_back,) = await heart.entries()
+    second = await heart.pay(amount=2_000)
+    assert (first.kind, given_back.state, second.kind, second.replayed) == (LATER, State.CANCELLED, YES, False)
+    assert sum(heart.core.bookings.values()) == 1
+
+
+async def test_a_refusal_is_on_disk_before_it_is_told(open_heart: OpenHeart) -> None:
+    """A no that was told and forgotten could turn into a yes."""
+    heart = await open_heart()
+    heart.core.will(REFUSED)
+    heart.troubles.going.clear()
+    heart.troubles.will("insert", Trouble.NONE)
+    asking = asyncio.ensure_future(heart.pay())
+    await settle()
+    assert heart.core.calls == []
+    heart.troubles.going.set()
+    await heart.core.asked(1)
+    heart.troubles.going.clear()
+    await settle()
+    assert not asking.done()
+    heart.troubles.going.set()
+    assert (await asking).refusal is Refusal.UNKNOWN_ACCOUNT
+
+
+@pytest.mark.parametrize(("level", "answered"), [(Level.A, True), (Level.B, True), (Level.C, False)])
+async def test_a_booking_is_told_before_it_is_on_disk_only_where_it_would_be_found_again(
+    open_heart: OpenHeart,
+    level: Level,
+    answered: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    """At level C a crash between telling and recording would leave a person nothing to find."""
+    heart = await open_heart(level)
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    heart.troubles.going.clear()
+    heart.core.let_go()
+    await settle()
+    assert asking.done() is answered
+    heart.troubles.going.set()
+    assert (await asking).kind is YES
+
+
+async def test_the_attempt_is_on_disk_before_the_core_hears_of_it(heart: Heart) -> None:
+    """A crash at any later moment finds it in doubt, not lost."""
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    entry = await heart.entry()
+    assert (entry.state, entry.epoch, entry.attempts) == (State.IN_FLIGHT, 1, 1)
+    heart.core.let_go()
+    await asking
+
+
+async def test_when_recording_hangs_past_the_deadline_the_answer_is_ask_again(heart: Heart) -> None:
+    """The channel's time is up; the outcome is recorded all the same, and the next request hears it."""
+    heart.core.will(REFUSED)
+    heart.core.hang()
+    request = asyncio.ensure_future(heart.acceptor.pay(payment(), heart.clock.monotonic(), 0.0))
+    await heart.core.asked(1)
+    heart.troubles.going.clear()
+    heart.core.let_go()
+    assert (await request).kind is UNDER_WAY
+    heart.troubles.going.set()
+    await settle()
+    again = await heart.pay()
+    assert (again.kind, again.replayed) == (NO, True)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.FULL, Trouble.CLOSED])
+async def test_an_outcome_is_recorded_whatever_the_disk_does(heart: Heart, trouble: Trouble) -> None:
+    """What is known must not be forgotten: it is tried until the disk has taken it, once in effect."""
+    heart.core.will(REFUSED)
+    heart.troubles.will("move", trouble, trouble)
+    asking = asyncio.ensure_future(heart.pay())
+    await settle()
+    await heart.clock.advance(1.0)
+    assert (await asking).kind is NO
+    assert (await heart.entry()).state is State.REFUSED
+
+
+# Times
+
+
+async def test_an_attempt_gets_the_channels_time_less_the_margin(open_heart: OpenHeart) -> None:
+    """The provisional answer must still be made and sent within the deadline."""
+    heart = await open_heart(standin=StandinSettings(answer_margin_s=1.5))
+    core = Timed(able(Level.A))
+    heart.route.core = core
+    await heart.acceptor.pay(payment("k1"), heart.clock.monotonic() + 6.0, 0.0)
+    await heart.acceptor.pay(payment("k2", "200"), heart.clock.monotonic() + 1000.0, 0.0)
+    await heart.acceptor.pay(payment("k3", "300"), heart.clock.monotonic() + 1.0, 0.0)
+    assert core.times == [4.5, heart.forward.attempt_timeout_s, 0.05]
+
+
+class Timed(FakeCore):
+    """Notes how long each order may take."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        """As the fake, with nothing noted."""
+        super().__init__(capabilities)
+        self.times: list[float] = []
+
+    async def post(self, delivery: Delivery, timeout_s: float) -> Outcome:
+        """Note the time, then book."""
+        self.times.append(timeout_s)
+        return await super().post(delivery, timeout_s)
+
+
+async def test_silence_waits_the_settle_delay_at_level_b(open_heart: OpenHeart) -> None:
+    """Asked sooner, the core might not know yet of what it is booking."""
+    heart = await open_heart(Level.B)
+    heart.core.will(Does(SILENCE, books=True))
+    await heart.pay()
+    entry = await heart.entry()
+    assert entry.due_at_us - entry.changed_at_us == SETTLE_S * 1_000_000
+
+
+async def test_a_pending_booking_is_asked_about_when_the_core_said(heart: Heart) -> None:
+    """`poll_after_s` is the core's own word."""
+    heart.core.will(PENDING)
+    await heart.pay()
+    entry = await heart.entry()
+    assert entry.due_at_us - entry.changed_at_us == 7_000_000
+
+
+# The route opens meanwhile
+
+
+@pytest.mark.parametrize("level", [Level.A, Level.B])
+async def test_an_attempt_under_way_is_given_up_soon_after_the_route_opens(open_heart: OpenHeart, level: Level) -> None:
+    """No payer waits out a deadline once it is known that the core says nothing; what was sent is in doubt."""
+    heart = await open_heart(level)
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    heart.open_route()
+    answer = await asking
+    assert (answer.kind, (await heart.entry()).state) == (PROVISIONAL, State.IN_DOUBT)
+
+
+async def test_at_level_c_an_attempt_under_way_is_waited_for_though_the_route_opens(open_heart: OpenHeart) -> None:
+    """In doubt means a person's work there."""
+    heart = await open_heart(Level.C)
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    heart.open_route()
+    await settle()
+    heart.core.let_go()
+    assert (await asking).kind is YES
+
+
+async def test_an_answer_that_comes_in_time_after_the_opening_counts(heart: Heart) -> None:
+    """It may have been on the way."""
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    heart.open_route()
+    heart.core.let_go()
+    assert (await asking).kind is YES
+
+
+# What else may happen
+
+
+async def test_an_adapters_bug_is_a_doubt_and_the_route_stays_closed(heart: Heart) -> None:
+    """It may have sent; and one payment that breaks an adapter must not stop all others (P9)."""
+    heart.core.will(Does(ZeroDivisionError("a bug")))
+    answer = await heart.pay("k1")
+    assert (answer.kind, (await heart.entry("k1")).state) == (PROVISIONAL, State.IN_DOUBT)
+    assert (await heart.pay("k2", account="200")).kind is YES
+
+
+async def test_an_adapter_that_cannot_prepare_a_payment_leaves_no_call_waiting(heart: Heart) -> None:
+    """Calls that seem to wait for ever would open the route for everybody."""
+    heart.route.core = Unprepared(able(Level.A))
+    answer = await heart.pay()
+    assert (answer.kind, await heart.entries(), heart.health.counts.waiting) == (UNDER_WAY, [], 0)
+
+
+class Unprepared(FakeCore):
+    """An adapter with a bug where the bytes are made."""
+
+    def prepare(self, payment: Payment, number: int, id: str) -> bytes:  # noqa: A002, ARG002 - the seam's words
+        """Fail."""
+        raise ZeroDivisionError("a bug")
+
+
+async def test_a_request_cancelled_in_mid_call_leaves_its_entry_in_flight_and_the_permit_given_back(
+    heart: Heart,
+) -> None:
+    """We are being stopped: the next start finds it in doubt; the cancellation says nothing of the core."""
+    heart.core.hang()
+    asking = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    assert ((await heart.entry()).state, heart.health.counts.waiting) == (State.IN_FLIGHT, 0)
+
+
+async def test_payments_that_end_in_doubt_together_stay_below_the_limit(open_heart: OpenHeart) -> None:
+    """A core that dies under a hundred calls must not be stood in for beyond the limit (P3, exposure)."""
+    heart = await open_heart(standin=StandinSettings(exposure_count_max=10))
+    heart.core.hang()
+    heart.core.will(*[Does(SILENCE, books=True)] * 100)
+    asking = [asyncio.ensure_future(heart.pay(f"k{n}", account=f"{n}")) for n in range(100)]
+    await heart.core.asked(100)
+    heart.core.let_go()
+    kinds = [answer.kind for answer in await asyncio.gather(*asking)]
+    assert (kinds.count(PROVISIONAL), kinds.count(UNDER_WAY)) == (10, 90)
+    assert heart.store.tally.exposure("billing").entries == 10
+
+
+async def test_payments_not_sent_together_stay_below_the_limit_and_the_rest_is_given_back(
+    open_heart: OpenHeart,
+) -> None:
+    """As above, where surely nothing was sent."""
+    channels = {"kiosk": StandinChannelSettings(exposure_sum_max="30.00")}
+    heart = await open_heart(standin=StandinSettings(channels=channels))
+    heart.core.hang()
+    heart.core.will(*[NOT_SENT] * 20)
+    asking = [asyncio.ensure_future(heart.pay(f"k{n}", account=f"{n}", amount=1_000)) for n in range(20)]
+    await heart.core.asked(20)
+    heart.core.let_go()
+    kinds = [answer.kind for answer in await asyncio.gather(*asking)]
+    assert (kinds.count(PROVISIONAL), kinds.count(LATER)) == (3, 17)
+    assert heart.store.tally.exposure("billing").amount == 3_000

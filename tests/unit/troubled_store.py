@@ -1,0 +1,100 @@
+"""A store whose disk has bad moments: the memory engine, raising on demand what the seam allows, and nothing else.
+
+`UNSURE_KEPT` and `UNSURE_LOST` look the same to the caller, as a failed commit does: only what is found later differs.
+"""
+
+import asyncio
+import enum
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from spool.entry import Draft, Entry
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.memory import MemoryStore
+from spool.store import Inserted, Known, Move, NotReversible
+
+T = TypeVar("T")
+
+
+class Trouble(enum.Enum):
+    """One bad moment."""
+
+    FULL = enum.auto()
+    """Nothing was stored: no room."""
+    CLOSED = enum.auto()
+    """Nothing was stored: not open just now."""
+    UNSURE_KEPT = enum.auto()
+    """The commit raised, and what it held is on disk."""
+    UNSURE_LOST = enum.auto()
+    """The commit raised, and nothing of it is on disk."""
+    NONE = enum.auto()
+    """None: this one goes well."""
+
+
+class TroubledStore(MemoryStore):
+    """Keeps every promise of the seam in its bad moments too."""
+
+    def __init__(self) -> None:
+        """Begin well."""
+        super().__init__()
+        #: Bad moments ahead, by method.
+        self.ahead: defaultdict[str, deque[Trouble]] = defaultdict(deque)
+        #: While clear, writes wait.
+        self.going = asyncio.Event()
+        self.going.set()
+
+    def will(self, method: str, *troubles: Trouble) -> None:
+        """Have these troubles with the next calls of a method."""
+        self.ahead[method].extend(troubles)
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """As the seam says."""
+        return await self._through("insert", super().insert(draft, key_id, sealed))
+
+    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+        """As the seam says."""
+        return await self._through("reverse", super().reverse(draft, key_id, sealed))
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """As the seam says."""
+        return await self._through("move", super().move(moves))
+
+    async def set_behind(self, entries: Sequence[Entry]) -> None:
+        """As the seam says."""
+        await self._through("set_behind", super().set_behind(entries))
+
+    async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
+        """As the seam says."""
+        return await self._through("followers", super().followers(route, lane, limit))
+
+    async def remember(self, name: str, value: bytes) -> None:
+        """As the seam says."""
+        await self._through("remember", super().remember(name, value))
+
+    async def get(self, number: int) -> Entry | None:
+        """As the seam says."""
+        return await self._through("get", super().get(number))
+
+    async def _through(self, method: str, work: Awaitable[T]) -> T:
+        """Do the work, or not, and say what a disk in that trouble says."""
+        trouble = self.ahead[method].popleft() if self.ahead[method] else Trouble.NONE
+        if trouble in {Trouble.NONE, Trouble.UNSURE_KEPT}:
+            if not self.going.is_set():
+                await self.going.wait()
+            done = await work
+            if trouble is Trouble.NONE:
+                return done
+            raise StorageUncertain("the commit raised")
+        _never(work)
+        if trouble is Trouble.FULL:
+            raise StorageFull("no room")
+        if trouble is Trouble.CLOSED:
+            raise SpoolClosed("not open just now")
+        raise StorageUncertain("the commit raised")
+
+
+def _never(work: Awaitable[object]) -> None:
+    """Put work away that will not be done."""
+    assert asyncio.iscoroutine(work), "the memory engine's methods are coroutines"
+    work.close()
