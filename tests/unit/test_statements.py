@@ -1,0 +1,143 @@
+"""Every statement is one the database takes, and none on a payment's way reads more than it needs."""
+
+import re
+from typing import Any, Final
+
+import pytest
+
+from spool.sqlite.connection import driver
+from spool.sqlite.schema import bring_up_to_date
+from spool.sqlite.statements import SQL, ManyRows, migrations
+
+WIDTHS: Final = {"insert_entries": 26, "move_entries": 14, "insert_events": 9}
+"""Values of a row of the statements that take many."""
+
+WAYS: Final = {
+    "insert_entries": [],
+    "move_entries": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "insert_events": [],
+    "add_to_tally": ["SEARCH tally USING PRIMARY KEY"],
+    "begin_tally": [],
+    "get_entry": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "find_entry": ["SEARCH entry USING INDEX entry_key (channel=? AND key=?)"],
+    "reversal_of": ["SEARCH entry USING INDEX entry_reverses (reverses=?)"],
+    "ready": [
+        "SEARCH entry USING INDEX entry_arrival (route=? AND number>?)",
+        "SEARCH ahead USING COVERING INDEX entry_aside (route=? AND lane=? AND number<?)",
+    ],
+    "set_behind": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "followers": [
+        "SEARCH entry USING INDEX entry_aside (route=? AND lane=?)",
+        "SEARCH ahead USING INDEX entry_aside (route=? AND lane=? AND number<?)",
+    ],
+    "restore_arrival": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "due": [
+        "SEARCH entry USING INDEX entry_due (route=? AND due_at_us>? AND due_at_us<?)",
+        "SEARCH ahead USING COVERING INDEX entry_aside (route=? AND lane=? AND number<?)",
+    ],
+    "next_due": ["SEARCH entry USING COVERING INDEX entry_due (route=? AND due_at_us>?)"],
+    "oldest_arrival": ["SEARCH entry USING INDEX entry_arrival (route=?)"],
+    "page_ascending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
+    "page_descending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
+    "history": ["SEARCH event USING INDEX event_number (number=?)"],
+    "recorded": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "highest_number": ["SEARCH entry"],
+    "remember": [],
+    "recall": ["SEARCH memo USING PRIMARY KEY (name=?)"],
+}
+"""Statements asked while the service works, and how each comes to its rows."""
+
+AT_OPENING: Final = {"restore_all_arrivals", "in_flight", "lanes_in_arrival", "lanes_aside", "tally", "things"}
+"""Statements asked once, at opening."""
+
+IN_STEPS: Final = {"recount"}
+"""Statements that read everything, a stretch at a time, on a connection of their own."""
+
+
+@pytest.fixture(scope="module")
+def db() -> Any:
+    """A database with every migration made, empty."""
+    db = driver.connect(":memory:", isolation_level=None)
+    bring_up_to_date(db)
+    yield db
+    db.close()
+
+
+def whole(name: str) -> str:
+    """A statement as it is prepared; those for many rows, for eight."""
+    sql = SQL[name]
+    if name in WIDTHS:
+        (sql, _) = next(ManyRows(name, WIDTHS[name]).pieces([[None] * WIDTHS[name]] * 8))
+    return sql
+
+
+def nothings(sql: str) -> Any:
+    """As many empty parameters as a statement takes."""
+    named = re.findall(r":(\w+)", sql)
+    return dict.fromkeys(named, 0) if named else [None] * sql.count("?")
+
+
+def plan_of(db: Any, name: str) -> list[str]:
+    """How the database would do a statement."""
+    sql = whole(name)
+    explain = f"EXPLAIN QUERY PLAN {sql}"
+    return [row[3] for row in db.execute(explain, nothings(sql))]
+
+
+@pytest.mark.parametrize("name", sorted(SQL))
+def test_the_database_takes_every_statement(db: Any, name: str) -> None:
+    """Each names tables and columns there are, and ends where it should."""
+    sql = whole(name)
+    explain = f"EXPLAIN {sql}"
+
+    assert db.execute(explain, nothings(sql)).fetchall()
+
+
+def test_every_statement_is_judged_here() -> None:
+    """A new one says whether it is on a payment's way."""
+    assert set(SQL) == {*WAYS, *AT_OPENING, *IN_STEPS}
+
+
+@pytest.mark.parametrize("name", sorted(WAYS))
+def test_a_statement_comes_to_its_rows_by_the_index_made_for_it(db: Any, name: str) -> None:
+    """Its cost must not depend on how much waits, or how much there ever was."""
+    plan = [step for step in plan_of(db, name) if step.startswith(("SEARCH", "SCAN"))]
+    plan = [step for step in plan if step != "SCAN 8-ROW VALUES CLAUSE"]
+
+    assert [step[: len(way)] for step, way in zip(plan, WAYS[name], strict=True)] == WAYS[name]
+
+
+@pytest.mark.parametrize("name", sorted(WAYS))
+def test_a_statement_sorts_nothing(db: Any, name: str) -> None:
+    """The index has the order already; a sort would read all before it gives the first."""
+    assert not [step for step in plan_of(db, name) if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("count", range(201))
+def test_pieces_cover_every_row_once_and_in_order(count: int) -> None:
+    """Whatever the number of rows, a few prepared sizes make it up."""
+    rows = [(number, -number) for number in range(count)]
+    pieces = list(ManyRows("insert_events", 2).pieces(rows))
+
+    assert [value for _, values in pieces for value in values] == [value for row in rows for value in row]
+    assert [sql.count("?") for sql, _ in pieces] == [len(values) for _, values in pieces]
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(0, 0), (1, 1), (63, 6), (64, 1), (65, 2), (512, 8)])
+def test_pieces_are_few(count: int, pieces: int) -> None:
+    """A full batch is eight statements."""
+    assert len(list(ManyRows("insert_events", 1).pieces([(1,)] * count))) == pieces
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    """A spool of version n has seen the first n of them."""
+    assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))
+
+
+def test_a_database_is_brought_up_to_date_once(db: Any) -> None:
+    """Opening again changes nothing."""
+    before = db.execute("PRAGMA schema_version").fetchone()
+
+    bring_up_to_date(db)
+
+    assert db.execute("PRAGMA schema_version").fetchone() == before
