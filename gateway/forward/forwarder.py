@@ -57,6 +57,9 @@ IDLE_S: Final = 1.0
 SOON_US: Final = 50_000
 """How soon what is due but not free is looked at again."""
 
+NUMBER_MAX: Final = 2**63
+"""Above every number."""
+
 _ANSWERED: Final = (Posted, Refused, Conflict, Pending, NotFound)
 """Outcomes in which the core did its work."""
 
@@ -86,6 +89,8 @@ class Forwarder:
         self.pace = Pace(route.forward.in_flight_max)
         self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
         self._cursor = 0
+        #: Lowest place gone back to since the last load began.
+        self._rewound_to = NUMBER_MAX
         #: There may be more in arrival order above the cursor.
         self._more = True
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
@@ -120,6 +125,8 @@ class Forwarder:
     def rewind(self, number: int) -> None:
         """Entries from this number on may be ready anew (released by a person, found absent at the core)."""
         self._cursor = min(self._cursor, number - 1)
+        # A load under way ends by moving the cursor on, but not past this.
+        self._rewound_to = min(self._rewound_to, self._cursor)
         self.entry_waits(0)
 
     def _zone_changed(self, old: Zone, new: Zone) -> None:
@@ -213,6 +220,7 @@ class Forwarder:
             return 0, 0
         self._more = False
         self._finished = set()
+        self._rewound_to = NUMBER_MAX
         try:
             limit = min(self._window.room, LOAD_MAX)
             found = await self._store.ready(self._route.name, self._cursor, limit)
@@ -224,7 +232,7 @@ class Forwarder:
         finally:
             finished, self._finished = self._finished, None
         if found:
-            self._cursor = max(self._cursor, found[-1].entry.number)
+            self._cursor = min(self._rewound_to, max(self._cursor, found[-1].entry.number))
         self._more = self._more or len(found) == limit
         # What blocked an entry when it was read may have finished before it was set behind: look at its lane again.
         self._freed |= finished & {entry.lane for entry in behind}
@@ -368,7 +376,7 @@ class Forwarder:
             self._return_unsent(entry)
             return None
         if not made:
-            self._drop(entry)
+            await self._drop(entry)
             return None
         return move.after()
 
@@ -388,9 +396,9 @@ class Forwarder:
             self._window.finish(entry)
             self.entry_waits(entry.due_at_us)
 
-    def _drop(self, entry: Entry) -> None:
-        """Somebody else changed it; whatever waits for its lane is looked at anew."""
-        self._window.finish(entry)
+    async def _drop(self, entry: Entry) -> None:
+        """Somebody else changed it, and may hold it: whatever waits for its lane stands behind until looked at anew."""
+        await self._set_behind(self._window.block(entry))
         self.lane_freed(entry.lane)
 
     async def _ask(self, entry: Entry, kept: Content, original: Original | None) -> None:
@@ -453,7 +461,7 @@ class Forwarder:
             core_id=step.core_id,
         )
         if not await self._settler.insist(move):
-            self._drop(entry)
+            await self._drop(entry)
             return
         after = move.after()
         if after.state in FINAL:

@@ -78,8 +78,9 @@ CREATE TABLE tally (
     kind     INTEGER NOT NULL,
     state    INTEGER NOT NULL,
     told     INTEGER NOT NULL,
-    entries  INTEGER NOT NULL CHECK (entries >= 0),
-    amount   INTEGER NOT NULL CHECK (amount >= 0),
+    -- No CHECK against negative figures: a damaged amount must be told by verify, not stop its neighbours' commits.
+    entries  INTEGER NOT NULL,
+    amount   INTEGER NOT NULL,
     PRIMARY KEY (route, channel, currency, kind, state, told)
 ) STRICT, WITHOUT ROWID;
 
