@@ -57,6 +57,9 @@ IDLE_S: Final = 1.0
 SOON_US: Final = 50_000
 """How soon what is due but not free is looked at again."""
 
+PAUSE_S: Final = 0.25
+"""How long nothing is claimed after the spool took nothing."""
+
 NUMBER_MAX: Final = 2**63
 """Above every number."""
 
@@ -99,6 +102,8 @@ class Forwarder:
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
         self._walks: set[asyncio.Task[None]] = set()
+        #: Nothing is started before this monotonic time.
+        self._paused_until = 0.0
         self._wake = asyncio.Event()
         self._stopping = False
         route.entry_waits = self.entry_waits
@@ -245,7 +250,7 @@ class Forwarder:
         if len(self._window):
             # Neither starves the other: what fell due takes at most half of the pace while others wait.
             room = min(room, (self.pace.limit + 1) // 2)
-        if now_us < self._due_at_us or room <= 0:
+        if now_us < self._due_at_us or room <= 0 or self._clock.monotonic() < self._paused_until:
             return 0
         # Those in hand are due as well until their outcome is recorded, and come first.
         found = await self._store.due(self._route.name, now_us, room + len(self._walks))
@@ -276,6 +281,8 @@ class Forwarder:
     def _start_walks(self) -> int:
         """As many walks as pace and route allow now."""
         started = 0
+        if self._clock.monotonic() < self._paused_until:
+            return 0
         while len(self._walks) < self.pace.limit and not self._stopping:
             entry = self._window.take()
             if entry is None:
@@ -373,6 +380,8 @@ class Forwarder:
             self._settler.later(self._unclaim(move))
             return None
         except SpoolError:
+            # The disk takes nothing: trying at once, for ever, would only keep the processor busy.
+            self._paused_until = self._clock.monotonic() + PAUSE_S
             self._return_unsent(entry)
             return None
         if not made:
