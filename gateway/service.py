@@ -26,6 +26,8 @@ from gateway.http.limits import Listener
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.health import RouteHealth
+from gateway.route.kept import KeptInFile
+from gateway.route.record import KeptInMemory, RecordKeeper
 from gateway.route.route import Route, Routing
 from gateway.settle import Settler
 from spool.keys import KeyRing, read_key_file
@@ -98,7 +100,9 @@ class Service:
 
     def _route(self, name: str, settings: RouteSettings) -> Route:
         core = self.cores[settings.core]
-        health = RouteHealth(name, settings.breaker, self.clock, _probe(core, settings))
+        health = RouteHealth(
+            name, settings.breaker, self.clock, _probe(core, settings), keeper=_keeper(self.config, name)
+        )
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
         return Route(
             name,
@@ -205,6 +209,12 @@ def _stall_s(config: Config) -> float:
 
 def _keys(config: Config) -> KeyRing:
     return read_key_file(config.spool.key_file)
+
+
+def _keeper(config: Config, route: str) -> RecordKeeper:
+    if config.spool.engine == "memory":
+        return KeptInMemory()
+    return KeptInFile(config.spool.path.with_name(f"route-{route}.json"))
 
 
 def _probe(core: Core, settings: RouteSettings) -> Any:

@@ -145,7 +145,10 @@ class SqliteStore:
         after = 0
         while entries := await self._many(SQL["in_flight"], (after,)):
             moves = [Move(entry=e, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart") for e in entries]
-            await self._writing.run(partial(commit.commit, works=[commit.Moves(moves)], reserve_bytes=0, folder=""))
+            work = partial(commit.commit, works=[commit.Moves(moves)], reserve_bytes=0, folder="")
+            (result,) = await self._writing.run(work)
+            if isinstance(result, Exception):
+                raise SpoolUnfit(f"what the former run left in flight can't be put in doubt: {result}")
             after = entries[-1].number
 
     async def _load(self) -> None:
