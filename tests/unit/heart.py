@@ -17,7 +17,7 @@ from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
 from gateway.settle import Settler
 from gateway.standin.settings import StandinSettings
-from spool.entry import Entry
+from spool.entry import Draft, Entry
 from spool.keys import KeyRing
 from spool.memory import MemoryStore
 from spool.number import Numbers
@@ -46,6 +46,13 @@ def reversal(key: str = "r1", payment_key: str = "k1", **changes: Any) -> Revers
     """Its reversal."""
     usual: dict[str, Any] = {"channel": "kiosk", "key": key, "payment_key": payment_key}
     return Reversal(**usual | changes)
+
+
+def kept(new: Draft, **changes: Any) -> Entry:
+    """A draft as an entry, without a store: recorded, never attempted."""
+    facts = {name: getattr(new, name) for name in Draft.__struct_fields__ if name in Entry.__struct_fields__}
+    begun = {"epoch": 0, "attempts": 0, "due_at_us": 0, "changed_at_us": new.accepted_at_us, "reason": ""}
+    return Entry(**facts | begun | {"core_id": "", "key_id": 1, "sealed": b""} | changes)
 
 
 @dataclass
