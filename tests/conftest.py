@@ -5,7 +5,9 @@ from typing import Final
 
 import pytest
 
-SKIPS_ALLOWED: Final[dict[str, str]] = {}
+SKIPS_ALLOWED: Final[dict[str, str]] = {
+    "tests/faults/test_full_disk.py": "not every runner may mount a small disk",
+}
 """Beginning of the node id of tests that may be skipped in CI, and why."""
 
 

@@ -92,7 +92,7 @@ class Scene:
         spool: Mapping[str, object] | None = None,
         stop_grace_s: float = 8.0,
     ) -> None:
-        """Write the configuration and what it needs into `folder`; `spool` has further keys of its table.
+        """Write the configuration and what it needs into `folder`; `spool` has keys of its table.
 
         Raises:
             OSError, NoPort: it can't be made.
@@ -175,12 +175,10 @@ class Scene:
         )
 
     def _configuration(self, spool: Mapping[str, object], stop_grace_s: float) -> str:
-        further = "".join(f"{key} = {toml_value(value)}\n" for key, value in spool.items())
+        keys = {"path": self.folder / "spool/nightsafe.db", "key_file": self.folder / "nightsafe.key", **spool}
         head = _HEAD.format(
             grace=toml_value(stop_grace_s),
-            spool=toml_value(self.folder / "spool/nightsafe.db"),
-            key=toml_value(self.folder / "nightsafe.key"),
-            further=further,
+            spool="".join(f"{key} = {toml_value(value)}\n" for key, value in keys.items()),
             port=self.port,
             admin_port=self.admin_port,
             admin=toml_value(token_digest(self.admin_token)),
@@ -222,9 +220,7 @@ stop_grace_s = {grace}
 format = "json"
 
 [spool]
-path = {spool}
-key_file = {key}
-{further}
+{spool}
 [listen.channels]
 port = {port}
 
