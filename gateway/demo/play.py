@@ -27,6 +27,7 @@ from gateway.demo.actor import Actor, DidNotStart
 from gateway.demo.count import last_words, verdict_of
 from gateway.demo.scene import CorePart, NoPort, Scene
 from gateway.demo.show import Board, Show
+from spool.errors import KeysUnfit
 
 BILLING: Final = "billing"
 
@@ -237,7 +238,9 @@ async def perform(folder: Path, console: Console, clock: Clock, *, seconds: floa
     for line in last_words(verdict, books, drained=drained):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     if drained and verdict.sound and books is not None and books.ok:
-        console.print(f"[green]Every payment answered yes was booked once, over {kills} kills.[/green]")
+        console.print(
+            f"[green]Every payment answered yes was booked once, over {kills} kills.[/green]", highlight=False
+        )
         return 0
     console.print(f"[red]Something is off.[/red] Everything is left in {folder}", soft_wrap=True)
     return 1
@@ -259,7 +262,7 @@ def run(
     try:
         place.mkdir(parents=True, exist_ok=True)
         code = asyncio.run(perform(place, console, SystemClock(), seconds=seconds, rate=rate))
-    except (DidNotStart, NoPort, OSError) as error:
+    except (DidNotStart, KeysUnfit, NoPort, OSError) as error:
         console.print(f"The demo can't be played in {place}: {error}", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
