@@ -200,7 +200,6 @@ def _amounts_at_once(place: Place, route: RouteSettings) -> Iterator[Finding]:
     pairs = (
         ("backoff_first_s", "backoff_max_s"),
         ("lane_entries_max", "window_entries_max"),
-        ("batch_size_max", "window_entries_max"),
         ("in_flight_max", "window_entries_max"),
     )
     for low, high in pairs:

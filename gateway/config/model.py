@@ -132,9 +132,6 @@ class ListenerSettings(BaseModel):
     body_bytes_max: Annotated[
         int, Field(ge=1024, le=16_777_216, description="Largest request body; a larger one is refused unread.")
     ] = 65_536
-    header_timeout_s: Annotated[
-        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's head.")
-    ] = 10.0
     body_timeout_s: Annotated[
         float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's body.")
     ] = 10.0

@@ -42,9 +42,6 @@ class ForwardSettings(BaseModel):
             ge=0.01, le=86_400, description="Seconds an account waits at most after any; doubles up to here, jittered."
         ),
     ] = 300.0
-    batch_size_max: Annotated[
-        int, Field(ge=1, le=4096, description="Entries claimed, and outcomes recorded, in one commit.")
-    ] = 64
     window_entries_max: Annotated[
         int,
         Field(ge=16, le=1_000_000, description="Waiting entries of the route held in memory, whatever the backlog is."),
@@ -53,11 +50,3 @@ class ForwardSettings(BaseModel):
         int,
         Field(ge=1, le=4096, description="Of those, entries of one account: a busy account does not fill the window."),
     ] = 16
-    live_share: Annotated[
-        float,
-        Field(
-            ge=0.05,
-            le=0.95,
-            description="Share of the pace kept for live payments while live ones and backlog both wait.",
-        ),
-    ] = 0.5
