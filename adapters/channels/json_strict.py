@@ -2,8 +2,8 @@
 
 msgspec checks types, lengths and unknown fields while it parses, and takes neither `NaN` nor a byte order mark nor broken
 UTF-8. But of two equal keys it silently takes the last, and another reader on the way may have taken the first. To see
-that without parsing twice: every key brings one colon, so a body whose colons are just those of its fields and of the
-strings in them has no key twice. Only when the count is off, or an escape could hide a colon, a second reader looks.
+that without parsing twice: every key ends in a quote and a colon, so a body with as many of those as it has fields has no
+key twice. Only when the count is off, or an escape or blanks could hide one, a second reader looks.
 """
 
 import json
@@ -19,6 +19,7 @@ from adapters.channels.unfit import Unfit
 T = TypeVar("T", bound=msgspec.Struct)
 
 _PATH: Final = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
+_spaced: Final = re.compile(rb'"[ \t\r\n]+:').search
 _FIELD: Final = re.compile(r"(?:unknown|required) field `([A-Za-z_][A-Za-z0-9_]{0,39})`", re.ASCII)
 
 
@@ -26,8 +27,8 @@ class _Twice(Exception):
     """An object has a key twice."""
 
 
-def read_body(decoder: "msgspec.json.Decoder[T]", body: bytes, required: int) -> T:
-    """The body as the decoder's type, of whose fields so many are required (with just their colons, none came twice).
+def read_body(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """The body as the decoder's type.
 
     Raises:
         Unfit: 400 with a pointer to the field, as far as there is one.
@@ -40,23 +41,19 @@ def read_body(decoder: "msgspec.json.Decoder[T]", body: bytes, required: int) ->
         raise Unfit("charset", Code.MALFORMED, "the body is not in UTF-8") from None
     except (msgspec.DecodeError, RecursionError):
         raise Unfit("syntax", Code.MALFORMED, "the body is not JSON") from None
-    colons = body.count(b":")
-    if colons != required and (b"\\" in body or colons != _colons(read)) and _has_twice(body):
+    # A quote before a colon ends a key, unless it is an escaped one inside of a string, or blanks stand between them.
+    plain = b"\\" not in body and _spaced(body) is None
+    if not (plain and body.count(b'":') == _keys(read)) and _has_twice(body):
         raise Unfit("repeated", Code.MALFORMED, "an object has the same field twice")
     return read
 
 
-def _colons(read: msgspec.Struct) -> int:
-    """Colons the body has when no key came twice: one for each field sent, and those inside of strings."""
+def _keys(read: msgspec.Struct) -> int:
+    """Keys the body has when none came twice: one for each field sent, and those of the attributes."""
     count = 0
     for value in msgspec.structs.astuple(read):
-        if type(value) is str:
-            count += 1 + value.count(":")
-        elif value is not msgspec.UNSET:
-            count += len(value)
-            for name, text in value.items():
-                count += name.count(":") + text.count(":")
-            count += 1
+        if value is not msgspec.UNSET:
+            count += 1 if type(value) is str else 1 + len(value)
     return count
 
 

@@ -92,7 +92,7 @@ class JsonChannel:
 
     def _payment(self, inbound: Inbound) -> Payment:
         key = idempotency_key(inbound.headers)
-        body = read_body(_payment_body, self._json(inbound), 3)
+        body = read_body(_payment_body, self._json(inbound))
         try:
             amount = self._scale.read(body.amount)
         except BadAmount:
@@ -138,7 +138,7 @@ class JsonChannel:
         _require_no_query(inbound)
         reason = ""
         if inbound.body:
-            body = read_body(_reversal_body, self._json(inbound), 0)
+            body = read_body(_reversal_body, self._json(inbound))
             reason = "" if body.reason is UNSET else body.reason
         if not free_text(reason):
             raise Unfit("reason", Code.INVALID, errors=[Fault("#/reason", "control characters are not taken")])
@@ -148,7 +148,7 @@ class JsonChannel:
         return Reversal(channel=self.name, key=key, number=number, note=self._screen.cleaned_note(reason))
 
     def _check(self, inbound: Inbound) -> Check:
-        body = read_body(_check_body, self._json(inbound), 2)
+        body = read_body(_check_body, self._json(inbound))
         self._look_closely(body)
         check = Check(
             channel=self.name,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from msgspec import UNSET
@@ -29,7 +30,7 @@ def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
     if body.attributes is UNSET:
         return True
     for name, value in body.attributes.items():
-        if _attribute(name) is None or _controls(value) is not None:
+        if not _is_name(name) or _controls(value) is not None:
             return False
     return True
 
@@ -72,6 +73,13 @@ def _amount_faults(text: str, scale: Scale) -> Iterator[Fault]:
         yield Fault("#/amount", f"at least {scale.write(1)}")
 
 
+# A channel's names are few and its times repeat within a second, so both are remembered.
+@lru_cache(maxsize=1024)
+def _is_name(name: str) -> bool:
+    return _attribute(name) is not None
+
+
+@lru_cache(maxsize=256)
 def _is_time(text: str) -> bool:
     if _time(text) is None:
         return False

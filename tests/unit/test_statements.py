@@ -9,7 +9,7 @@ from spool.sqlite.connection import driver
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, ManyRows, migrations
 
-WIDTHS: Final = {"insert_entries": 26, "move_entries": 14, "insert_events": 9}
+WIDTHS: Final = {"insert_entries": 22, "move_entries": 14, "insert_events": 9}
 """Values of a row of the statements that take many."""
 
 WAYS: Final = {

@@ -20,7 +20,7 @@ from spool.sqlite.statements import SQL, ManyRows, entry_of
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 
-_INSERT: Final = ManyRows("insert_entries", 26)
+_INSERT: Final = ManyRows("insert_entries", 22)
 _MOVE: Final = ManyRows("move_entries", 14)
 _EVENT: Final = ManyRows("insert_events", 9)
 
@@ -53,14 +53,27 @@ class Reversing:
         self.draft, self.key_id, self.sealed = draft, key_id, sealed
 
 
+class Planned:
+    """A move with what it leads to, worked out once."""
+
+    __slots__ = ("after", "from_cell", "move", "to_cell")
+
+    def __init__(self, move: Move) -> None:
+        """Look ahead."""
+        self.move = move
+        self.after = move.after()
+        self.from_cell = cell_of(move.entry)
+        self.to_cell = cell_of(self.after)
+
+
 class Moves:
     """Moves that were asked for together."""
 
-    __slots__ = ("moves",)
+    __slots__ = ("planned",)
 
     def __init__(self, moves: Sequence[Move]) -> None:
         """Keep them in order."""
-        self.moves = moves
+        self.planned = [Planned(each) for each in moves]
 
 
 class Behind:
@@ -186,11 +199,11 @@ def _roll_back(db: Any) -> None:
 def _apply(db: Any, works: Sequence[Work]) -> list[Any]:
     deltas: Deltas = {}
     inserted = iter(_insert(db, [work for work in works if isinstance(work, Insertion)], deltas))
-    moved = iter(move(db, [each for work in works if isinstance(work, Moves) for each in work.moves], deltas))
+    moved = iter(move(db, [each for work in works if isinstance(work, Moves) for each in work.planned], deltas))
     results = [
         next(inserted)
         if isinstance(work, Insertion)
-        else [next(moved) for _ in work.moves]
+        else [next(moved) for _ in work.planned]
         if isinstance(work, Moves)
         else _do(db, work, deltas)
         for work in works
@@ -248,12 +261,8 @@ def _row_of(entry: Entry, recorded_as: State) -> tuple[Any, ...]:
         place_of(entry.state, entry.due_at_us),
         entry.epoch,
         entry.attempts,
-        entry.due_at_us,
         entry.changed_at_us,
         entry.told,
-        entry.reason,
-        entry.core_id,
-        1,
         entry.sealed,
     )
 
@@ -291,7 +300,7 @@ def _insert_one(db: Any, work: Insertion) -> Inserted | Known:
     return Known(entry=entry_of(known))
 
 
-def move(db: Any, moves: Sequence[Move], deltas: Deltas) -> list[bool]:
+def move(db: Any, moves: Sequence[Planned], deltas: Deltas) -> list[bool]:
     """Make moves by compare-and-set, tell the history, count the difference."""
     if not moves:
         return []
@@ -305,17 +314,16 @@ def move(db: Any, moves: Sequence[Move], deltas: Deltas) -> list[bool]:
         results = [_move_one(db, row) for row in rows]
     db.execute("RELEASE attempt")
     done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
-    for sql, values in _EVENT.pieces([_event_row(each) for each in done]):
+    for sql, values in _EVENT.pieces([_event_row(each.move) for each in done]):
         db.execute(sql, values)
     for each in done:
-        after = each.after()
-        _count(deltas, cell_of(each.entry), -1, -after.amount)
-        _count(deltas, cell_of(after), 1, after.amount)
+        _count(deltas, each.from_cell, -1, -each.after.amount)
+        _count(deltas, each.to_cell, 1, each.after.amount)
     return results
 
 
-def _move_row(each: Move) -> tuple[Any, ...]:
-    entry, after = each.entry, each.after()
+def _move_row(each: Planned) -> tuple[Any, ...]:
+    entry, after = each.move.entry, each.after
     return (
         entry.number,
         entry.state,
@@ -330,7 +338,7 @@ def _move_row(each: Move) -> tuple[Any, ...]:
         after.changed_at_us,
         after.reason,
         after.core_id,
-        0 if each.transition is GIVE_BACK else 1,
+        0 if each.move.transition is GIVE_BACK else 1,
     )
 
 
@@ -370,7 +378,7 @@ def _reverse(db: Any, work: Reversing, deltas: Deltas) -> Inserted | Known | Not
     reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
     if reversal.state is State.CANCELLED:
         cancelling = Move(entry=payment, transition=CANCEL, at_us=draft.accepted_at_us, reason="reversed")
-        (made,) = move(db, [cancelling], deltas)
+        (made,) = move(db, [Planned(cancelling)], deltas)
         assert made, "nobody else writes between this read and this write"
     ((sql, values),) = _INSERT.pieces([_row_of(reversal, reversal.state)])
     db.execute(sql, values)

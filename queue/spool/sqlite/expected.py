@@ -7,7 +7,7 @@ from spool.entry import Entry
 from spool.lanes import LaneFilter
 from spool.lifecycle import FINAL, State
 from spool.sqlite import commit
-from spool.store import Inserted, Move
+from spool.store import Inserted
 from spool.tally import Cell, Tally
 
 
@@ -34,8 +34,8 @@ class Expected:
             if not isinstance(result, Inserted):
                 self._count(work, -1)
         elif isinstance(work, commit.Moves):
-            made = [False] * len(work.moves) if isinstance(result, Exception) else result
-            for each, was_made in zip(work.moves, made, strict=True):
+            made = [False] * len(work.planned) if isinstance(result, Exception) else result
+            for each, was_made in zip(work.planned, made, strict=True):
                 self._settle_move(each, made=was_made)
         elif isinstance(work, commit.Reversing):
             self._settle_reversing(work, result)
@@ -46,7 +46,7 @@ class Expected:
             self.tally.add(work.cell, sign, sign * entry.amount)
             self._occupy(entry, sign)
         elif isinstance(work, commit.Moves):
-            for each in work.moves:
+            for each in work.planned:
                 self._shift(each, sign)
         elif isinstance(work, commit.Reversing):
             self.lanes.add(work.draft.route, work.draft.lane)
@@ -55,17 +55,17 @@ class Expected:
         if entry.state not in FINAL:
             (self.lanes.add if sign > 0 else self.lanes.remove)(entry.route, entry.lane)
 
-    def _shift(self, each: Move, sign: int) -> None:
+    def _shift(self, each: commit.Planned, sign: int) -> None:
         """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
-        before, after = each.entry, each.after()
-        self.tally.add(commit.cell_of(after), sign, sign * after.amount)
-        self.tally.add(commit.cell_of(before), -sign, -sign * before.amount)
+        amount = sign * each.after.amount
+        self.tally.add(each.to_cell, sign, amount)
+        self.tally.add(each.from_cell, -sign, -amount)
 
-    def _settle_move(self, each: Move, *, made: bool) -> None:
+    def _settle_move(self, each: commit.Planned, *, made: bool) -> None:
         if not made:
             self._shift(each, -1)
-        elif each.transition.target in FINAL and each.entry.state not in FINAL:
-            self.lanes.remove(each.entry.route, each.entry.lane)
+        elif each.after.state in FINAL and each.move.entry.state not in FINAL:
+            self.lanes.remove(each.after.route, each.after.lane)
 
     def _settle_reversing(self, work: commit.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None

@@ -2,7 +2,7 @@
 -- Record new entries; those whose key is owned already change nothing.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
-    reverses, key_id, state, place, epoch, attempts, due_at_us, changed_at_us, told, reason, core_id, owns_key, sealed
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, sealed
 ) VALUES /*rows*/
 ON CONFLICT (channel, key) WHERE owns_key = 1 DO NOTHING;
 

@@ -24,13 +24,13 @@ CREATE TABLE entry (
     place          INTEGER NOT NULL CHECK (place IN (0, 1, 2)),
     epoch          INTEGER NOT NULL CHECK (epoch >= 0),
     attempts       INTEGER NOT NULL CHECK (attempts >= 0),
-    due_at_us      INTEGER NOT NULL CHECK (due_at_us >= 0),
+    due_at_us      INTEGER NOT NULL DEFAULT 0 CHECK (due_at_us >= 0),
     changed_at_us  INTEGER NOT NULL,
     told           INTEGER NOT NULL CHECK (told BETWEEN 0 AND 3),
-    reason         TEXT    NOT NULL,
-    core_id        TEXT    NOT NULL,
+    reason         TEXT    NOT NULL DEFAULT '',
+    core_id        TEXT    NOT NULL DEFAULT '',
     -- 1 while the entry owns its key; 0 once it was given back to its channel.
-    owns_key       INTEGER NOT NULL CHECK (owns_key IN (0, 1)),
+    owns_key       INTEGER NOT NULL DEFAULT 1 CHECK (owns_key IN (0, 1)),
 
     sealed         BLOB    NOT NULL,
 
