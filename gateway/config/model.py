@@ -127,7 +127,8 @@ class ListenerSettings(BaseModel):
         TlsSettings | None, Field(description="Serve TLS with this certificate; without it, plain HTTP.")
     ] = None
     connections_max: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+        int,
+        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
     ]
     body_bytes_max: Annotated[
         int, Field(ge=1024, le=16_777_216, description="Largest request body; a larger one is refused unread.")
@@ -145,7 +146,8 @@ class ChannelListenerSettings(ListenerSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8080
     connections_max: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+        int,
+        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
     ] = 1024
 
 
@@ -154,7 +156,8 @@ class AdminListenerSettings(ListenerSettings):
 
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8081
     connections_max: Annotated[
-        int, Field(ge=1, le=1_000_000, description="Connections open at once; more wait to be let in.")
+        int,
+        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
     ] = 64
     allow_plain: Annotated[
         bool,
