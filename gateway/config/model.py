@@ -137,7 +137,15 @@ class ListenerSettings(BaseModel):
         float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's body.")
     ] = 10.0
     keepalive_s: Annotated[
-        float, Field(ge=0, le=3600, description="Seconds an idle connection stays open; 0 closes after each answer.")
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description=(
+                "Seconds an idle connection stays open, and a request's head may take; 0 closes after each answer, and"
+                " gives a head all the time there is."
+            ),
+        ),
     ] = 75.0
 
 
