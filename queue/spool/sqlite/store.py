@@ -409,7 +409,7 @@ class SqliteStore:
             trouble=self._trouble or ("the disk is down to its reserve" if short else ""),
             free_bytes=free,
             reserve_bytes=self._reserve_bytes,
-            size_bytes=sum(file.stat().st_size for file in files if file.exists()),
+            size_bytes=sum(map(_size_of, files)),
         )
 
     @property
@@ -462,6 +462,14 @@ def _tell(answer: "asyncio.Future[Any]", result: Any) -> None:
         answer.set_exception(result)
     else:
         answer.set_result(result)
+
+
+def _size_of(file: Path) -> int:
+    """Bytes in a file; SQLite removes its log whenever it likes."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _cell_of(row: Sequence[Any]) -> Cell:
