@@ -12,7 +12,7 @@ that of the case) and the median of the rounds is given.
 import argparse
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
@@ -80,7 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def bare(folder: Path) -> Iterator[Setting]:
+def bare(folder: Path) -> Generator[Setting]:
     """B."""
     port = free_port()
     with server(python("-m", "bench.bare", "--port", str(port)), port, SERVER_CORE, folder / "bare.log") as process:
@@ -88,7 +88,7 @@ def bare(folder: Path) -> Iterator[Setting]:
 
 
 @contextlib.contextmanager
-def standing_in(folder: Path) -> Iterator[Setting]:
+def standing_in(folder: Path) -> Generator[Setting]:
     """The service while its core refuses connections."""
     with dead_port() as core:
         made = install(folder, core)
@@ -97,7 +97,7 @@ def standing_in(folder: Path) -> Iterator[Setting]:
 
 
 @contextlib.contextmanager
-def passing_through(folder: Path) -> Iterator[Setting]:
+def passing_through(folder: Path) -> Generator[Setting]:
     """The service before a core that is well."""
     port = free_port()
     command = python("-m", "adapters.cores.scripted", "--ledger", str(folder / "ledger.db"), "--port", str(port))

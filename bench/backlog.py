@@ -190,7 +190,7 @@ def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
 
 def steps_report(runs: list[StepsRun]) -> str:
     """The table of the steps."""
-    rows = []
+    rows = list[list[str]]()
     for keys in KEYS:
         for step in ("accept_us", "claim_us", "settle_us"):
             short, long = (_costs(runs, keys, waiting, step) for waiting in (SHORT, LONG))
@@ -212,7 +212,7 @@ def _costs(runs: list[StepsRun], keys: str, waiting: int, step: str) -> dict[int
 
 def service_report(runs: list[ServiceRun]) -> str:
     """The table of starts and memory."""
-    rows = []
+    rows = list[list[str]]()
     for keys, waiting in sorted({(run.keys, run.waiting) for run in runs}):
         mine = [run for run in runs if (run.keys, run.waiting) == (keys, waiting)]
         empty = [run for run in runs if (run.keys, run.waiting) == (keys, 0)]

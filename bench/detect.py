@@ -14,7 +14,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -96,7 +96,7 @@ class Traffic:
 
 
 @contextlib.contextmanager
-def _scene(folder: Path, deadline_s: float) -> Iterator[tuple[Installation, int]]:
+def _scene(folder: Path, deadline_s: float) -> Generator[tuple[Installation, int]]:
     """A well core, and the service before it; the core's controls are on the port given."""
     port, control = free_port(), free_port()
     command = python("-m", "adapters.cores.scripted", "--ledger", str(folder / "ledger.db"), "--port", str(port))
@@ -156,7 +156,7 @@ def _p99(sent: list[Sent], begin: float, end: float) -> float:
 
 def report(runs: list[Noticed]) -> str:
     """The table of all rounds."""
-    rows = []
+    rows = list[list[str]]()
     for death in DEATHS:
         mine = [run for run in runs if run.death == death]
         rows.append(

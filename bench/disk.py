@@ -35,12 +35,14 @@ def syncs(path: Path, size: int, seconds: float, *, fresh: bool) -> list[float]:
     return sorted(took)
 
 
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.disk", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be chosen."""
     parser.add_argument("--seconds", type=float, default=2.0, help="of each case")
-    told = parser.parse_args()
-    rows = []
+
+
+def run(told: argparse.Namespace) -> None:
+    """Measure, print the table."""
+    rows = list[list[str]]()
     with scratch() as folder:
         for size in SIZES:
             for fresh in (True, False):
@@ -49,6 +51,13 @@ def main() -> None:
                 kind = "file that grows" if fresh else "file written before"
                 rows.append([f"{size // 1024} KiB, {kind}", f"{len(took) / sum(took):,.0f}", *shares])
     print(table(("write and sync", "a second", "p50 µs", "p99 µs"), rows))
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.disk", description=__doc__)
+    add_arguments(parser)
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":

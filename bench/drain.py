@@ -13,7 +13,7 @@ import json
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -81,7 +81,7 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def scripted_core(folder: Path) -> Iterator[tuple[Server, Ledger]]:
+def scripted_core(folder: Path) -> Generator[tuple[Server, Ledger]]:
     """A core that answers after 5 ms, on the load's core."""
     port, path = free_port(), folder / "ledger.db"
     command = python("-m", "adapters.cores.scripted", "--ledger", str(path), "--port", str(port))
@@ -176,7 +176,7 @@ _BODY: Final = (
 
 def report(runs: list[Drained]) -> str:
     """The table of all rounds."""
-    rows = []
+    rows = list[list[str]]()
     for at_once in sorted({run.at_once for run in runs}):
         base = {run.round: run for run in runs if (run.sender, run.at_once) == ("bare loop", at_once)}
         for sender in ("bare loop", "service"):

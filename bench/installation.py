@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
@@ -109,7 +109,7 @@ def install(folder: Path, core_port: int, *, in_flight: int = 32, deadline_s: fl
 
 
 @contextlib.contextmanager
-def scratch() -> Iterator[Path]:
+def scratch() -> Generator[Path]:
     """An empty folder on the disk that is measured, gone with the block."""
     OUT.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
@@ -120,7 +120,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(made: Installation) -> Iterator[Server]:
+def running(made: Installation) -> Generator[Server]:
     """The service as its users run it, on the servers' core."""
     command = python("-m", "gateway", "serve", "--config", str(made.config))
     with server(command, made.port, SERVER_CORE, made.folder / "serve.log") as process:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dead_port() -> Iterator[int]:
+def dead_port() -> Generator[int]:
     """A port that refuses connections for as long as the block lasts: bound, never listening."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -117,7 +117,7 @@ def _status_kib(pid: int, field: str) -> int:
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], port: int, core: int, log: Path) -> Iterator[Server]:
+def server(command: Sequence[str], port: int, core: int, log: Path) -> Generator[Server]:
     """Run a server on one core for the length of a block; it is ready when it takes a connection.
 
     Raises:
