@@ -112,6 +112,7 @@ class Refusal(enum.StrEnum):
     NO_ROUTE = "no_route"
     NOT_FOUND = "not_found"
     NOT_REVERSIBLE = "not_reversible"
+    REVERSED = "reversed"
     OTHER = "other"
 
 

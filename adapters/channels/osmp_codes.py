@@ -34,6 +34,8 @@ RESULTS: Final[Mapping[str, int]] = {
     # As ABillS answers a cancel of a payment it does not know.
     Refusal.NOT_FOUND.value: 79,
     Refusal.NOT_REVERSIBLE.value: 251,
+    # No dialect has a code of its own for a payment that was cancelled.
+    Refusal.REVERSED.value: 300,
     Refusal.OTHER.value: 300,
 }
 """Answer kind or refusal -> result code."""

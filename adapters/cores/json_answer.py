@@ -70,7 +70,7 @@ class JsonReader:
         verdict = self._verdict(answer, rules, tree)
         if not isinstance(verdict, Verdict):
             return verdict
-        if attempt > 1 and verdict.refusal is Refusal.NOT_REVERSIBLE:
+        if attempt > 1 and verdict.refusal in (Refusal.NOT_REVERSIBLE, Refusal.REVERSED):
             return Conflict(found="can't be undone, and perhaps was by an earlier attempt")
         if verdict.means not in (Means.POSTED, Means.ALREADY):
             return self._said(answer, verdict, tree)

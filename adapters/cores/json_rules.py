@@ -150,4 +150,5 @@ def _reason(code: str, refusals: Mapping[str, Refusal]) -> Refusal | None:
     return _OWN_WORDS.get(code)
 
 
-_OWN_WORDS: Final = {each.value: each for each in Refusal}
+_OWN_WORDS: Final = {each.value: each for each in Refusal if each is not Refusal.REVERSED}
+"""A core's "reversed" is none of them: said of a repeated reversal it may be a yes, of a payment it tells of a booking."""

@@ -60,7 +60,7 @@ def now(entry: Entry) -> Answer:
 
 
 def refusal_of(entry: Entry) -> Refusal:
-    """Why the entry was refused, in the words channels know."""
+    """Why the entry was refused, in the words channels know; a netted payment's reason is `reversed`."""
     try:
         return Refusal(entry.reason)
     except ValueError:

@@ -41,14 +41,14 @@ async def test_a_reversal_and_its_unsent_payment_cancel_out(store: Store, state:
 
 
 async def test_netting_stands_in_both_histories(store: Store) -> None:
-    """The proof that nothing was sent."""
+    """The proof that nothing was sent. The reason is what channels are told of the payment."""
     payment = await put(store, draft(1))
 
     await undo(store, reversal(2, payment))
 
-    assert [(e.name, e.target) for e in await store.history(1)] == [
-        ("record", State.READY),
-        ("cancel", State.CANCELLED),
+    assert [(e.name, e.target, e.reason) for e in await store.history(1)] == [
+        ("record", State.READY, ""),
+        ("cancel", State.CANCELLED, "reversed"),
     ]
     assert [(e.name, e.target) for e in await store.history(2)] == [("record", State.CANCELLED)]
 

@@ -10,7 +10,8 @@ from gateway.accept import answers
 from gateway.accept.decide import Why
 from spool.entry import Entry
 from spool.lifecycle import FINAL, State, Told
-from tests.contracts.spool_examples import draft
+from spool.memory import MemoryStore
+from tests.contracts.spool_examples import NOW_US, draft, put, reversal, undo
 from tests.unit.heart import kept
 
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
@@ -74,6 +75,24 @@ def test_an_answer_carries_the_number_and_the_sum_and_no_more_of_a_refusal_than_
 def test_a_refusal_is_told_in_the_words_channels_know(reason: str, refusal: Refusal) -> None:
     """What isn't in the vocabulary is `other`."""
     assert answers.again(entry(State.REFUSED, Told.REFUSED, reason)).refusal is refusal
+
+
+def test_a_payment_that_was_netted_is_refused_because_it_was_reversed() -> None:
+    """Asked about, it stands for nothing any more; to its own request repeated, the first yes stays (P3)."""
+    netted = entry(State.CANCELLED, Told.PROVISIONAL, "reversed")
+    asked = answers.now(netted)
+    assert (asked.kind, asked.refusal, asked.state) == (NO, Refusal.REVERSED, "cancelled")
+    assert (answers.again(netted).kind, answers.again(netted).refusal) == (PROVISIONAL, None)
+
+
+async def test_the_reason_the_spool_writes_at_netting_is_the_word_channels_know() -> None:
+    """The spool knows no channels, so nothing but this holds the two words together."""
+    store = MemoryStore()
+    await store.open(NOW_US)
+    await undo(store, reversal(2, await put(store, draft(1))))
+    netted = await store.get(1)
+    assert netted is not None
+    assert answers.now(netted).refusal is Refusal.REVERSED
 
 
 def test_only_what_is_under_way_says_when_to_ask_again() -> None:

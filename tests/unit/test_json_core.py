@@ -130,6 +130,7 @@ class TestAnswers:
                 Refused(refusal=Refusal.UNKNOWN_ACCOUNT, code="unknown_account", text="no"),
             ),
             (answer(422, {"code": "what"}), Conflict(found="the core says so (status 422)")),
+            (answer(409, {"code": "reversed"}), Conflict(found="the core says so (status 409)")),
             (answer(409, {}), Conflict(found="the core says so (status 409)")),
             (answer(404, {"code": "nothing_here"}), Misconfigured(cause=Cause.CONTRACT, detail="status 404")),
             (answer(400, {"code": "malformed"}), Unknown(cause=Cause.CONTRACT, detail="status 400")),

@@ -379,6 +379,7 @@ def test_a_check_shows_the_payer_what_billing_says() -> None:
         (Answer(kind=AnswerKind.REFUSED, refusal=Refusal.UNKNOWN_ACCOUNT), "5"),
         (Answer(kind=AnswerKind.REFUSED, refusal=Refusal.ACCOUNT_INACTIVE), "79"),
         (Answer(kind=AnswerKind.REFUSED, refusal=Refusal.ALREADY_PAID), "10"),
+        (Answer(kind=AnswerKind.REFUSED, refusal=Refusal.REVERSED), "300"),
         (Answer(kind=AnswerKind.REFUSED), "300"),
     ],
 )
