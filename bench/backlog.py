@@ -86,7 +86,7 @@ class Turns:
         self._drafter = drafter
         self._clock = SystemClock()
         self._cursor = 0
-        self.cpu_s = dict.fromkeys(("accept", "claim", "settle"), 0.0)
+        self.cpu_s: dict[str, float] = dict.fromkeys(("accept", "claim", "settle"), 0.0)
 
     async def turn(self) -> None:
         """One of each."""

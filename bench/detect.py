@@ -10,7 +10,6 @@ when answers come, so a wait hides no other.
 import argparse
 import asyncio
 import contextlib
-import os
 import random
 import time
 import uuid
@@ -23,7 +22,7 @@ import msgspec
 import uvloop
 
 from bench.installation import TOKEN, Installation, install, running, scratch
-from bench.rig import LOAD_CORE, free_port, keep, python, server, tell
+from bench.rig import LOAD_CORE, free_port, keep, pin_this_process, python, server, tell
 from bench.table import spread, table
 
 DEATHS: Final = ("refuse", "hang")
@@ -189,7 +188,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace) -> None:
     """Measure, print the table."""
-    os.sched_setaffinity(0, {LOAD_CORE})
+    pin_this_process()
     runs: list[Noticed] = []
     for number in range(told.rounds):
         for death in DEATHS:
