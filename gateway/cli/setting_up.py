@@ -88,14 +88,7 @@ def token_hash(file: Path | None) -> int:
 
 def core(arguments: Sequence[str]) -> int:
     """Run a scripted core; by default where the configuration that init makes expects it."""
-    given = {argument.partition("=")[0] for argument in arguments}
-    defaults = list[str]()
-    if "--ledger" not in given:
-        CORE_LEDGER.parent.mkdir(parents=True, exist_ok=True)
-        defaults += ["--ledger", str(CORE_LEDGER)]
-    if "--port" not in given:
-        defaults += ["--port", CORE_URL.rpartition(":")[2]]
-    return run_core([*defaults, *arguments])
+    return run_core(arguments, prog="nightsafe core", ledger=CORE_LEDGER, port=int(CORE_URL.rpartition(":")[2]))
 
 
 def demo(folder: Path | None, seconds: float | None, rate: float | None) -> int:

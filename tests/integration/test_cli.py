@@ -348,6 +348,16 @@ def test_a_short_token_is_not_hashed() -> None:
     assert nightsafe("token", "hash", told="secret\n").returncode == Exit.UNFIT
 
 
+def test_the_scripted_core_has_a_help_of_its_own() -> None:
+    """By the name it was called by, and nothing is required that is at hand."""
+    answer = nightsafe("core", "--help")
+    assert answer.returncode == Exit.DONE
+    words = " ".join(answer.stdout.split())
+    assert words.startswith("usage: nightsafe core [-h] [--ledger LEDGER]")
+    assert "(var/core/ledger.db)" in words
+    assert "(8090)" in words
+
+
 def test_it_says_which_version_it_is() -> None:
     """With what it stands on."""
     assert nightsafe("version").stdout.startswith("nightsafe 0.")

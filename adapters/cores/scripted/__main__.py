@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from adapters.core import Level
 from adapters.cores.scripted.books import Accounts
@@ -11,14 +12,18 @@ from adapters.cores.scripted.journal import LedgerBroken, LedgerHeld
 from adapters.cores.scripted.server import run
 from adapters.cores.scripted.settings import Settings, fault_from, faults_in
 
+PROG: Final = "python -m adapters.cores.scripted"
 
-def settings_from(arguments: Sequence[str] | None = None) -> Settings:
-    """The settings a command line tells.
+
+def settings_from(
+    arguments: Sequence[str] | None = None, *, prog: str = PROG, ledger: Path | None = None, port: int = 0
+) -> Settings:
+    """The settings a command line tells; `ledger` and `port` are meant where it tells none.
 
     Raises:
         ValueError, OSError: it tells something that can't be; the message says what.
     """
-    told = _parser().parse_args(arguments)
+    told = _parser(prog, ledger, port).parse_args(arguments)
     script = faults_in(told.script) if told.script else ()
     return Settings(
         ledger=told.ledger,
@@ -40,14 +45,18 @@ def settings_from(arguments: Sequence[str] | None = None) -> Settings:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    usual = Settings(ledger=Path())
-    parser = argparse.ArgumentParser(prog="scripted", description="A billing system to rehearse against.")
+def _parser(prog: str, ledger: Path | None, port: int) -> argparse.ArgumentParser:
+    usual = Settings(ledger=ledger or Path(), port=port)
+    parser = argparse.ArgumentParser(prog=prog, description="A billing system to rehearse against.")
     add = parser.add_argument
-    add("--ledger", type=Path, required=True, help="the ledger's file; made where there is none")
+    where = "the ledger's file; made where there is none"
+    if ledger is None:
+        add("--ledger", type=Path, required=True, help=where)
+    else:
+        add("--ledger", type=Path, default=ledger, help=f"{where} (%(default)s)")
     add("--level", choices=[level.value for level in Level], default=usual.level.value)
     add("--host", default=usual.host)
-    add("--port", type=int, default=usual.port, help="0: any free one")
+    add("--port", type=int, default=usual.port, help="0: any free one (%(default)s)")
     add("--control-port", type=int, help="a listener that stays up whatever the faults do; 0: any free one")
     add("--currency", default=usual.currency, help="meant where a request names none")
     add("--account-format", default=usual.accounts.format, help="pattern of well-formed accounts")
@@ -72,10 +81,16 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until told to stop; 0, or 2 when it can't start."""
+def main(arguments: Sequence[str] | None = None, *, prog: str = PROG, ledger: Path | None = None, port: int = 0) -> int:
+    """Run until told to stop; 0, or 2 when it can't start.
+
+    `prog` is what the help calls it; `ledger` (with its folder, made if need be) and `port` hold where none is told.
+    """
     try:
-        run(settings_from(arguments), _say)
+        settings = settings_from(arguments, prog=prog, ledger=ledger, port=port)
+        if ledger is not None and settings.ledger == ledger:
+            ledger.parent.mkdir(parents=True, exist_ok=True)
+        run(settings, _say)
     except (ValueError, OSError, LedgerHeld, LedgerBroken) as error:
         sys.stderr.write(f"{error}\n")
         return 2
