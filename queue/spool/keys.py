@@ -188,7 +188,7 @@ def _read_guarded(path: Path) -> bytes:
     except FileNotFoundError:
         raise KeysUnfit(
             f"there is no key file {path}; put it back from where keys are kept, or, for a new spool, "
-            "make one with: nightsafe keys init"
+            "make one with: nightsafe init"
         ) from None
     except OSError as error:
         if path.is_symlink():

@@ -167,7 +167,7 @@ def test_a_key_file_open_to_others_is_refused_with_the_cure(path: Path, mode: in
 
 def test_a_missing_key_file_is_named_with_what_to_do(path: Path) -> None:
     """A new spool needs one made; an old one needs its own back."""
-    with pytest.raises(KeysUnfit, match=r"there is no key file .*keys\.json; put it back .*nightsafe keys init"):
+    with pytest.raises(KeysUnfit, match=r"there is no key file .*keys\.json; put it back .*nightsafe init"):
         read_key_file(path)
 
 
