@@ -8,31 +8,19 @@ import asyncio
 from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
-from adapters.outcome import (
-    Conflict,
-    InquiryOutcome,
-    NotFound,
-    Pending,
-    Posted,
-    Refused,
-)
 from gateway import content
 from gateway.clock import Clock
 from gateway.conclude import (
     Step,
-    Terms,
-    after_attempt,
-    after_inquiry,
     cannot_tell,
     cannot_undo,
     may_inquire,
     may_resend,
 )
 from gateway.content import Content
-from gateway.deliver import ADAPTER_FAILED, Original, deliver, inquire, original_of, tell_of_bug
-from gateway.forward.backoff import Backoff
+from gateway.deliver import Original, original_of
+from gateway.forward.courier import Courier
 from gateway.forward.pace import Pace
 from gateway.forward.window import Window
 from gateway.log import log
@@ -63,9 +51,6 @@ PAUSE_S: Final = 0.25
 NUMBER_MAX: Final = 2**63
 """Above every number."""
 
-_ANSWERED: Final = (Posted, Refused, Conflict, Pending, NotFound)
-"""Outcomes in which the core did its work."""
-
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """What one round did."""
@@ -87,10 +72,9 @@ class Forwarder:
         self._store = spool.store
         self._clock = clock
         self._settler = settler
-        self._meter = meter
         self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max)
         self.pace = Pace(route.forward.in_flight_max)
-        self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
+        self._courier = Courier(route=route, clock=clock, meter=meter, pace=self.pace)
         self._cursor = 0
         #: Lowest place gone back to since the last load began.
         self._rewound_to = NUMBER_MAX
@@ -356,19 +340,8 @@ class Forwarder:
         if claimed is None:
             self._route.health.withdraw(permit)
             return
-        started = self._clock.monotonic()
-        outcome: InquiryOutcome
-        try:
-            outcome = await deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
-        except asyncio.CancelledError:
-            self._route.health.withdraw(permit)
-            raise
-        except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
-            log.error("attempt_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
-            outcome = ADAPTER_FAILED
-        self._heard(claimed, outcome, permit, started)
-        terms = replace(self._terms(claimed), repeated=entry.state is State.IN_DOUBT)
-        await self._record(claimed, after_attempt(claimed, outcome, terms))
+        repeated = entry.state is State.IN_DOUBT
+        await self._record(claimed, await self._courier.send(claimed, kept, original, permit, repeated=repeated))
 
     async def _claim(self, entry: Entry) -> Entry | None:
         """On disk before the first byte leaves; None when somebody else was faster, or nobody knows."""
@@ -415,47 +388,7 @@ class Forwarder:
         if not may_inquire(self._route.core.capabilities):
             await self._record(entry, cannot_tell())
             return
-        started = self._clock.monotonic()
-        settle_us = round(self._route.core.capabilities.settle_delay_s * 1_000_000)
-        settled = self._clock.now_us() - entry.changed_at_us >= settle_us
-        outcome: InquiryOutcome
-        try:
-            outcome = await inquire(self._route.core, entry, kept, original, self._route.forward.attempt_timeout_s)
-        except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
-            log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
-            outcome = ADAPTER_FAILED
-        self._heard(entry, outcome, None, started)
-        await self._record(entry, after_inquiry(outcome, replace(self._terms(entry), settled=settled)))
-
-    def _heard(self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float) -> None:
-        took_s = self._clock.monotonic() - started
-        operation = entry.kind.word if permit is not None else "inquiry"
-        self._meter.attempted(self._route.name, operation, type(outcome).__name__, took_s, live=False)
-        if permit is None:
-            return
-        assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
-        if outcome is ADAPTER_FAILED:
-            tell_of_bug(self._route.health, permit, took_s)
-            return
-        self._route.health.report(permit, outcome, took_s)
-        if isinstance(outcome, _ANSWERED):
-            self.pace.succeeded()
-        else:
-            self.pace.failed()
-
-    def _terms(self, entry: Entry) -> Terms:
-        return Terms(
-            capabilities=self._route.core.capabilities,
-            attempts_max=self._route.forward.attempts_max,
-            route_is_well=self._route.health.zone is Zone.CLOSED,
-            backoff_s=self._backoff_s(entry),
-        )
-
-    def _backoff_s(self, entry: Entry) -> float:
-        if entry.state is State.IN_DOUBT:
-            waited_s = max(0, entry.due_at_us - entry.changed_at_us) / 1_000_000
-            return self._backoff.ask_again_s(waited_s, self._clock.fraction())
-        return self._backoff.wait_s(entry.attempts, self._clock.fraction())
+        await self._record(entry, await self._courier.ask(entry, kept, original))
 
     async def _record(self, entry: Entry, step: Step) -> None:
         """Put the step on disk, then let the lane go on, or hold it."""
