@@ -117,7 +117,7 @@ class Acceptor:
     def _again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
         """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
         if entry.fingerprint == fingerprint:
-            return answers.again(entry)
+            return answers.again(self._live.as_told(entry))
         try:
             kept = content.read(self._spool.content(entry))
         except (RecordDamaged, ValueError):
@@ -365,6 +365,6 @@ class Acceptor:
         except SpoolClosed:
             return answers.try_later(Why.STORAGE)
         if entry is not None and entry.channel == inquiry.channel:
-            return answers.now(entry)
+            return answers.now(self._live.as_told(entry))
         coming = self._is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)

@@ -42,6 +42,8 @@ class Live:
         self._meter = meter
         #: Attempts under way by route, each with the scope that can end it early.
         self._under_way: dict[str, set[asyncio.Timeout]] = {}
+        #: Payments told posted, as they will be once that is recorded, by number.
+        self._told: dict[int, Entry] = {}
 
     def watch(self, route: Route) -> None:
         """Let no payer wait out a deadline once it is known that the core says nothing.
@@ -84,6 +86,10 @@ class Live:
         self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
         return await self._conclude(route, entry, outcome, until)
 
+    def as_told(self, entry: Entry) -> Entry:
+        """An entry as its channel knows it: a booking is told before it is recorded, and told again meanwhile."""
+        return self._told.get(entry.number, entry)
+
     async def _deliver(
         self, route: Route, entry: Entry, kept: Content, original: Original | None, timeout_s: float
     ) -> Outcome:
@@ -109,8 +115,10 @@ class Live:
         if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
             move = self._move(route, entry, step)
-            self._settler.later(self._record(route, move))
-            return answers.first(move.after(), AnswerKind.POSTED)
+            after = self._told[entry.number] = move.after()
+            recording = self._settler.later(self._record(route, move))
+            recording.add_done_callback(lambda _: self._told.pop(entry.number))
+            return answers.first(after, AnswerKind.POSTED)
         made = await self._recorded(route, entry, step, until)
         return answers.unknown(entry.key) if made is None else self._answer(route, made)
 
