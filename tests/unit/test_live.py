@@ -111,17 +111,16 @@ async def test_a_refusal_is_on_disk_before_it_is_told(open_heart: OpenHeart) -> 
     """A no that was told and forgotten could turn into a yes."""
     heart = await open_heart()
     heart.core.will(REFUSED)
-    heart.troubles.going.clear()
-    heart.troubles.will("insert", Trouble.NONE)
+    heart.troubles.stop("insert")
     asking = asyncio.ensure_future(heart.pay())
     await settle()
     assert heart.core.calls == []
-    heart.troubles.going.set()
+    heart.troubles.go_on()
     await heart.core.asked(1)
-    heart.troubles.going.clear()
+    heart.troubles.stop("move")
     await settle()
     assert not asking.done()
-    heart.troubles.going.set()
+    heart.troubles.go_on()
     assert (await asking).refusal is Refusal.UNKNOWN_ACCOUNT
 
 
@@ -136,11 +135,11 @@ async def test_a_booking_is_told_before_it_is_on_disk_only_where_it_would_be_fou
     heart.core.hang()
     asking = asyncio.ensure_future(heart.pay())
     await heart.core.asked(1)
-    heart.troubles.going.clear()
+    heart.troubles.stop("move")
     heart.core.let_go()
     await settle()
     assert asking.done() is answered
-    heart.troubles.going.set()
+    heart.troubles.go_on()
     assert (await asking).kind is YES
 
 
@@ -161,10 +160,10 @@ async def test_when_recording_hangs_past_the_deadline_the_answer_is_ask_again(he
     heart.core.hang()
     request = asyncio.ensure_future(heart.acceptor.pay(payment(), heart.clock.monotonic(), 0.0))
     await heart.core.asked(1)
-    heart.troubles.going.clear()
+    heart.troubles.stop("move")
     heart.core.let_go()
     assert (await request).kind is UNDER_WAY
-    heart.troubles.going.set()
+    heart.troubles.go_on()
     await settle()
     again = await heart.pay()
     assert (again.kind, again.replayed) == (NO, True)

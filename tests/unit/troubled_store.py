@@ -40,9 +40,18 @@ class TroubledStore(MemoryStore):
         super().__init__()
         #: Bad moments ahead, by method.
         self.ahead: defaultdict[str, deque[Trouble]] = defaultdict(deque)
-        #: While clear, writes wait.
-        self.going = asyncio.Event()
-        self.going.set()
+        self._stopped: set[str] = set()
+        self._going = asyncio.Event()
+
+    def stop(self, *methods: str) -> None:
+        """Let calls of these methods hang."""
+        self._stopped.update(methods)
+
+    def go_on(self) -> None:
+        """Let every call that hangs go on."""
+        self._stopped.clear()
+        self._going.set()
+        self._going = asyncio.Event()
 
     def will(self, method: str, *troubles: Trouble) -> None:
         """Have these troubles with the next calls of a method."""
@@ -80,8 +89,8 @@ class TroubledStore(MemoryStore):
         """Do the work, or not, and say what a disk in that trouble says."""
         trouble = self.ahead[method].popleft() if self.ahead[method] else Trouble.NONE
         if trouble in {Trouble.NONE, Trouble.UNSURE_KEPT}:
-            if not self.going.is_set():
-                await self.going.wait()
+            while method in self._stopped:
+                await self._going.wait()
             done = await work
             if trouble is Trouble.NONE:
                 return done
