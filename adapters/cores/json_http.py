@@ -1,7 +1,6 @@
 """A core reached by JSON over HTTP, spoken as `json_mapping` says and understood as `json_answer` does."""
 
 import asyncio
-import datetime as dt
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote

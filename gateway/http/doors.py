@@ -96,4 +96,3 @@ class Doors:
                 return channel.write(asked, answer)
         self._meter.rejected(rejected.channel, rejected.reason)
         return rejected.reply
-

@@ -47,7 +47,8 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the driver's own connection, in the connection's thread."""
-        execute: Callable[..., Awaitable[T]] = self._execute
+        # aiosqlite leaves the types of its own way in open.
+        execute: Callable[..., Awaitable[T]] = getattr(self, "_execute")  # noqa: B009 - typed by hand
         return await execute(work, self._conn)
 
 

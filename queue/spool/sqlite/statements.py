@@ -69,7 +69,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
     return Entry(
         row[0],
         row[1],
-        _KINDS[row[2]],
+        _KINDS[row[2]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
         row[3],
         row[4],
         row[5],
@@ -78,12 +78,12 @@ def entry_of(row: Sequence[Any]) -> Entry:
         row[8],
         row[9],
         row[10],
-        _STATES[row[11]],
+        _STATES[row[11]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
         row[12],
         row[13],
         row[14],
         row[15],
-        _TOLD[row[16]],
+        _TOLD[row[16]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
         row[17],
         row[18],
         row[19],
