@@ -83,6 +83,8 @@ class Forwarder:
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
         self._due_at_us = 0
         self._freed: set[int] = set()
+        #: Lanes of which nobody knows whether what waited behind was fetched: the commit raised.
+        self._half_fetched: set[int] = set()
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
         self._walks: set[asyncio.Task[None]] = set()
@@ -192,9 +194,11 @@ class Forwarder:
         while self._freed:
             lane = self._freed.pop()
             try:
+                await self._put_in_line(lane)
                 found = await self._store.followers(self._route.name, lane, limit)
             except SpoolError:
                 self._freed.add(lane)
+                self._half_fetched.add(lane)
                 raise
             over = self._window.offer(Ready(entry=entry, blocked=False) for entry in found)
             if len(found) == limit:
@@ -202,6 +206,17 @@ class Forwarder:
             await self._store.set_behind(over)
             behind += len(over)
         return behind
+
+    async def _put_in_line(self, lane: int) -> None:
+        """After an uncertain fetch some of a lane may be in arrival order, the rest behind: all of it is read anew there.
+
+        Fetched and offered directly, the rest would overtake the first.
+        """
+        limit = self._route.forward.lane_entries_max
+        while lane in self._half_fetched:
+            if len(await self._store.followers(self._route.name, lane, limit)) < limit:
+                self._half_fetched.discard(lane)
+                self.rewind(1)
 
     async def _load(self) -> tuple[int, int]:
         """Fill the window in order of arrival; how many were read, and how many of them must wait behind."""
