@@ -5,7 +5,7 @@ from typing import Final
 from adapters.payment import Answer, AnswerKind, Refusal
 from gateway.accept.decide import Why
 from spool.entry import Entry
-from spool.lifecycle import State, Told
+from spool.lifecycle import Kind, State, Told
 
 RETRY_AFTER_S: Final = 30
 """When asking again makes sense, where nothing better is known."""
@@ -53,6 +53,9 @@ def again(entry: Entry) -> Answer:
 
 def now(entry: Entry) -> Answer:
     """The answer to a question about an entry: how it stands at present."""
+    if entry.kind is Kind.REVERSAL and entry.state is State.CANCELLED and entry.told is not Told.NOTHING:
+        # It cancelled out with its payment, or the payment never came to anything: either way the money is not booked.
+        return first(entry, AnswerKind.POSTED)
     kind = _KIND_UNTOLD.get(entry.state)
     if kind is None:
         kind = AnswerKind.PROVISIONAL if entry.told is Told.PROVISIONAL else AnswerKind.IN_PROGRESS

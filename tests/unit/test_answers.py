@@ -9,7 +9,7 @@ from adapters.payment import AnswerKind, Refusal
 from gateway.accept import answers
 from gateway.accept.decide import Why
 from spool.entry import Entry
-from spool.lifecycle import FINAL, State, Told
+from spool.lifecycle import FINAL, Kind, State, Told
 from spool.memory import MemoryStore
 from tests.contracts.spool_examples import NOW_US, draft, put, reversal, undo
 from tests.unit.heart import kept
@@ -113,3 +113,11 @@ def test_a_conflict_names_the_fields_and_nothing_of_the_entry() -> None:
     """Whoever sent it may not be who sent the first."""
     answer = answers.conflict(entry(State.POSTED), ("amount",))
     assert (answer.kind, answer.fields, answer.number, answer.amount) == (AnswerKind.CONFLICT, ("amount",), 0, 0)
+
+
+@pytest.mark.parametrize("told", [Told.POSTED, Told.PROVISIONAL])
+def test_a_reversal_that_cancelled_out_is_done(told: Told) -> None:
+    """Its channel was told yes, and nothing is booked: asked about, it must not look like a no."""
+    netted = replace(entry(State.CANCELLED, told), kind=Kind.REVERSAL, reverses=6)
+
+    assert answers.now(netted).kind is AnswerKind.POSTED
