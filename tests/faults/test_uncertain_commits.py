@@ -5,7 +5,6 @@ The moments are made (`broken_driver`), so that each falls exactly where it hurt
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -54,6 +53,16 @@ async def kept_out(store: SqliteStore) -> None:
     async with asyncio.timeout(WAIT_S):
         while "could not be reopened yet" not in store._trouble:  # noqa: ASYNC110 - it announces nothing
             await asyncio.sleep(0)
+
+
+def rename(path: Path, new: Path) -> None:
+    """Call a file by another name."""
+    path.rename(new)
+
+
+def is_there(path: Path) -> bool:
+    """There is such a file."""
+    return path.exists()
 
 
 @contextlib.contextmanager
@@ -320,16 +329,16 @@ async def test_reads_during_a_reopening_are_answered_or_refused_in_words(store: 
 
 
 async def test_a_spool_that_vanished_is_not_begun_anew(store: SqliteStore, disk: Disk) -> None:
-    """A volume that came loose takes the payments with it: an empty spool in its place would accept their twins."""
+    """An empty spool in its place would accept the twins of what it held."""
     await put(store, draft(1))
-    house, away = store.path.parent, store.path.parent.with_name("away")
-    os.rename(house, away)  # noqa: PTH104 - a moment's work
+    away = store.path.with_name("away.db")
+    rename(store.path, away)
     disk.will("COMMIT", LOST)
     await put_all(store, 2)
     await kept_out(store)
-    assert not os.path.exists(house)  # noqa: ASYNC240, PTH110 - a moment's work
+    assert not is_there(store.path)
 
-    os.rename(away, house)  # noqa: PTH104 - a moment's work
+    rename(away, store.path)
 
     await well_again(store)
     assert await numbers_in(store) == [1]
