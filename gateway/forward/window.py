@@ -75,8 +75,9 @@ class Window:
             heapq.heappush(self._heads, (entry.number, entry.lane))
 
     def overflow(self, lane: int) -> None:
-        """More of this lane is behind on disk: whoever finishes it must look."""
-        self._overflowed.add(lane)
+        """More of this lane is behind on disk: whoever finishes it must look. A lane nobody is in has nobody to look."""
+        if lane in self._busy or lane in self._lanes:
+            self._overflowed.add(lane)
 
     def take(self) -> Entry | None:
         """The earliest entry whose lane is free, now in hand; None when there is none."""
