@@ -85,12 +85,19 @@ class TroubledStore(MemoryStore):
         """As the seam says."""
         return await self._through("get", super().get(number))
 
+    async def _may_go_on(self, method: str, work: Awaitable[object]) -> None:
+        try:
+            while method in self._stopped:
+                await self._going.wait()
+        except BaseException:
+            _never(work)
+            raise
+
     async def _through(self, method: str, work: Awaitable[T]) -> T:
         """Do the work, or not, and say what a disk in that trouble says."""
         trouble = self.ahead[method].popleft() if self.ahead[method] else Trouble.NONE
         if trouble in {Trouble.NONE, Trouble.UNSURE_KEPT}:
-            while method in self._stopped:
-                await self._going.wait()
+            await self._may_go_on(method, work)
             done = await work
             if trouble is Trouble.NONE:
                 return done
