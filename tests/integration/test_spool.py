@@ -5,14 +5,14 @@ from typing import Any, Final
 
 import pytest
 
-from spool.errors import KeysUnfit, RecordDamaged, SpoolClosed
+from spool.errors import KeysUnfit, RecordDamaged, SpoolClosed, SpoolUnfit
 from spool.keys import KeyRing
-from spool.lifecycle import CLAIM, POST, State
+from spool.lifecycle import CLAIM, HOLD, POST, QUARANTINE, State, Transition
 from spool.seal import Sealer
 from spool.spool import Spool
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import driver
-from spool.store import Inserted
+from spool.store import Inserted, Move
 from spool.verify import Verdict, verify
 from tests.contracts.spool_examples import NOW_US, draft, go, reversal
 
@@ -47,10 +47,16 @@ async def stopped(path: Path) -> Path:
 
 
 def change(path: Path, sql: str) -> None:
-    """What somebody with the file in hands does to it."""
+    """What somebody with the file in hands does to one row."""
+    assert damage(path, sql) == 1
+
+
+def damage(path: Path, sql: str) -> int:
+    """What somebody with the file in hands does to it; how many rows were changed."""
     db: Any = driver.connect(path, isolation_level=None)
-    assert db.execute(sql).rowcount == 1
+    rows: int = db.execute(sql).rowcount
     db.close()
+    return rows
 
 
 async def looked_through(path: Path) -> Verdict:
@@ -268,3 +274,34 @@ async def test_a_damaged_record_does_not_stop_its_neighbours(stopped: Path) -> N
     assert spool.content(sound) == b"content 3"
     await go(spool.store, sound, CLAIM, POST)
     await spool.close()
+
+
+@pytest.mark.parametrize("transition", [QUARANTINE, CLAIM, HOLD])
+async def test_an_entry_whose_amount_was_changed_can_still_be_moved(stopped: Path, transition: Transition) -> None:
+    """Above all into quarantine: sums that no longer add up must not hold it, or whatever shares its commit."""
+    change(stopped, "UPDATE entry SET amount = 99999999 WHERE number = 1")
+    spool = spool_of(stopped)
+    await spool.open(NOW_US)
+    damaged, sound = await spool.store.get(1), await spool.store.get(3)
+    assert damaged is not None
+    assert sound is not None
+    moves = [Move(entry=entry, transition=transition, at_us=NOW_US) for entry in (damaged, sound)]
+
+    assert await spool.store.move(moves) == [True, True]
+
+    assert not (await verify(spool.store)).ok
+    await spool.close()
+
+
+async def test_attempts_that_can_not_be_put_in_doubt_refuse_the_start(stopped: Path) -> None:
+    """Nobody moves on what stays in flight of a former run: better no service than payments nobody looks after."""
+    spool = spool_of(stopped)
+    await spool.open(NOW_US)
+    entry = await spool.store.get(3)
+    assert entry is not None
+    await go(spool.store, entry, CLAIM)
+    await spool.close()
+    damage(stopped, "CREATE TRIGGER stuck BEFORE UPDATE ON entry BEGIN SELECT raise(ABORT, 'stuck'); END")
+
+    with pytest.raises(SpoolUnfit, match=r"can't be put in doubt: stuck"):
+        await spool.open(NOW_US)
