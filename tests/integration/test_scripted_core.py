@@ -488,8 +488,9 @@ async def test_the_command_refuses_resets_and_stops_when_told(tmp_path: Path, cl
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
-        async with client.post(f"{url}/faults", json={"kind": "refuse", "for_s": 0.1}) as answer:
-            assert answer.status in {201, 503}
+        # The refusal resets every connection, the one it was asked for on too.
+        with contextlib.suppress(aiohttp.ClientError):
+            await client.post(f"{url}/faults", json={"kind": "refuse", "for_s": 0.1})
         _, health, _ = await eventually(lambda: get(client, f"{url}/health"))
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
