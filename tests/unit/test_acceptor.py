@@ -399,6 +399,26 @@ async def test_a_payment_that_was_not_sent_is_sent_first_of_its_lane_when_the_co
     assert sent.index(k1) < sent.index(k2)
 
 
+async def test_a_payment_that_was_not_sent_is_found_though_later_ones_were_read_before_it_came_back(
+    heart: Heart,
+) -> None:
+    """While it was under way the reading in order of arrival had passed it."""
+    heart.core.hang()
+    heart.core.will(NOT_SENT)
+    paying = asyncio.ensure_future(heart.pay("k1"))
+    await heart.core.asked(1)
+    heart.open_route()
+    await heart.pay("k2", account="200")
+    heart.close_route()
+    await heart.forwards()
+    heart.open_route()
+    heart.core.let_go()
+    assert (await paying).kind is PROVISIONAL
+    heart.close_route()
+    await heart.forwards(3)
+    assert [entry.state for entry in await heart.entries()] == [State.POSTED, State.POSTED]
+
+
 async def test_on_a_route_in_trial_one_payment_is_tried_and_the_others_are_stood_in_for(
     open_heart: OpenHeart,
 ) -> None:

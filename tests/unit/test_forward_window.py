@@ -148,6 +148,16 @@ def test_an_entry_that_fell_due_is_seized_unless_its_lane_is_busy(window: Window
     assert taken(window) == [3]
 
 
+def test_a_lane_seized_for_what_fell_due_gives_nothing_else_out(window: Window) -> None:
+    """Though its next was in the window, and free, before."""
+    due = entry(1, lane=7)
+    window.offer(found(entry(2, lane=7)))
+    assert window.seize(due) is True
+    assert taken(window) == []
+    window.finish(due)
+    assert taken(window) == [2]
+
+
 def test_an_entry_ready_anew_stands_where_it_stood(window: Window) -> None:
     """It came back after others of its lane had been read."""
     window.offer(found(entry(2, lane=7), entry(3, lane=7)))

@@ -505,6 +505,22 @@ async def test_stopping_waits_for_what_is_under_way_and_starts_nothing_more(hear
     assert_each_is_booked_once(heart, under_way)
 
 
+async def test_a_round_that_was_under_way_when_it_was_stopped_starts_nothing(heart: Heart) -> None:
+    """The core's connections and the spool are closed right after."""
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    await heart.clock.advance(60.0)
+    heart.troubles.stop("due")
+    round_ = asyncio.ensure_future(heart.forwarder.run_once())
+    await settle()
+    assert await heart.forwarder.stop(0) == 0
+    heart.troubles.go_on()
+    await round_
+    await settle()
+    assert len(heart.core.calls) == 1
+
+
 async def test_what_outlasts_the_grace_is_in_doubt_at_the_next_start_and_booked_once(heart: Heart) -> None:
     """The attempt had left."""
     await taken(heart, 1)

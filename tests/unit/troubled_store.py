@@ -85,6 +85,10 @@ class TroubledStore(MemoryStore):
         """As the seam says."""
         return await self._through("get", super().get(number))
 
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """As the seam says."""
+        return await self._through("due", super().due(route, now_us, limit))
+
     async def _may_go_on(self, method: str, work: Awaitable[object]) -> None:
         try:
             while method in self._stopped:
