@@ -3,7 +3,8 @@
 A commit takes everything that waited: new entries first, then all moves, then the rest in the order it came. Nothing in
 a batch depends on anything else in it, as nobody was told of it yet; moves of one entry that cross are told apart by
 their compare-and-set. Each group is tried as one statement over all its rows; only when the count shows that a row did not
-take (a key known already, an entry that had changed) is the group done again one by one to see which.
+take (a key known already, an entry that had changed) is the whole done again row by row to see which. Few statements matter:
+each lets go of the interpreter's lock, and must win it back from a busy event loop.
 """
 
 import os
@@ -150,8 +151,7 @@ def commit(db: Any, works: Sequence[Work], reserve_bytes: int, folder: str) -> l
     if reserve_bytes and _free_bytes(folder) < reserve_bytes:
         return _commit_without_insertions(db, works)
     try:
-        db.execute("BEGIN IMMEDIATE")
-        results = _apply(db, works)
+        results = _transact(db, works)
     except OperationalError as error:
         _roll_back(db)
         raise StorageFull(f"nothing was stored: {error}") from error
@@ -163,6 +163,21 @@ def commit(db: Any, works: Sequence[Work], reserve_bytes: int, folder: str) -> l
     except DatabaseError as error:
         raise StorageUncertain(f"the commit failed: {error}") from error
     return results
+
+
+class _NotAll(Exception):
+    """A row of a statement over many did not take: a known key, or an entry that had changed."""
+
+
+def _transact(db: Any, works: Sequence[Work]) -> list[Any]:
+    """Begin, and do everything at once; where that doesn't go, begin anew and do it row by row."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        return _apply(db, works, at_once=True)
+    except _NotAll:
+        db.execute("ROLLBACK")
+        db.execute("BEGIN IMMEDIATE")
+        return _apply(db, works, at_once=False)
 
 
 def _alone(db: Any, work: Work) -> Any:
@@ -196,10 +211,12 @@ def _roll_back(db: Any) -> None:
         raise StorageUncertain(f"what failed could not be rolled back: {error}") from error
 
 
-def _apply(db: Any, works: Sequence[Work]) -> list[Any]:
+def _apply(db: Any, works: Sequence[Work], *, at_once: bool) -> list[Any]:
     deltas: Deltas = {}
-    inserted = iter(_insert(db, [work for work in works if isinstance(work, Insertion)], deltas))
-    moved = iter(move(db, [each for work in works if isinstance(work, Moves) for each in work.planned], deltas))
+    insertions = [work for work in works if isinstance(work, Insertion)]
+    planned = [each for work in works if isinstance(work, Moves) for each in work.planned]
+    inserted = iter(_insert(db, insertions, deltas, at_once=at_once))
+    moved = iter(_move(db, planned, deltas, at_once=at_once))
     results = [
         next(inserted)
         if isinstance(work, Insertion)
@@ -274,22 +291,23 @@ def place_of(state: State, due_at_us: int) -> int:
     return _ARRIVAL if state is State.READY and not due_at_us else _ASIDE
 
 
-def _insert(db: Any, insertions: Sequence[Insertion], deltas: Deltas) -> list[Inserted | Known]:
-    if not insertions:
-        return []
+def _insert(db: Any, insertions: Sequence[Insertion], deltas: Deltas, *, at_once: bool) -> list[Inserted | Known]:
     results: list[Inserted | Known]
-    db.execute("SAVEPOINT attempt")
-    taken = sum(db.execute(sql, values).rowcount for sql, values in _INSERT.pieces([work.row for work in insertions]))
-    if taken == len(insertions):
+    if at_once:
+        pieces = _INSERT.pieces([work.row for work in insertions])
+        _require(sum(db.execute(sql, values).rowcount for sql, values in pieces), len(insertions))
         results = [Inserted(entry=work.entry) for work in insertions]
     else:
-        db.execute("ROLLBACK TO attempt")
         results = [_insert_one(db, work) for work in insertions]
-    db.execute("RELEASE attempt")
     for work, result in zip(insertions, results, strict=True):
         if isinstance(result, Inserted):
             _count(deltas, work.cell, 1, work.entry.amount)
     return results
+
+
+def _require(taken: int, wanted: int) -> None:
+    if taken != wanted:
+        raise _NotAll
 
 
 def _insert_one(db: Any, work: Insertion) -> Inserted | Known:
@@ -300,19 +318,14 @@ def _insert_one(db: Any, work: Insertion) -> Inserted | Known:
     return Known(entry=entry_of(known))
 
 
-def move(db: Any, moves: Sequence[Planned], deltas: Deltas) -> list[bool]:
+def _move(db: Any, moves: Sequence[Planned], deltas: Deltas, *, at_once: bool) -> list[bool]:
     """Make moves by compare-and-set, tell the history, count the difference."""
-    if not moves:
-        return []
-    db.execute("SAVEPOINT attempt")
     rows = [_move_row(each) for each in moves]
-    made = sum(db.execute(sql, values).rowcount for sql, values in _MOVE.pieces(rows))
-    if made == len(moves):
+    if at_once:
+        _require(sum(db.execute(sql, values).rowcount for sql, values in _MOVE.pieces(rows)), len(moves))
         results = [True] * len(moves)
     else:
-        db.execute("ROLLBACK TO attempt")
         results = [_move_one(db, row) for row in rows]
-    db.execute("RELEASE attempt")
     done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
     for sql, values in _EVENT.pieces([_event_row(each.move) for each in done]):
         db.execute(sql, values)
@@ -378,7 +391,7 @@ def _reverse(db: Any, work: Reversing, deltas: Deltas) -> Inserted | Known | Not
     reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
     if reversal.state is State.CANCELLED:
         cancelling = Move(entry=payment, transition=CANCEL, at_us=draft.accepted_at_us, reason="reversed")
-        (made,) = move(db, [Planned(cancelling)], deltas)
+        (made,) = _move(db, [Planned(cancelling)], deltas, at_once=False)
         assert made, "nobody else writes between this read and this write"
     ((sql, values),) = _INSERT.pieces([_row_of(reversal, reversal.state)])
     db.execute(sql, values)

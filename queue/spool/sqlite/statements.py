@@ -8,6 +8,7 @@ lock once instead of once a row, which is what a writer beside a busy event loop
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from itertools import chain
 from typing import Any, Final
 
 from spool.entry import Entry
@@ -22,7 +23,9 @@ COLUMNS: Final = (
 _STATES: Final[tuple[State, ...]] = (State.READY, *State)  # the numbers begin at 1; nothing stands at 0
 _KINDS: Final[tuple[Kind, ...]] = (Kind.PAYMENT, *Kind)
 _TOLD: Final[tuple[Told, ...]] = tuple(Told)
-_CHUNKS: Final = (64, 32, 16, 8, 4, 2, 1)
+
+ROWS_MAX: Final = 64
+"""Most rows of one statement: bounds the statements kept prepared."""
 
 
 def _load() -> dict[str, str]:
@@ -47,20 +50,26 @@ def migrations() -> list[tuple[int, str]]:
 
 
 class ManyRows:
-    """A statement over a `VALUES` list, for any number of rows, made of a few prepared sizes."""
+    """A statement over a `VALUES` list, for any number of rows: one for up to ROWS_MAX of them, each size made once."""
 
     def __init__(self, name: str, width: int) -> None:
         """Take the statement `name`, whose rows have `width` values each."""
-        row = f"({', '.join('?' * width)})"
-        self._by_size = {size: SQL[name].replace("/*rows*/", ", ".join([row] * size)) for size in _CHUNKS}
+        self._sql = SQL[name]
+        self._row = f"({', '.join('?' * width)})"
+        self._by_size: dict[int, str] = {}
 
     def pieces(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, list[Any]]]:
         """Statements and their parameters that together cover all rows, in order."""
-        start, left = 0, len(rows)
-        while left:
-            size = next(chunk for chunk in _CHUNKS if chunk <= left)
-            yield self._by_size[size], [value for row in rows[start : start + size] for value in row]
-            start, left = start + size, left - size
+        for start in range(0, len(rows), ROWS_MAX):
+            piece = rows[start : start + ROWS_MAX]
+            yield self.sized(len(piece)), list(chain.from_iterable(piece))
+
+    def sized(self, size: int) -> str:
+        """The statement for so many rows."""
+        sql = self._by_size.get(size)
+        if sql is None:
+            sql = self._by_size[size] = self._sql.replace("/*rows*/", ", ".join([self._row] * size))
+        return sql
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
