@@ -1,12 +1,13 @@
 """What a million waiting payments cost those that come after them, beside a thousand.
 
-Three measurements, each on copies of spools made by `bench.preload`, with random keys and with keys that rise:
+Two measurements, each on copies of spools made by `bench.preload`, with random keys and with keys that rise:
 
 - *steps*: CPU (all threads) of accept, claim and settle per payment at the spool itself, seal included, 64 at a time, so
   that nothing above it dilutes a difference. Each turn takes 64 payments in, claims the 64 that have waited longest and
   posts them, so the backlog stays as long as it was.
-- *service*: seconds from the start of the process to the first connection it takes, and its memory after the same
-  traffic on top of an empty spool and of a million.
+- *service*: seconds from the start of the process to the first connection it takes, the CPU it used until it was at
+  rest (lanes are counted after it is ready), and then, with the same traffic on top of an empty spool and of a million,
+  its memory and the CPU per payment accepted.
 """
 
 import argparse
@@ -67,6 +68,8 @@ class ServiceRun(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     round: int
     ready_s: float
+    #: CPU from the start until it had nothing to do, with what it counts after it is ready.
+    start_cpu_s: float
     #: Resident when it was ready, after the traffic, and the most in between.
     ready_mib: float
     after_mib: float
@@ -172,7 +175,7 @@ def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
         if waiting:
             copied(folder, preloaded(waiting, keys))
         with running(made) as process:
-            ready_mib = process.memory_mib()
+            ready_mib, start_cpu_s = process.memory_mib(), process.rested_s()
             wrk(process.port, 1, 64, "json", keys, "full", TOKEN)
             before = process.cpu_s()
             load = wrk(process.port, seconds, 64, "json", keys, "full", TOKEN)
@@ -181,6 +184,7 @@ def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
                 waiting=waiting,
                 round=number,
                 ready_s=process.ready_s,
+                start_cpu_s=start_cpu_s,
                 ready_mib=ready_mib,
                 after_mib=process.memory_mib(),
                 most_mib=process.memory_mib("VmHWM"),
@@ -221,6 +225,7 @@ def service_report(runs: list[ServiceRun]) -> str:
             [
                 f"{waiting:,}, {keys} keys",
                 spread([run.ready_s for run in mine], 2),
+                spread([run.start_cpu_s for run in mine], 1),
                 *(
                     f"{median(getattr(run, name) for run in mine):.0f}"
                     for name in ("ready_mib", "after_mib", "most_mib")
@@ -229,7 +234,16 @@ def service_report(runs: list[ServiceRun]) -> str:
                 spread([run.cpu_us for run in mine], 0),
             ]
         )
-    head = ("waiting", "s to ready", "MiB ready", "MiB after traffic", "MiB at most", "above empty", "CPU µs/accept")
+    head = (
+        "waiting",
+        "s to ready",
+        "CPU s to rest",
+        "MiB ready",
+        "MiB after traffic",
+        "MiB at most",
+        "above empty",
+        "CPU µs/accept",
+    )
     return table(head, rows)
 
 

@@ -6,6 +6,7 @@ made is kept under `bench/out/preloaded` and copied for each use.
 
 import argparse
 import asyncio
+import hashlib
 import random
 import shutil
 import time
@@ -28,6 +29,7 @@ from spool.lifecycle import Kind, State, Told
 from spool.number import Numbers, id_text
 from spool.spool import Spool
 from spool.sqlite import SqliteStore
+from spool.sqlite.statements import migrations
 
 ROUTE: Final = "main"
 CHANNEL: Final = "bank"
@@ -111,7 +113,7 @@ async def fill(made: Installation, count: int, keys: str) -> None:
 
 def preloaded(count: int, keys: str, progress: Callable[[str], None] = tell) -> Path:
     """A folder with keys and a spool of so many waiting payments, made when it isn't there."""
-    folder = OUT / f"preloaded/{keys}-{count}"
+    folder = OUT / f"preloaded/{keys}-{count}-{_layout()}"
     done = folder / "done"
     if not done.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -119,6 +121,11 @@ def preloaded(count: int, keys: str, progress: Callable[[str], None] = tell) -> 
         asyncio.run(fill(install(folder, _ANY_PORT), count, keys))
         done.touch()
     return folder
+
+
+def _layout() -> str:
+    """Eight digits that change with the spool's tables, so that nothing made by another layout is used."""
+    return hashlib.sha256(repr(migrations()).encode()).hexdigest()[:8]
 
 
 def copied(folder: Path, source: Path) -> None:

@@ -34,6 +34,9 @@ _PRIORITY: Final = -10
 
 START_S_MAX: Final = 120.0
 STOP_S_MAX: Final = 30.0
+REST_S: Final = 1.0
+REST_SHARE_MAX: Final = 0.03
+"""A process that uses less than this share of a core for so long is at rest, apart from its probes."""
 
 
 class Trouble(Exception):
@@ -95,6 +98,16 @@ class Server:
     def cpu_s(self) -> float:
         """Seconds of CPU it and its children have used so far."""
         return sum(_cpu_s(pid) for pid in family(self.pid))
+
+    def rested_s(self) -> float:
+        """Wait until it does nothing any more; seconds of CPU it used up to there since its start."""
+        used = self.cpu_s()
+        while True:
+            time.sleep(REST_S)
+            now = self.cpu_s()
+            if now - used <= REST_SHARE_MAX * REST_S:
+                return now
+            used = now
 
     def memory_mib(self, field: str = "VmRSS") -> float:
         """Memory of it and its children by a field of `/proc/PID/status`: VmRSS now, VmHWM the most ever."""
