@@ -5,6 +5,7 @@ walks as the pace allows. A walk is one coroutine from claim to record; commits 
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -88,6 +89,8 @@ class Forwarder:
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
         self._walks: set[asyncio.Task[None]] = set()
+        #: Numbers of entries that may be at the core: what the pace limits. Recording an outcome is none of the core's.
+        self._at_core: set[int] = set()
         #: Nothing is started before this monotonic time.
         self._paused_until = 0.0
         self._wake = asyncio.Event()
@@ -245,7 +248,7 @@ class Forwarder:
     async def _take_up_due(self) -> int:
         """Start on what waited for a time: inquiries, resends, and second attempts."""
         now_us = self._clock.now_us()
-        room = self.pace.limit - len(self._walks)
+        room = self.pace.limit - len(self._at_core)
         if len(self._window):
             # Neither starves the other: what fell due takes at most half of the pace while others wait.
             room = min(room, (self.pace.limit + 1) // 2)
@@ -255,7 +258,7 @@ class Forwarder:
         found = await self._store.due(self._route.name, now_us, room + len(self._walks))
         started = 0
         for entry in found:
-            if started == room or len(self._walks) >= self.pace.limit or self._stopping:
+            if started == room or len(self._at_core) >= self.pace.limit or self._stopping:
                 break
             started += self._take_up(entry)
         next_us = await self._store.next_due_us(self._route.name)
@@ -282,7 +285,7 @@ class Forwarder:
         started = 0
         if self._clock.monotonic() < self._paused_until:
             return 0
-        while len(self._walks) < self.pace.limit and not self._stopping:
+        while len(self._at_core) < self.pace.limit and not self._stopping:
             entry = self._window.take()
             if entry is None:
                 break
@@ -297,10 +300,12 @@ class Forwarder:
     def _walk(self, entry: Entry, permit: Permit | None) -> None:
         walk = asyncio.ensure_future(self._from_claim_to_record(entry, permit))
         self._walks.add(walk)
-        walk.add_done_callback(self._walked)
+        self._at_core.add(entry.number)
+        walk.add_done_callback(partial(self._walked, entry.number))
 
-    def _walked(self, walk: "asyncio.Task[None]") -> None:
+    def _walked(self, number: int, walk: "asyncio.Task[None]") -> None:
         self._walks.discard(walk)
+        self._at_core.discard(number)
         error = None if walk.cancelled() else walk.exception()
         if error is not None:
             log.error("forwarding_failed", route=self._route.name, error=type(error).__name__)
@@ -356,7 +361,10 @@ class Forwarder:
             self._route.health.withdraw(permit)
             return
         repeated = entry.state is State.IN_DOUBT
-        await self._record(claimed, await self._courier.send(claimed, kept, original, permit, repeated=repeated))
+        step = await self._courier.send(claimed, kept, original, permit, repeated=repeated)
+        self._at_core.discard(entry.number)
+        self._start_walks()
+        await self._record(claimed, step)
 
     async def _claim(self, entry: Entry) -> Entry | None:
         """On disk before the first byte leaves; None when somebody else was faster, or nobody knows."""

@@ -9,13 +9,14 @@ from spool.sqlite.connection import driver
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, ManyRows, migrations
 
-WIDTHS: Final = {"insert_entries": 22, "move_entries": 14, "insert_events": 9}
+WIDTHS: Final = {"insert_entries": 22, "move_entries": 13, "insert_events": 9}
 """Values of a row of the statements that take many."""
 
 WAYS: Final = {
     "insert_entries": [],
     "move_entries": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "insert_events": [],
+    "release_key": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "add_to_tally": ["SEARCH tally USING PRIMARY KEY"],
     "begin_tally": [],
     "get_entry": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],

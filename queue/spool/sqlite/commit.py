@@ -22,7 +22,7 @@ from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 
 _INSERT: Final = ManyRows("insert_entries", 22)
-_MOVE: Final = ManyRows("move_entries", 14)
+_MOVE: Final = ManyRows("move_entries", 13)
 _EVENT: Final = ManyRows("insert_events", 9)
 
 _ARRIVAL: Final = 1
@@ -327,6 +327,9 @@ def _move(db: Any, moves: Sequence[Planned], deltas: Deltas, *, at_once: bool) -
     else:
         results = [_move_one(db, row) for row in rows]
     done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
+    for each in done:
+        if each.move.transition is GIVE_BACK:
+            db.execute(SQL["release_key"], (each.move.entry.number,))
     for sql, values in _EVENT.pieces([_event_row(each.move) for each in done]):
         db.execute(sql, values)
     for each in done:
@@ -351,7 +354,6 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
         after.changed_at_us,
         after.reason,
         after.core_id,
-        0 if each.move.transition is GIVE_BACK else 1,
     )
 
 

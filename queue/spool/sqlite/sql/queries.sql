@@ -10,10 +10,13 @@ ON CONFLICT (channel, key) WHERE owns_key = 1 DO NOTHING;
 -- Make moves: each row is (number, state, epoch and told expected; then what they become).
 UPDATE entry SET
     state = m.column5, epoch = m.column6, told = m.column7, attempts = m.column8, place = m.column9,
-    due_at_us = m.column10, changed_at_us = m.column11, reason = m.column12, core_id = m.column13,
-    owns_key = m.column14
+    due_at_us = m.column10, changed_at_us = m.column11, reason = m.column12, core_id = m.column13
 FROM (VALUES /*rows*/) AS m
 WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4;
+
+-- name: release_key
+-- Let an entry that was given back go of its key. Not part of every move: naming the column rewrites the index of keys.
+UPDATE entry SET owns_key = 0 WHERE number = ?;
 
 -- name: insert_events
 -- Tell what the moves did.
