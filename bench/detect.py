@@ -73,7 +73,7 @@ class Traffic:
         due = time.monotonic()
         until = due + seconds
         while due < until:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await asyncio.sleep(max(0.0, due - time.monotonic()))  # payments come by the clock: the load is the rate
             task = asyncio.create_task(self._send(due))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)

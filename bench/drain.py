@@ -137,7 +137,7 @@ def _reach(ledger: Ledger, count: int) -> None:
     while ledger.count() < count:
         if time.monotonic() > until:
             raise Trouble(f"{ledger.count()} of {count} delivered after {DRAIN_S_MAX:.0f} s")
-        time.sleep(0.1)
+        time.sleep(0.1)  # the ledger is another process's file: there is nothing to be woken by
 
 
 def _counted(ledger: Ledger, count: int) -> float:
