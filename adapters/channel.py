@@ -5,11 +5,14 @@ its own protocol for everything it can't or won't understand. Nothing of a rejec
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from adapters.payment import Answer, Request
+
+HEADERS_KNOWN: Final = ("Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "Prefer")
+"""Headers a channel may look at; a listener passes on no others."""
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -20,7 +23,8 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     path: str
     #: Query string still percent-encoded, without the question mark.
     query: str
-    #: Header names compare without case (aiohttp's CIMultiDict does).
+    #: Those of HEADERS_KNOWN that came, spelt as there; one that came more than once has its values joined by ", "
+    #: (RFC 9110, 5.3), which no single value of theirs may contain.
     headers: Mapping[str, str]
     body: bytes
     #: Address of the peer, as the socket tells it.

@@ -17,12 +17,13 @@ from adapters.core import Core
 from adapters.cores import open_core
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.desk import Desk
+from gateway.admin.listener import AdminListener
 from gateway.admin.server import AdminSide
 from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
-from gateway.http.limits import Listener
+from gateway.http.listener import Listener
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.health import RouteHealth
@@ -88,10 +89,14 @@ class Service:
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
         self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter)
         self.channel_listener = Listener(
-            "channels", config.listen.channels, self.doors.handle, grace_s=config.node.stop_grace_s
+            config.listen.channels,
+            self.doors.handle,
+            clock=clock,
+            on_unfit=lambda why: self.meter.rejected("", why),
+            grace_s=config.node.stop_grace_s,
         )
-        self.admin_listener = Listener(
-            "admin", config.listen.admin, AdminSide(self._desk()).handle, grace_s=config.node.stop_grace_s
+        self.admin_listener = AdminListener(
+            config.listen.admin, AdminSide(self._desk()).handle, grace_s=config.node.stop_grace_s
         )
         #: True from the moment requests are taken until stopping begins.
         self.ready = False

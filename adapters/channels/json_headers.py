@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from adapters.channels.problem import RULES, Code
 from adapters.channels.unfit import Unfit
@@ -26,14 +26,13 @@ def idempotency_key(headers: Mapping[str, str]) -> str:
     Raises:
         Unfit: no key, more than one, or one that is not 1 to 255 visible ASCII characters.
     """
-    sent = _all(headers, "Idempotency-Key")
+    sent = headers.get("Idempotency-Key")
     if not sent:
         raise Unfit("key", Code.KEY_MISSING, headers=_LINK)
-    if len(sent) > 1:
-        raise Unfit("key", Code.KEY_INVALID, "the header is given more than once", headers=_LINK)
-    key = key_text(sent[0])
+    key = key_text(sent)
     if not key:
-        raise Unfit("key", Code.KEY_INVALID, headers=_LINK)
+        detail = "it is given more than once, or holds a space" if ", " in sent else ""
+        raise Unfit("key", Code.KEY_INVALID, detail, headers=_LINK)
     return key
 
 
@@ -79,13 +78,3 @@ def preferred_wait_s(headers: Mapping[str, str]) -> int:
     text = headers.get("Prefer", "")
     found = _WAIT(text) if text else None
     return int(found.group(1)) if found is not None else 0
-
-
-def _all(headers: Mapping[str, str], name: str) -> list[str]:
-    """Every value of a header: aiohttp's headers know repeats, a plain mapping has one of each."""
-    several: Any = getattr(headers, "getall", None)
-    if several is not None:
-        found: list[str] = several(name, [])
-        return found
-    value = headers.get(name)
-    return [] if value is None else [value]

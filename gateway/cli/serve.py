@@ -14,7 +14,6 @@ from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.config.model import Config, ListenerSettings
-from gateway.http.limits import Listener
 from gateway.log import set_up
 from gateway.service import Service
 from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
@@ -75,13 +74,13 @@ def _say(service: Service) -> None:
     ]
     lines = [
         f"found: {', '.join(counts) or 'an empty spool'}",
-        f"channels: {_url(service.channel_listener, service.config.listen.channels)}",
-        f"admin: {_url(service.admin_listener, service.config.listen.admin)}",
+        f"channels: {_url(service.channel_listener.port, service.config.listen.channels)}",
+        f"admin: {_url(service.admin_listener.port, service.config.listen.admin)}",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
-def _url(listener: Listener, settings: ListenerSettings) -> str:
+def _url(port: int, settings: ListenerSettings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.tls else 'http'}://{host}:{listener.port}"
+    return f"{'https' if settings.tls else 'http'}://{host}:{port}"

@@ -139,12 +139,9 @@ class ListenerSettings(BaseModel):
     keepalive_s: Annotated[
         float,
         Field(
-            ge=0,
+            ge=1,
             le=3600,
-            description=(
-                "Seconds an idle connection stays open, and a request's head may take; 0 closes after each answer, and"
-                " gives a head all the time there is."
-            ),
+            description="Seconds an idle connection stays open.",
         ),
     ] = 75.0
 
@@ -155,8 +152,29 @@ class ChannelListenerSettings(ListenerSettings):
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8080
     connections_max: Annotated[
         int,
-        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
+        Field(
+            ge=1,
+            le=1_000_000,
+            description=(
+                "Connections open at once; the one idle for longest makes room for the next, and where none is idle the"
+                " next gets 503 with Retry-After."
+            ),
+        ),
     ] = 1024
+    connections_per_address_max: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description=(
+                "Connections open at once from one address, above which it gets 503; 0 for no limit of its own, as"
+                " behind a proxy all come from one."
+            ),
+        ),
+    ] = 512
+    head_timeout_s: Annotated[
+        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's line and headers.")
+    ] = 5.0
 
 
 class AdminListenerSettings(ListenerSettings):

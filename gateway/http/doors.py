@@ -1,9 +1,7 @@
 """Where payments come in: from an HTTP request to a channel's request, and from an answer back to HTTP."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Final
-
-from aiohttp import web
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
 from adapters.channels.json_v1 import JsonChannel, JsonDoor
@@ -12,7 +10,6 @@ from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
-from gateway.http.ready import Replies
 from gateway.meter import Meter
 
 OSMP: Final = "/osmp/"
@@ -36,55 +33,42 @@ class Doors:
         self._json = JsonDoor(each for each in known if isinstance(each, JsonChannel))
         self._acceptor = acceptor
         self._clock = clock
-        self._replies = Replies()
         self._meter = meter
 
-    async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        """Answer one HTTP request of a channel."""
+    async def handle(self, inbound: Inbound) -> Reply:
+        """Answer one request of a channel."""
+        if inbound.path == OPENAPI and inbound.method == "GET":
+            return Reply(status=200, content_type="application/json", body=document_bytes())
         arrived = self._clock.monotonic()
-        path, _, query = request.raw_path.partition("?")
-        inbound = Inbound(
-            method=request.method,
-            path=path,
-            query=query,
-            headers=request.headers,
-            body=body,
-            peer=request.remote or "",
-        )
         try:
-            reply = await self._reply(inbound, arrived)
+            channel, asked, twin_wait_s = self._read(inbound)
+            answer = await self._ask(channel, asked, arrived, twin_wait_s)
         except Rejected as rejected:
-            reply = await self._rejected(rejected)
-        return self._replies.answer(request, reply, self._clock.now_us() // 1_000_000)
-
-    async def _reply(self, inbound: Inbound, arrived: float) -> Reply:
-        if inbound.path.startswith(JSON):
-            if inbound.path == OPENAPI and inbound.method == "GET":
-                return Reply(status=200, content_type="application/json", body=document_bytes())
-            channel, asked = self._json.read(inbound)
-            return await self._answered(channel, asked, arrived, twin_wait_s=channel.wait_s(inbound))
-        channel_by_path = self._by_path.get(inbound.path)
-        if channel_by_path is None:
-            unknown = _NO_CHANNEL if inbound.path.startswith(OSMP) else _NO_SUCH_PATH
-            raise Rejected("path", unknown)
-        asked = channel_by_path.read(inbound)
-        return await self._answered(channel_by_path, asked, arrived, twin_wait_s=channel_by_path.deadline_s)
-
-    async def _answered(self, channel: Channel, asked: Request, arrived: float, *, twin_wait_s: float) -> Reply:
-        answer = await self._ask(channel, asked, arrived, twin_wait_s)
+            return await self._rejected(rejected)
         self._meter.answered(channel.name, answer.kind, self._clock.monotonic() - arrived)
         return channel.write(asked, answer)
 
-    async def _ask(self, channel: Channel, asked: Request, arrived: float, twin_wait_s: float) -> Answer:
+    def _read(self, inbound: Inbound) -> tuple[Channel, Request, float]:
+        """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
+        path = inbound.path
+        if path.startswith(JSON):
+            bank, asked = self._json.read(inbound)
+            return bank, asked, bank.wait_s(inbound)
+        channel = self._by_path.get(path)
+        if channel is None:
+            raise Rejected("path", _NO_CHANNEL if path.startswith(OSMP) else _NO_SUCH_PATH)
+        return channel, channel.read(inbound), channel.deadline_s
+
+    def _ask(self, channel: Channel, asked: Request, arrived: float, twin_wait_s: float) -> Awaitable[Answer]:
         until = arrived + channel.deadline_s
         if isinstance(asked, Payment):
-            return await self._acceptor.pay(asked, until, arrived + twin_wait_s)
+            return self._acceptor.pay(asked, until, arrived + twin_wait_s)
         if isinstance(asked, Reversal):
-            return await self._acceptor.reverse(asked, until, arrived + twin_wait_s)
+            return self._acceptor.reverse(asked, until, arrived + twin_wait_s)
         if isinstance(asked, Check):
-            return await self._acceptor.check(asked, until)
+            return self._acceptor.check(asked, until)
         assert isinstance(asked, Inquiry)
-        return await self._acceptor.inquire(asked)
+        return self._acceptor.inquire(asked)
 
     async def _rejected(self, rejected: Rejected) -> Reply:
         """A request only the channel's own rules are against may have been taken before they were made."""

@@ -7,7 +7,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 from pydantic import TypeAdapter
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
@@ -220,7 +219,7 @@ def heard(protocol: str, inbound: Inbound) -> Request | Rejected:
 
 def sent(method: str, path: str, query: str = "", body: bytes = b"", **headers: str) -> Inbound:
     """A request from this machine; `_` in a header's name stands for `-`."""
-    named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Inbound(method=method, path=path, query=query, headers=named, body=body, peer="127.0.0.1")
 
 

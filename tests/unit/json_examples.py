@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from multidict import CIMultiDict
 
 from adapters.channel import Inbound
 from adapters.channels.json_headers import token_digest
@@ -28,8 +27,8 @@ def ask(method: str, path: str, body: Any = b"", *, query: str = "", **headers: 
     usual = {"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": KEY, "Content-Type": "application/json"}
     sent = usual | {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    multi = CIMultiDict({name: value for name, value in sent.items() if value})
-    return Inbound(method=method, path=path, query=query, headers=multi, body=raw, peer="127.0.0.1")
+    some = {name: value for name, value in sent.items() if value}
+    return Inbound(method=method, path=path, query=query, headers=some, body=raw, peer="127.0.0.1")
 
 
 def pay(body: Any = None, **headers: str) -> Inbound:

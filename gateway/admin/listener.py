@@ -1,4 +1,4 @@
-"""A listener: aiohttp's low-level server with a limit on everything, and errors that tell a stranger nothing.
+"""The admin side's listener: aiohttp's low-level server with limits, and errors that tell a stranger nothing.
 
 What aiohttp leaves open is closed here: a body dripped byte by byte ends at its deadline (measured: otherwise never),
 connections are counted, and a request that can't be parsed leaves one counted line in the log, not a traceback with the
@@ -7,13 +7,13 @@ sender's bytes in it.
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
 
 from gateway.config.model import ListenerSettings
+from gateway.http.tls import server_context
 from gateway.log import log
 
 Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]]
@@ -53,12 +53,11 @@ class _Server(web.Server):
         super().connection_lost(handler, exc)
 
 
-class Listener:
+class AdminListener:
     """One listening port."""
 
-    def __init__(self, name: str, settings: ListenerSettings, handler: Handler, *, grace_s: float) -> None:
+    def __init__(self, settings: ListenerSettings, handler: Handler, *, grace_s: float) -> None:
         """Serve `handler`, which gets each request with its whole body; at the stop, what is in hand has `grace_s`."""
-        self.name = name
         self._grace_s = grace_s
         self._settings = settings
         self._handler = handler
@@ -83,7 +82,12 @@ class Listener:
         self._runner = web.ServerRunner(self._server, handle_signals=False, shutdown_timeout=self._grace_s)
         await self._runner.setup()
         site = web.TCPSite(
-            self._runner, settings.host, settings.port, ssl_context=_tls(settings), backlog=BACKLOG, reuse_address=True
+            self._runner,
+            settings.host,
+            settings.port,
+            ssl_context=server_context(settings.tls),
+            backlog=BACKLOG,
+            reuse_address=True,
         )
         await site.start()
         self.port = int(self._runner.addresses[0][1])
@@ -123,12 +127,3 @@ class Listener:
             return body
         async with asyncio.timeout(self._settings.body_timeout_s):
             return await request.read()
-
-
-def _tls(settings: ListenerSettings) -> ssl.SSLContext | None:
-    if settings.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(settings.tls.cert_file, settings.tls.key_file)
-    return context
