@@ -125,7 +125,7 @@ def test_a_right_configuration_is_read(tmp_path: Path) -> None:
         ),
         ("port = 8080", "port = 65536", 5, "listen.channels.port", "out of bounds", "from 0 to 65535"),
         ("port = 8080", "host = 127", 5, "listen.channels.host", "a whole number, not text", 'host = "127.0.0.1"'),
-        ("port = 8080", "keepalive_s = nan", 5, "listen.channels.keepalive_s", "out of bounds", "from 0 to 3600"),
+        ("port = 8080", "keepalive_s = nan", 5, "listen.channels.keepalive_s", "out of bounds", "from 1 to 3600"),
         ("port = 8080", "tls = 1", 5, "listen.channels.tls", "a whole number, not a table", "write a table"),
         ('"operator"', '"opperator"', 11, "admin.tokens.ops.role", "not one of the choices", 'write "operator"'),
         ('"1111', '"x111', 12, "admin.tokens.ops.sha256", "no SHA-256", "sha256sum"),
