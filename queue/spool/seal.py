@@ -46,9 +46,36 @@ from spool.keys import KeyRing
 FORMAT: Final = 1
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
+_PAGE_BYTES: Final = 341 * NONCE_BYTES
 _HEAD: Final = struct.Struct(">BI")
 _CIPHER_AT: Final = _HEAD.size + NONCE_BYTES
 _PLACE: Final = struct.Struct(">BIqqqqqB7I")
+
+
+class Nonces:
+    """Random nonces, each given out once; chance is taken a page at a time, as asking the kernel costs a seal's time.
+
+    Pages are this process's own: a sealer must not be used on both sides of a fork.
+    """
+
+    __slots__ = ("_at", "_page", "_random_bytes")
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        """Take chance from `random_bytes` (a number of bytes -> unpredictable bytes)."""
+        self._random_bytes = random_bytes
+        self._page = b""
+        self._at = 0
+
+    def __repr__(self) -> str:
+        return "Nonces()"
+
+    def next(self) -> bytes:
+        """The next one."""
+        start = self._at
+        if start + NONCE_BYTES > len(self._page):
+            self._page, start = self._random_bytes(_PAGE_BYTES), 0
+        self._at = start + NONCE_BYTES
+        return self._page[start : self._at]
 
 
 class Sealer:
@@ -56,8 +83,8 @@ class Sealer:
 
     def __init__(self, ring: KeyRing, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         """Take chance for nonces from `random_bytes` (a number of bytes -> unpredictable bytes)."""
+        self._nonces = Nonces(random_bytes)
         self._ciphers = {key_id: AESGCM(ring.get(key_id) or b"") for key_id in ring.ids}
-        self._random_bytes = random_bytes
         self._current_id = ring.current_id
         self._current = self._ciphers[ring.current_id]
         self._head = _HEAD.pack(FORMAT, ring.current_id)
@@ -67,7 +94,7 @@ class Sealer:
 
     def seal(self, draft: Draft) -> tuple[int, bytes]:
         """The id of the key used, and the draft's content sealed for the draft's place."""
-        nonce = self._random_bytes(NONCE_BYTES)
+        nonce = self._nonces.next()
         place = _place_of(draft, self._current_id)
         return self._current_id, self._head + nonce + self._current.encrypt(nonce, draft.content, place)
 

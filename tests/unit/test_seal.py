@@ -13,7 +13,7 @@ from spool.entry import Draft, Entry
 from spool.errors import RecordDamaged
 from spool.keys import KeyRing
 from spool.lifecycle import Kind, State, Told
-from spool.seal import FORMAT, NONCE_BYTES, Sealer
+from spool.seal import FORMAT, NONCE_BYTES, Nonces, Sealer
 
 KEY, OTHER_KEY, INDEX_KEY = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
 
@@ -57,7 +57,7 @@ OTHER: dict[str, Any] = {
 def counting() -> Callable[[int], bytes]:
     """Nonces that can be told beforehand."""
     numbers = count(1)
-    return lambda size: next(numbers).to_bytes(size, "big")
+    return lambda size: b"".join(next(numbers).to_bytes(NONCE_BYTES, "big") for _ in range(size // NONCE_BYTES))
 
 
 def sealer(*data_keys: tuple[int, bytes]) -> Sealer:
@@ -127,6 +127,15 @@ def test_each_record_takes_a_nonce_of_its_own_from_chance() -> None:
     nonces = [by.seal(DRAFT)[1][5:17] for _ in range(3)]
 
     assert nonces == [number.to_bytes(12, "big") for number in (1, 2, 3)]
+
+
+def test_no_nonce_is_given_out_twice_where_one_page_of_chance_ends_and_the_next_begins() -> None:
+    """Chance is taken a page at a time; none of it may serve twice."""
+    nonces, pages = Nonces(counting()), 3
+
+    given = [nonces.next() for _ in range(341 * pages)]
+
+    assert given == [number.to_bytes(NONCE_BYTES, "big") for number in range(1, 341 * pages + 1)]
 
 
 def test_the_highest_key_seals_and_older_ones_still_open() -> None:
