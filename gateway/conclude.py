@@ -31,6 +31,9 @@ PARKED_FOR_ATTEMPTS: Final = "attempts"
 PARKED_AS_FINAL: Final = "core_cannot_undo"
 """Reasons of parking: a bounded vocabulary."""
 
+ROUTE_OPENED: Final = "route_opened"
+"""Reason of an attempt that was recorded and not made."""
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a route's settings and core say about going on."""
@@ -56,6 +59,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 0.0
     reason: str = ""
     core_id: str = ""
+
+
+def leave_ended(*, repeated: bool) -> Step:
+    """The route opened while an attempt went to disk, so nothing was sent; what was in doubt before still is."""
+    return Step(transition=lifecycle.DOUBT if repeated else lifecycle.NOT_SENT, reason=ROUTE_OPENED)
 
 
 def after_attempt(entry: Entry, outcome: Outcome, terms: Terms) -> Step:

@@ -72,13 +72,13 @@ class Acceptor:
 
     # One answer per key
 
-    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+    def pay(self, payment: Payment, until: float, twin_until: float) -> Awaitable[Answer]:
         """Take a payment; should its twin be in hand, wait for that one's answer until `twin_until`."""
-        return await self._once(payment, until, twin_until, self._take_payment)
+        return self._once(payment, until, twin_until, self._take_payment)
 
-    async def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Answer:
+    def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Awaitable[Answer]:
         """Take a reversal; twins as with payments."""
-        return await self._once(reversal, until, twin_until, self._take_reversal)
+        return self._once(reversal, until, twin_until, self._take_reversal)
 
     async def known(self, request: Payment | Reversal) -> Answer | None:
         """The answer a request got when it was taken earlier; None when it never was. Takes nothing."""
@@ -158,7 +158,8 @@ class Acceptor:
         if route is None:
             return answers.refused(Refusal.NO_ROUTE)
         lane = self._spool.lane_of(route.name, payment.account)
-        permit = route.health.admit() if self._store.lane_is_clear(route.name, lane) else None
+        clear = self._store.lane_is_clear(route.name, lane)
+        permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
         tally, policy = self._store.tally, route.policies[payment.channel]
         decision = decide(
             admitted=permit is not None,
@@ -255,7 +256,7 @@ class Acceptor:
         """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
         original = open_original(self._spool, payment)
         posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, payment.lane)
-        permit = route.health.admit() if posted else None
+        permit = self._live.leave(route, reversal.channel, 0) if posted else None
         if permit is None and not here and not route.policies[reversal.channel].enabled:
             return answers.try_later(Why.STANDIN_OFF)
         draft = self._reversal_draft(reversal, fingerprint, original, live=permit is not None)
@@ -342,7 +343,7 @@ class Acceptor:
             return None
         started = self._clock.monotonic()
         margin_s = route.policies[check.channel].answer_margin_s
-        outcome = await route.core.check(check, max(0.05, until - started - margin_s))
+        outcome = await self._live.check(route, check, max(0.05, until - started - margin_s))
         took_s = self._clock.monotonic() - started
         self._meter.attempted(route.name, "check", type(outcome).__name__, took_s, live=True)
         return outcome

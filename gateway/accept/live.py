@@ -1,15 +1,16 @@
 """Passing a live payment through to its core, and what to say when the core doesn't."""
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from adapters.core import Level
-from adapters.outcome import Cause, Outcome, Unknown
-from adapters.payment import Answer, AnswerKind
+from adapters.outcome import Cause, CheckOutcome, Outcome, Unknown
+from adapters.payment import Answer, AnswerKind, Check
 from gateway.accept import answers
 from gateway.accept.decide import Why, limit_in_the_way
 from gateway.clock import Clock
-from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt
+from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt, leave_ended
 from gateway.content import Content
 from gateway.deliver import ADAPTER_FAILED, Original, deliver, tell_of_bug
 from gateway.log import log
@@ -23,12 +24,15 @@ from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, Sta
 from spool.spool import Spool
 from spool.store import Move
 
+T = TypeVar("T")
+
 ATTEMPT_S_MIN: Final = 0.05
 """An attempt is worth beginning only with this much time left."""
 
-
 PATIENCE_S: Final = 1.0
 """What an attempt under way gets when its route opens: its answer may be on the way."""
+
+_OPENED: Final = Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
 
 
 class Live:
@@ -48,12 +52,22 @@ class Live:
     def watch(self, route: Route) -> None:
         """Let no payer wait out a deadline once it is known that the core says nothing.
 
-        When the route opens, attempts under way get `PATIENCE_S` more, and are then in doubt like any that got no
-        answer. Not at a level C core, where in doubt means a person's work.
+        When the route opens, attempts and checks under way get `PATIENCE_S` more. An attempt is then in doubt like any
+        that got no answer; not at a level C core, where in doubt means a person's work.
         """
         under_way = self._under_way[route.name] = set()
-        if route.core.capabilities.level is not Level.C:
-            route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
+        route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
+
+    def leave(self, route: Route, channel: str, amount: int) -> Permit | None:
+        """Leave to send a payment now, or nothing.
+
+        At a level C core no payer is the trial whose payment can be stood in for: it waits a moment, and tries the route
+        from the backlog.
+        """
+        tries = route.health.zone is Zone.TRIAL and route.core.capabilities.level is Level.C
+        if tries and not self._limit(route, channel, amount):
+            return None
+        return route.health.admit()
 
     async def send(
         self,
@@ -65,10 +79,16 @@ class Live:
         *,
         original: Original | None = None,
     ) -> Answer:
-        """Send, hear, record, answer; `original` is the payment a reversal undoes."""
+        """Send, hear, record, answer; `original` is the payment a reversal undoes.
+
+        Where the route opened while the entry went to disk nothing is sent: whoever was let in then would be hurried by
+        nobody, and wait for a core that is known to be silent.
+        """
+        if not route.health.holds(permit):
+            route.health.withdraw(permit)
+            return await self._finish(route, entry, leave_ended(repeated=False), until)
         started = self._clock.monotonic()
-        margin_s = route.policies[entry.channel].answer_margin_s
-        timeout_s = max(ATTEMPT_S_MIN, min(route.forward.attempt_timeout_s, until - margin_s - started))
+        timeout_s = self._timeout_s(route, entry, permit, until - started)
         try:
             outcome = await self._deliver(route, entry, kept, original, timeout_s)
         except asyncio.CancelledError:
@@ -86,6 +106,22 @@ class Live:
         self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
         return await self._conclude(route, entry, outcome, until)
 
+    @staticmethod
+    def _timeout_s(route: Route, entry: Entry, permit: Permit, left_s: float) -> float:
+        """How long the core may take. A trial's answer proves nothing once it is slow, so its payer isn't kept for it.
+
+        At level C he is: in doubt is a person's work there.
+        """
+        timeout_s = min(route.forward.attempt_timeout_s, left_s - route.policies[entry.channel].answer_margin_s)
+        if permit.trial and route.core.capabilities.level is not Level.C:
+            timeout_s = min(timeout_s, route.health.slow_call_s)
+        return max(ATTEMPT_S_MIN, timeout_s)
+
+    async def check(self, route: Route, check: Check, timeout_s: float) -> CheckOutcome:
+        """Ask the core about an account."""
+        outcome = await self._unless_opened(route, route.core.check(check, timeout_s))
+        return _OPENED if outcome is None else outcome
+
     def as_told(self, entry: Entry) -> Entry:
         """An entry as its channel knows it: a booking is told before it is recorded, and told again meanwhile."""
         return self._told.get(entry.number, entry)
@@ -93,16 +129,24 @@ class Live:
     async def _deliver(
         self, route: Route, entry: Entry, kept: Content, original: Original | None, timeout_s: float
     ) -> Outcome:
+        attempt = deliver(route.core, entry, kept, original, timeout_s)
+        if route.core.capabilities.level is Level.C:
+            return await attempt
+        outcome = await self._unless_opened(route, attempt)
+        return _OPENED if outcome is None else outcome
+
+    async def _unless_opened(self, route: Route, asking: Awaitable[T]) -> T | None:
+        """What the core says; None when it said nothing soon after the route opened."""
         under_way = self._under_way[route.name]
         try:
             async with asyncio.timeout(None) as scope:
                 under_way.add(scope)
                 try:
-                    return await deliver(route.core, entry, kept, original, timeout_s)
+                    return await asking
                 finally:
                     under_way.discard(scope)
         except TimeoutError:
-            return Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
+            return None
 
     async def _conclude(self, route: Route, entry: Entry, outcome: Outcome, until: float) -> Answer:
         terms = Terms(
@@ -111,7 +155,10 @@ class Live:
             route_is_well=route.health.zone is Zone.CLOSED,
             backoff_s=route.forward.backoff_first_s * self._clock.fraction(),
         )
-        step = after_attempt(entry, outcome, terms)
+        return await self._finish(route, entry, after_attempt(entry, outcome, terms), until)
+
+    async def _finish(self, route: Route, entry: Entry, step: Step, until: float) -> Answer:
+        """Record and answer."""
         if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
             move = self._move(route, entry, step)
@@ -130,7 +177,7 @@ class Live:
         elif transition is REFUSE:
             told = Told.REFUSED
         elif reason != PARKED_FOR_CONFLICT:
-            if not self._limit(route, entry):
+            if not self._limit(route, entry.channel, entry.amount):
                 told = Told.PROVISIONAL
             elif transition is NOT_SENT:
                 transition = GIVE_BACK
@@ -148,10 +195,10 @@ class Live:
             core_id=step.core_id,
         )
 
-    def _limit(self, route: Route, entry: Entry) -> Why:
+    def _limit(self, route: Route, channel: str, amount: int) -> Why:
         tally = self._spool.store.tally
-        exposed = tally.exposure(route.name), tally.exposure(route.name, entry.channel)
-        return limit_in_the_way(route.policies[entry.channel], entry.amount, *exposed)
+        exposed = tally.exposure(route.name), tally.exposure(route.name, channel)
+        return limit_in_the_way(route.policies[channel], amount, *exposed)
 
     async def _recorded(self, route: Route, entry: Entry, step: Step, until: float) -> Move | None:
         """Record within the deadline; past it the channel is told that nobody knows, and recording goes on."""
@@ -177,7 +224,7 @@ class Live:
     def _answer(self, route: Route, move: Move) -> Answer:
         entry = move.after()
         if move.transition is GIVE_BACK:
-            why = self._limit(route, move.entry) or Why.STANDIN_OFF
+            why = self._limit(route, entry.channel, entry.amount) or Why.STANDIN_OFF
             self._meter.turned_away(route.name, entry.channel, why.value)
             return answers.try_later(why)
         return answers.told(entry)

@@ -16,6 +16,7 @@ from gateway.conclude import (
     Step,
     cannot_tell,
     cannot_undo,
+    leave_ended,
     may_inquire,
     may_resend,
 )
@@ -107,7 +108,7 @@ class Forwarder:
         if due_at_us:
             self._due_at_us = min(self._due_at_us, due_at_us)
         else:
-            self._more = True
+            self._more = self._route.health.backlog_waits = True
         if self._route.health.zone is not Zone.OPEN:
             self._wake.set()
 
@@ -126,6 +127,8 @@ class Forwarder:
     def _zone_changed(self, old: Zone, new: Zone) -> None:
         if new is Zone.CLOSED and old is not Zone.CLOSED:
             self.pace.restart()
+        # Entries may wait, as far as we know before the next round: no payer is the trial while they do.
+        self._route.health.backlog_waits = True
         self._wake.set()
 
     @property
@@ -178,7 +181,7 @@ class Forwarder:
         set_behind = await self._free_lanes()
         loaded, more_behind = await self._load()
         due = await self._take_up_due()
-        self._route.health.backlog_waits = len(self._window) > 0
+        self._route.health.backlog_waits = self._more or len(self._window) > 0
         started = due + self._start_walks()
         return Round(loaded=loaded, set_behind=set_behind + more_behind, started=started, wait_s=self._wait_s())
 
@@ -361,6 +364,10 @@ class Forwarder:
             self._route.health.withdraw(permit)
             return
         repeated = entry.state is State.IN_DOUBT
+        if not self._route.health.holds(permit):
+            self._route.health.withdraw(permit)
+            await self._record(claimed, leave_ended(repeated=repeated))
+            return
         step = await self._courier.send(claimed, kept, original, permit, repeated=repeated)
         self._at_core.discard(entry.number)
         self._start_walks()

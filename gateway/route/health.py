@@ -87,7 +87,7 @@ class RouteHealth:
         self._trips = dict.fromkeys(Trip, 0)
         self._late = self._withdrawn = self._probes_passed = self._probes_failed = 0
         self._probed_at = clock.monotonic()
-        #: Set by the forwarder while it has entries to send: then a free trial is theirs first.
+        #: Set by the forwarder while entries wait, or may: then a free trial is theirs first.
         self.backlog_waits = False
         if self._breaker.trip is Trip.RESTARTED:
             self._casebook.note(OwnCause.RESTARTED, "", self._breaker.since_us)
@@ -138,6 +138,11 @@ class RouteHealth:
         """Have `listener` called on every change of zone, in the order they were added; what it raises is logged."""
         self._listeners.append(listener)
 
+    @property
+    def slow_call_s(self) -> float:
+        """Seconds above which an answer is slow, and a trial's proves nothing."""
+        return self._settings.slow_call_s
+
     # Calls
 
     def admit(self) -> Permit | None:
@@ -154,6 +159,10 @@ class RouteHealth:
     def trial(self) -> Permit | None:
         """Leave to send a waiting entry: any on a closed route, the single trial on one in trial, else nothing."""
         return self._breaker.admit() or self._breaker.trial()
+
+    def holds(self, permit: Permit) -> bool:
+        """Whether leave given earlier still stands: it ends with the zone it was given in."""
+        return self._breaker.current(permit)
 
     def report(self, permit: Permit, outcome: Heard, duration_s: float) -> None:
         """What became of a permitted call, and the seconds the core took for it.

@@ -429,6 +429,7 @@ async def test_on_a_route_in_trial_one_payment_is_tried_and_the_others_are_stood
         await heart.pay(f"k{number}", account=f"{number}")
     await heart.clock.advance(2.0)
     heart.health.watch_once()
+    await heart.clock.advance(heart.breaker.trial_reserved_s)
     heart.core.hang()
     trial = asyncio.ensure_future(heart.pay("k5", account="5"))
     await heart.core.asked(4)

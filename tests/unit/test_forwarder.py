@@ -128,6 +128,43 @@ async def test_on_a_route_in_trial_one_entry_goes_at_a_time(open_heart: OpenHear
     assert_each_is_booked_once(heart, 3)
 
 
+@pytest.mark.parametrize("level", Level)
+async def test_what_is_being_claimed_when_the_route_opens_is_not_sent(open_heart: OpenHeart, level: Level) -> None:
+    """Leave ends with the zone: at level C each one sent into the silence would be a person's work."""
+    heart = await open_heart(level)
+    await taken(heart, 4, accounts=2)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    heart.open_route()
+    heart.troubles.go_on()
+    await settle()
+    assert (heart.core.calls, await states(heart)) == ([], [State.READY] * 4)
+    heart.close_route()
+    await heart.forwards(6)
+    assert_each_is_booked_once(heart, 4)
+    for account in ("0", "1"):
+        sent = [call.number for call in heart.core.calls if call.delivery.account == account]
+        assert sent == sorted(sent)
+
+
+async def test_a_repeat_that_is_being_claimed_when_the_route_opens_stays_in_doubt(heart: Heart) -> None:
+    """Ready, it could be cancelled here though the core has it."""
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    await heart.clock.advance(60.0)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    heart.open_route()
+    heart.troubles.go_on()
+    await settle()
+    assert (len(heart.core.calls), await states(heart)) == (1, [State.IN_DOUBT])
+    heart.close_route()
+    await heart.later(60.0)
+    assert_each_is_booked_once(heart, 1)
+    assert await states(heart) == [State.POSTED]
+
+
 def _zone(heart: Heart) -> Zone:
     return heart.health.zone
 

@@ -5,13 +5,15 @@ import asyncio
 import pytest
 
 from adapters.core import Capabilities, Delivery, Level
-from adapters.outcome import Cause, Conflict, Misconfigured, Outcome, Pending, Posted, Refused
-from adapters.payment import AnswerKind, Payment, Refusal
+from adapters.outcome import Cause, CheckOutcome, Conflict, Misconfigured, Outcome, Pending, Posted, Refused
+from adapters.payment import AnswerKind, Check, Payment, Refusal
 from gateway.clock import settle
+from gateway.route.settings import BreakerSettings
+from gateway.route.zone import Trip, Zone
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
 from spool.lifecycle import State, Told
 from tests.unit.fake_core import NOT_SENT, SETTLE_S, SILENCE, Does, FakeCore, able
-from tests.unit.heart import NO_STANDIN, Heart, OpenHeart, payment
+from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart, payment
 from tests.unit.troubled_store import Trouble
 
 POSTED = Posted(core_id="c1")
@@ -20,6 +22,8 @@ CONFLICT = Conflict(found="amount")
 PENDING = Pending(poll_after_s=7.0)
 MISCONFIGURED = Misconfigured(cause=Cause.CREDENTIALS)
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
+CHECK = Check(channel="kiosk", account="100", amount=1_000, currency="RUB")
+SLOW_S = BreakerSettings().slow_call_s
 LATER, UNDER_WAY = AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS
 
 
@@ -261,6 +265,148 @@ async def test_an_answer_that_comes_in_time_after_the_opening_counts(heart: Hear
     heart.open_route()
     heart.core.let_go()
     assert (await asking).kind is YES
+
+
+async def test_a_check_under_way_is_given_up_soon_after_the_route_opens(heart: Heart) -> None:
+    """Whoever asks before he pays waits at the same terminal."""
+    heart.route.core = core = Thoughtful(able(Level.A))
+    asking = asyncio.ensure_future(heart.acceptor.check(CHECK, heart.clock.monotonic() + DEADLINE_S))
+    await core.asking.wait()
+    heart.open_route()
+    assert (await asking).kind is PROVISIONAL
+
+
+class Thoughtful(FakeCore):
+    """Never says whether an account may be paid."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        """As the fake."""
+        super().__init__(capabilities)
+        self.asking = asyncio.Event()
+
+    async def check(self, check: Check, timeout_s: float) -> CheckOutcome:  # noqa: ARG002 - the seam's words
+        """Take the question in."""
+        self.asking.set()
+        async with asyncio.timeout(timeout_s):
+            await asyncio.get_running_loop().create_future()
+        raise AssertionError("whoever asked has given up long before")
+
+
+@pytest.mark.parametrize("level", Level)
+async def test_a_payment_on_its_way_to_disk_when_the_route_opens_is_not_sent(
+    open_heart: OpenHeart, level: Level
+) -> None:
+    """Its leave was for the route as it was; sent now, it would wait for a core of which we know that it is silent."""
+    heart = await open_heart(level)
+    heart.troubles.stop("insert")
+    asking = asyncio.ensure_future(heart.pay())
+    await settle()
+    heart.open_route()
+    heart.troubles.go_on()
+    answer = await asking
+    entry = await heart.entry()
+    assert (answer.kind, entry.state, entry.told, heart.core.calls) == (PROVISIONAL, State.READY, Told.PROVISIONAL, [])
+    heart.close_route()
+    await heart.later(1.0)
+    assert (heart.core.numbers("post"), (await heart.entry()).state) == ([entry.number], State.POSTED)
+
+
+async def test_a_payment_on_its_way_to_disk_is_given_back_where_nobody_stands_in(open_heart: OpenHeart) -> None:
+    """Surely nothing was sent, so its channel may come again."""
+    heart = await open_heart(standin=NO_STANDIN)
+    heart.troubles.stop("insert")
+    asking = asyncio.ensure_future(heart.pay())
+    await settle()
+    heart.open_route()
+    heart.troubles.go_on()
+    answer = await asking
+    (given_back,) = await heart.entries()
+    assert (answer.kind, given_back.state, heart.core.calls) == (LATER, State.CANCELLED, [])
+
+
+# The payment that is the trial
+
+
+def on_trial(heart: Heart) -> None:
+    """A probe has passed, and nothing waits."""
+    heart.open_route()
+    heart.health.release()
+    heart.health.watch_once()
+    assert heart.health.zone is Zone.TRIAL
+
+
+@pytest.mark.parametrize("level", [Level.A, Level.B])
+async def test_a_payment_that_is_the_trial_is_waited_for_no_longer_than_a_good_answer_takes(
+    open_heart: OpenHeart, level: Level
+) -> None:
+    """A later one would prove nothing of the core, and this payer is the only one who would wait for it."""
+    heart = await open_heart(level)
+    heart.route.core = core = Timed(able(level))
+    on_trial(heart)
+    await heart.forwards()
+    core.will(Does(SILENCE, books=True))
+    answer = await heart.pay()
+    assert (answer.kind, (await heart.entry()).state, core.times) == (PROVISIONAL, State.IN_DOUBT, [SLOW_S])
+    assert (heart.health.zone, heart.health.trip) == (Zone.OPEN, Trip.TRIAL_FAILED)
+
+
+async def test_a_trial_whose_time_is_shorter_than_a_good_answer_gets_no_more(heart: Heart) -> None:
+    """The deadline is the channel's."""
+    heart.route.core = core = Timed(able(Level.A))
+    on_trial(heart)
+    await heart.forwards()
+    await heart.acceptor.pay(payment(), heart.clock.monotonic() + 2.5, 0.0)
+    assert core.times == [1.5]
+
+
+async def test_at_level_c_a_payment_is_stood_in_for_and_tries_the_route_from_the_backlog(open_heart: OpenHeart) -> None:
+    """In doubt means a person's work there: the payer has his answer before his payment is the one that finds out."""
+    heart = await open_heart(Level.C)
+    on_trial(heart)
+    assert (await heart.pay()).kind is PROVISIONAL
+    assert heart.core.calls == []
+    await heart.forwards()
+    assert (await heart.entry()).state is State.POSTED
+
+
+async def test_at_level_c_a_reversal_tries_no_route_either(open_heart: OpenHeart) -> None:
+    """As a payment."""
+    heart = await open_heart(Level.C)
+    await heart.pay()
+    on_trial(heart)
+    assert (await heart.undo()).kind is PROVISIONAL
+    assert heart.core.numbers("reverse") == []
+    await heart.forwards()
+    assert len(heart.core.numbers("reverse")) == 1
+
+
+@pytest.mark.parametrize(
+    "standin",
+    [NO_STANDIN, StandinSettings(payment_max="5.00"), StandinSettings(exposure_count_max=0)],
+)
+async def test_at_level_c_a_payment_nobody_stands_in_for_is_the_trial_with_all_its_time(
+    open_heart: OpenHeart, standin: StandinSettings
+) -> None:
+    """Somebody must be, or the route would never close; given up early, it would be a person's work."""
+    heart = await open_heart(Level.C, standin=standin)
+    heart.route.core = core = Timed(able(Level.C))
+    on_trial(heart)
+    await heart.forwards()
+    assert (await heart.pay()).kind is YES
+    assert core.times == [DEADLINE_S - 1.0]
+
+
+async def test_the_backlog_is_the_trial_also_before_the_forwarder_has_read_it(open_heart: OpenHeart) -> None:
+    """A probe passes and payments come in the same moment: until somebody has looked, entries may wait."""
+    heart = await open_heart()
+    await heart.forwards()
+    heart.open_route()
+    await heart.pay("waiting")
+    on_trial(heart)
+    assert (await heart.pay("live", account="200")).kind is PROVISIONAL
+    assert heart.core.calls == []
+    await heart.forwards()
+    assert heart.core.numbers("post")[0] == (await heart.entry("waiting")).number
 
 
 # What else may happen
