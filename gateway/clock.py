@@ -6,14 +6,20 @@ import heapq
 import random
 import secrets
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
+
+from gateway.log import log
 
 
 class Clock(Protocol):
     """What the service knows of time and chance."""
 
     def now_us(self) -> int:
-        """Wall clock: microseconds since 1970 in UTC. For records; it may jump."""
+        """Wall clock: microseconds since 1970 in UTC. For records, and for times that must outlive the process.
+
+        Between two processes it may jump; within one it only goes forward, as time does.
+        """
         ...
 
     def monotonic(self) -> float:
@@ -35,17 +41,44 @@ class Clock(Protocol):
 
 _CHANCE_BYTES: Final = 4096
 
+_FOLLOW: Final = 100
+"""The wall clock is followed by a hundredth of the time that passed: ten times what a time server's slewing needs."""
+
+_STEP_NS: Final = 1_000_000_000
+"""A machine's clock that is so far from where it should be was moved by somebody."""
+
+Nanoseconds = Callable[[], int]
+
 
 class SystemClock:
-    """The machine's own."""
+    """The machine's own; once begun, nobody moves it.
 
-    def __init__(self) -> None:
+    Settle delays, the lifetimes of keys and the times entries wait for are all told by the wall clock, as they must
+    outlive the process. So a wall clock that is moved (by a time server, by a person, an hour or a year, either way)
+    must not move them: the time is taken from it once, goes on with the monotonic clock, and comes nearer to it by at
+    most a hundredth of what passes. A restart takes the machine's time as it is.
+    """
+
+    def __init__(self, wall_ns: Nanoseconds = time.time_ns, monotonic_ns: Nanoseconds = time.monotonic_ns) -> None:
+        """Begin at `wall_ns` (since 1970 in UTC)."""
+        self._wall_ns, self._monotonic_ns = wall_ns, monotonic_ns
+        self._now_ns, self._read_ns = wall_ns(), monotonic_ns()
+        #: How far off the machine's clock was when that was last said.
+        self._told_ns = 0
         self._chance = b""
         self._chance_at = 0
 
     def now_us(self) -> int:
-        """Wall clock: microseconds since 1970 in UTC."""
-        return time.time_ns() // 1000
+        """Microseconds since 1970 in UTC; never less than before."""
+        read_ns = self._monotonic_ns()
+        passed_ns, self._read_ns = read_ns - self._read_ns, read_ns
+        off_ns = self._wall_ns() - self._now_ns - passed_ns
+        follow_ns = passed_ns // _FOLLOW
+        self._now_ns += passed_ns + max(-follow_ns, min(off_ns, follow_ns))
+        if abs(off_ns - self._told_ns) > _STEP_NS:
+            self._told_ns = off_ns
+            log.warning("clock_moved", machine_is_ahead_s=round(off_ns / 1_000_000_000, 1))
+        return self._now_ns // 1000
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""
