@@ -3,8 +3,8 @@
 import msgspec
 
 from adapters.amount import write_amount
-from adapters.cores.scripted.judge import Verdict, judge
 from adapters.cores.scripted.ledger import each_booking, read_attempts
+from adapters.judge.verdict import Verdict, judge
 from gateway.admin.views import VerdictShown
 from gateway.demo.scene import CURRENCY, Scene
 

@@ -1,7 +1,7 @@
 """The play itself: health, billing killed, the gateway killed too, billing back, the drain, and the count.
 
 Everything is real: processes, sockets, SQLite on disk, SIGKILL. What the senders were told and what billing booked are
-compared by `adapters.cores.scripted.judge`, which knows nothing of the gateway; then the gateway verifies its own books.
+compared by `adapters.judge`, which knows nothing of the gateway; then the gateway verifies its own books.
 """
 
 import asyncio

@@ -238,6 +238,7 @@ protocol = "osmp"
 currency = "RUB"
 allow = ["127.0.0.0/8"]
 deadline_s = 8.0
+commands = ["getInfo", "check", "pay", "status", "cancel"]
 
 [channels.{core}-bank]
 protocol = "json"
@@ -278,11 +279,12 @@ _CONTRACTS: Final[Mapping[tuple[str, Level], str]] = {
     ("json", Level.A): "",
     ("json", Level.B): "not_found_is_final = true",
     ("json", Level.C): "lookup = false",
-    ("osmp", Level.A): "",
+    ("osmp", Level.A): 'cancel_command = "cancel"',
     ("osmp", Level.B): (
-        'not_found_is_final = true\nstatus_command = "status"\nstatus_codes = { 79 = { means = "not_found" } }'
+        'not_found_is_final = true\nstatus_command = "status"\nstatus_codes = { 79 = { means = "not_found" } }\n'
+        'cancel_command = "cancel"'
     ),
-    ("osmp", Level.C): "",
+    ("osmp", Level.C): 'cancel_command = "cancel"',
 }
 """What else a core's table says at each level; a scripted core at level B can be asked and never books late."""
 

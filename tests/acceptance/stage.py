@@ -15,8 +15,8 @@ import aiohttp
 
 from adapters.channels.scripted.crowd import Crowd, Habits
 from adapters.channels.scripted.diary import Diary
-from adapters.cores.scripted.judge import Verdict
 from adapters.cores.scripted.ledger import read_bookings
+from adapters.judge.verdict import Verdict
 from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.count import verdict_of

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.core import Level
-from adapters.cores.scripted.judge import judge
+from adapters.judge.verdict import judge
 from gateway.admin.views import Conservation, Money, VerdictShown
 from gateway.clock import ManualClock
 from gateway.config.load import load

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.cores.scripted.judge import Verdict, judge, read_diary
+from adapters.judge.testimony import read_diary
+from adapters.judge.verdict import Verdict, judge
 
 LISTS = sorted(each.name for each in fields(Verdict) if each.type == list[str])
 
@@ -17,10 +18,16 @@ def asks(key: str = "1", **more: Any) -> str:
     return json.dumps(line | more)
 
 
-def hears(key: str = "1", kind: str = "yes", number: str | None = None) -> str:
+def undoes(key: str = "r1", payment: str = "1") -> str:
+    """A sender wants a payment undone."""
+    return asks(key, reverses=payment)
+
+
+def hears(key: str = "1", kind: str = "yes", number: str | None = None, status: str = "") -> str:
     """A sender gets an answer; its receipt's number is made of the key unless told."""
     shown = (f"77{key}" if number is None else number) if kind == "yes" else ""
-    return json.dumps({"event": "hears", "channel": "kiosk", "key": key, "kind": kind, "code": "0", "number": shown})
+    line = {"event": "hears", "channel": "kiosk", "key": key, "kind": kind, "code": "0", "number": shown}
+    return json.dumps(line | {"status": status})
 
 
 def booked(key: str = "1", **more: Any) -> str:
@@ -49,7 +56,13 @@ SOUND: dict[str, tuple[list[str], list[str]]] = {
     "a yes after an unknown": ([asks(), hears(kind="unknown"), asks(), hears()], [booked()]),
     "an unknown after a yes": ([asks(), hears(), asks(), hears(kind="unknown")], [booked()]),
     "the same yes twice": ([asks(), asks(), hears(), hears()], [booked()]),
-    "booked and given back": ([asks(), hears()], [booked(), booked(kind="reversal")]),
+    "booked and given back": (
+        [asks(), hears(), undoes(), hears("r1")],
+        [booked(), booked(kind="reversal")],
+    ),
+    "given back before it was booked": ([asks(), hears(), undoes(), hears("r1")], []),
+    "given back, perhaps": ([asks(), hears(), undoes(), hears("r1", "unknown")], [booked()]),
+    "not given back, as was said": ([asks(), hears(), undoes(), hears("r1", "no")], [booked()]),
     "booked in order": ([asks("1"), hears("1"), asks("2"), hears("2")], [booked("1"), booked("2")]),
     "twins in time booked either way": ([asks("1"), asks("2"), hears("1"), hears("2")], [booked("2"), booked("1")]),
     "other accounts in any order": (
@@ -78,9 +91,39 @@ PLANTED: dict[str, tuple[list[str], list[str], dict[str, list[str]]]] = {
     "doubled": ([asks(), hears()], [booked(), booked()], {"doubled": ["kiosk.1"]}),
     "doubled and never answered": ([asks()], [booked(), booked()], {"doubled": ["kiosk.1"]}),
     "doubled and one given back": (
-        [asks(), hears()],
+        [asks(), hears(), undoes()],
         [booked(), booked(), booked(kind="reversal")],
         {"doubled": ["kiosk.1"]},
+    ),
+    "given back twice": (
+        [asks(), hears(), undoes()],
+        [booked(), booked(kind="reversal"), booked(kind="reversal")],
+        {"doubled": ["kiosk.1"]},
+    ),
+    "not given back, against the word": (
+        [asks(), hears(), undoes(), hears("r1")],
+        [booked()],
+        {"not_undone": ["kiosk.r1"]},
+    ),
+    "given back after a no": (
+        [asks(), hears(), undoes(), hears("r1", "no")],
+        [booked(), booked(kind="reversal")],
+        {"credited_after_negative": ["kiosk.r1"]},
+    ),
+    "given back and nobody asked": (
+        [asks(), hears()],
+        [booked(), booked(kind="reversal")],
+        {"ghost": ["kiosk.1"]},
+    ),
+    "posted once and provisional once": (
+        [asks(), hears(status="posted"), asks(), hears(status="provisional")],
+        [booked()],
+        {"inconsistent_answers": ["kiosk.1"]},
+    ),
+    "lost, and its reversal refused": (
+        [asks(), hears(), undoes(), hears("r1", "no")],
+        [],
+        {"lost": ["kiosk.1"]},
     ),
     "ghost": ([], [booked()], {"ghost": ["kiosk.1"]}),
     "credited after a no": ([asks(), hears(kind="no")], [booked()], {"credited_after_negative": ["kiosk.1"]}),

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -11,7 +12,7 @@ from adapters.channels.scripted.crowd import Crowd, Habits
 from adapters.channels.scripted.diary import Diary, Heard, Order
 from adapters.channels.scripted.speech import JsonSpeech, OsmpSpeech, Speech
 from adapters.cores.scripted.faults import Dice
-from adapters.cores.scripted.judge import read_diary
+from adapters.judge.testimony import read_diary
 
 ORDER = Order(channel="kiosk", key="7", account="100", amount=1045, currency="RUB")
 OSMP = OsmpSpeech("kiosk", first_id=7)
@@ -70,6 +71,21 @@ def test_json_asks_by_post() -> None:
     assert asking.headers["Idempotency-Key"] == "7"
     assert asking.headers["Authorization"] == "Bearer token"
     assert json.loads(asking.body) == {"account": "100", "amount": "10.45", "currency": "RUB"}
+
+
+def test_osmp_cancels_by_the_payment_s_own_id() -> None:
+    """Under a `txn_id` of the cancel's own; the gateway keeps it under `cancel:` and that."""
+    key = OSMP.undo_key(2)
+    asking = OSMP.ask(msgspec.structs.replace(ORDER, key=key, reverses="7", receipt="42"))
+    assert key == "cancel:8"
+    assert asking.path == "/osmp/kiosk?command=cancel&txn_id=8&cancel_txn_id=7"
+
+
+def test_json_reverses_by_the_receipt() -> None:
+    """With a key of the reversal's own, and nothing about account or sum."""
+    asking = JSON.ask(msgspec.structs.replace(ORDER, key=JSON.undo_key(2), reverses="order-1", receipt="42"))
+    assert (asking.method, asking.path, asking.body) == ("POST", "/v1/payments/42/reversal", b"{}")
+    assert asking.headers["Idempotency-Key"] == "order-2"
 
 
 def test_each_payment_has_a_key_of_its_own() -> None:

@@ -31,6 +31,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     twins: float = 0.05
     #: Share of answered payments asked for once more.
     echoes: float = 0.05
+    #: Share of payments answered yes that are reversed afterwards, as insistently as they were paid.
+    reversals: float = 0.0
     #: Seconds a sender waits for an answer before it hangs up.
     patience_s: float = 10.0
     #: Shortest and longest pause before the same request goes again, in seconds.
@@ -64,11 +66,14 @@ class Crowd:
         self._loop = asyncio.get_running_loop()
         self._serials = dict.fromkeys((speech.channel for speech in speeches), 0)
         self._open: set[asyncio.Task[None]] = set()
+        self._asking: set[tuple[str, str]] = set()
         self._timeout = aiohttp.ClientTimeout(total=habits.patience_s)
         #: Payments begun, and those with a final yes or no.
         self.begun = 0
         self.yes = 0
         self.no = 0
+        #: Reversals begun.
+        self.undone = 0
         #: Of the yes, how many were provisional as far as the protocol tells.
         self.provisional = 0
         #: Seconds the slowest answered request of the crowd took.
@@ -111,14 +116,18 @@ class Crowd:
             if not until.is_set() and len(self._open) < self._habits.unanswered_max:
                 self.begin()
 
+    @property
+    def unheard(self) -> set[tuple[str, str]]:
+        """Channel and key of every payment and reversal without a final answer."""
+        return set(self._asking)
+
     def begin(self) -> Order:
         """Begin one payment by the next channel."""
         speech = self._speeches[self.begun % len(self._speeches)]
         self.begun += 1
-        self._serials[speech.channel] += 1
         order = Order(
             channel=speech.channel,
-            key=speech.key(self._serials[speech.channel]),
+            key=speech.key(self._serial(speech)),
             account=str(100_000 + int(self._chance() * self._habits.accounts)),
             amount=1 + int(self._chance() * AMOUNT_MAX),
             currency=self._habits.currency,
@@ -145,15 +154,33 @@ class Crowd:
         if not task.cancelled() and (error := task.exception()):
             self._loop.call_exception_handler({"message": "a sender failed", "exception": error, "task": task})
 
+    def _serial(self, speech: Speech) -> int:
+        self._serials[speech.channel] += 1
+        return self._serials[speech.channel]
+
     async def _pursue(self, speech: Speech, order: Order) -> None:
-        """Ask until there is a final answer; perhaps once more after it."""
-        while (heard := await self._ask_once_or_twice(speech, order)).kind == "unknown":
-            await self._pause()
+        """Pay; perhaps, once there is a yes, think better of it."""
+        heard = await self._insist(speech, order)
         self.yes += heard.kind == "yes"
         self.no += heard.kind == "no"
         self.provisional += heard.status == "provisional"
+        if heard.kind == "yes" and self._chance() < self._habits.reversals:
+            self.undone += 1
+            key = speech.undo_key(self._serial(speech))
+            undoing = msgspec.structs.replace(order, key=key, reverses=order.key, receipt=heard.number)
+            await self._insist(speech, undoing)
+            # What a payment was told stays told, whatever became of it.
+            await self._ask(speech, order)
+
+    async def _insist(self, speech: Speech, order: Order) -> Heard:
+        """Ask until there is a final answer; perhaps once more after it."""
+        self._asking.add((order.channel, order.key))
+        while (heard := await self._ask_once_or_twice(speech, order)).kind == "unknown":
+            await self._pause()
+        self._asking.discard((order.channel, order.key))
         if self._chance() < self._habits.echoes:
             await self._ask(speech, order)
+        return heard
 
     async def _ask_once_or_twice(self, speech: Speech, order: Order) -> Heard:
         if self._chance() >= self._habits.twins:

@@ -1,6 +1,7 @@
-"""What a sender keeps of each payment: written before it asks, and again when it hears.
+"""What a sender keeps of each payment and reversal: written before it asks, and again when it hears.
 
-One JSON object a line. `asks` has the whole payment, `hears` what an answer meant: `yes` and `no` are final, `unknown`
+One JSON object a line. `asks` has the whole payment (a reversal the account and sum of its payment, whose key it names
+under `reverses`), `hears` what an answer meant: `yes` and `no` are final, `unknown`
 means that the same request must be sent again (a non-final code, a lost connection, no answer in time).
 """
 
@@ -17,7 +18,7 @@ Meaning = Literal["yes", "no", "unknown"]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """One payment, from its first request to its last the same."""
+    """One payment or reversal, from its first request to its last the same."""
 
     channel: str
     #: The sender's own id of it.
@@ -26,6 +27,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     #: Minor units.
     amount: int
     currency: str
+    #: Key and receipt of the payment that is to be undone; empty for a payment.
+    reverses: str = ""
+    receipt: str = ""
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,7 @@ class _Asks(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="a
     account: str
     amount: int
     currency: str
+    reverses: str
 
 
 class _Hears(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="hears"):
@@ -56,6 +61,7 @@ class _Hears(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="
     kind: Meaning
     code: str
     number: str
+    status: str
 
 
 _encode = msgspec.json.Encoder().encode
@@ -82,6 +88,7 @@ class Diary:
             account=order.account,
             amount=order.amount,
             currency=order.currency,
+            reverses=order.reverses,
         )
         self._file.write(_encode(line) + b"\n")
 
@@ -89,7 +96,13 @@ class Diary:
         """An answer, or that there is none."""
         self.heard[heard.kind] += 1
         line = _Hears(
-            at=at, channel=order.channel, key=order.key, kind=heard.kind, code=heard.code, number=heard.number
+            at=at,
+            channel=order.channel,
+            key=order.key,
+            kind=heard.kind,
+            code=heard.code,
+            number=heard.number,
+            status=heard.status,
         )
         self._file.write(_encode(line) + b"\n")
         if heard.kind != "unknown":

@@ -20,6 +20,8 @@ NOT_FINAL: Final = frozenset({1, 90})
 _RESULT: Final = re.compile(rb"<result>([0-9]{1,5})</result>")
 _NUMBER: Final = re.compile(rb"<prv_txn>([0-9]{1,19})</prv_txn>")
 _OK: Final = 200
+_CANCEL: Final = "cancel:"
+"""What the gateway keeps a cancel's `txn_id` under begins with it."""
 _YES: Final = (201, 202)
 
 
@@ -42,8 +44,12 @@ class Speech(Protocol):
         """The sender's id of its payment of this serial number (1, 2, ...)."""
         ...
 
+    def undo_key(self, serial: int) -> str:
+        """The key the gateway keeps a reversal under whose serial number this is."""
+        ...
+
     def ask(self, order: Order) -> Asking:
-        """The request for a payment; the same bytes every time."""
+        """The request for a payment or reversal; the same bytes every time."""
         ...
 
     def hear(self, status: int, body: bytes) -> Heard:
@@ -63,8 +69,15 @@ class OsmpSpeech:
         """A `txn_id`: digits only."""
         return str(self._first_id + serial - 1)
 
+    def undo_key(self, serial: int) -> str:
+        """A cancel has a `txn_id` of its own."""
+        return _CANCEL + self.key(serial)
+
     def ask(self, order: Order) -> Asking:
-        """`pay` by GET."""
+        """`pay` or, naming the payment by its `txn_id`, `cancel`, by GET."""
+        if order.reverses:
+            undoing = {"txn_id": order.key.removeprefix(_CANCEL), "cancel_txn_id": order.reverses}
+            return Asking(method="GET", path=f"/osmp/{self.channel}?{urlencode({'command': 'cancel'} | undoing)}")
         query = urlencode(
             {
                 "command": "pay",
@@ -113,8 +126,12 @@ class JsonSpeech:
         """An `Idempotency-Key`."""
         return f"{self._prefix}-{serial}"
 
+    def undo_key(self, serial: int) -> str:
+        """An `Idempotency-Key` as any other."""
+        return self.key(serial)
+
     def ask(self, order: Order) -> Asking:
-        """`POST /v1/payments`."""
+        """`POST /v1/payments`, or the reversal of the payment with this receipt."""
         body = {
             "account": order.account,
             "amount": write_amount(order.amount, order.currency),
@@ -125,6 +142,9 @@ class JsonSpeech:
             "Idempotency-Key": order.key,
             "Content-Type": "application/json",
         }
+        if order.reverses:
+            path = f"/v1/payments/{order.receipt}/reversal"
+            return Asking(method="POST", path=path, headers=headers, body=b"{}")
         return Asking(method="POST", path="/v1/payments", headers=headers, body=msgspec.json.encode(body))
 
     def hear(self, status: int, body: bytes) -> Heard:
