@@ -221,6 +221,33 @@ def verify(
     raise typer.Exit(verbs.verify(reach, seals=not quick, json=json))
 
 
+@app.command()
+def export(
+    *,
+    state: StateOption = None,
+    route: RouteOption = "",
+    channel: ChannelOption = "",
+    kind: KindOption = "",
+    lane: LaneOption = "",
+    accepted_from: FromOption = "",
+    accepted_before: UntilOption = "",
+    config: ConfigOption = None,
+) -> None:
+    """Write every entry and its history, one line of JSON each. Reads the file, whether the service runs or not."""
+    from gateway.cli import verbs  # noqa: PLC0415 - the help is there at once
+
+    scope = Scope(
+        state=state,
+        route=route,
+        channel=channel,
+        kind=kind,
+        lane=lane,
+        accepted_from=accepted_from,
+        accepted_before=accepted_before,
+    )
+    raise typer.Exit(verbs.export(config, scope))
+
+
 # Acting
 
 

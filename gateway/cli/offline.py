@@ -1,15 +1,21 @@
-"""What the spool's file says while the service is stopped: the same answers, read only, from the file alone."""
+"""What the spool's file says: the admin side's answers while the service is stopped, and the export at any time.
+
+All of it is read only, from the file alone.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import msgspec
 
 from gateway.admin import asks
 from gateway.admin.problem import Trouble
 from gateway.admin.status import KeyShown, Status, spool_shown
 from gateway.admin.views import (
     EntryPage,
+    EntryRow,
     EntryShown,
     VerdictShown,
     by_state,
@@ -22,6 +28,7 @@ from gateway.admin.views import (
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
+from spool.entry import Event
 from spool.errors import KeysUnfit, SpoolUnfit
 from spool.keys import read_key_file
 from spool.seal import Sealer
@@ -29,6 +36,29 @@ from spool.sqlite.reading import SqliteReading
 from spool.verify import verify as verify_store
 
 T = TypeVar("T")
+
+EXPORT_STEP: Final = 500
+"""Entries read at once while exporting."""
+
+
+class TurnExported(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an exported entry's history: what `show` tells, without what a person wrote."""
+
+    at: str
+    name: str
+    source: str
+    target: str
+    attempt: int
+    reason: str
+    #: Who did it; empty for the machine.
+    actor: str
+
+
+class EntryExported(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an export: an entry's header and its history. Nothing sealed is opened for it."""
+
+    entry: EntryRow
+    history: tuple[TurnExported, ...]
 
 
 def is_there(config: Config) -> bool:
@@ -91,6 +121,44 @@ def verify(config: Config, *, seals: bool) -> VerdictShown:
         return verdict_shown(await verify_store(store, sealer))
 
     return _look(config.spool.path, read)
+
+
+def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
+    """Say every entry that is asked for, oldest first, one line of JSON each, all of one moment; how many there were.
+
+    Raises:
+        Failure: there is no file, or the filter is none.
+    """
+    if not is_there(config):
+        raise Failure(f"there is no spool at {config.spool.path} to export", Exit.CANNOT_START)
+
+    async def read(store: SqliteReading) -> int:
+        wanted, said = asks.listing(query).wanted, 0
+        async with store.still():
+            while found := await store.page(wanted, EXPORT_STEP):
+                for each in found:
+                    line = EntryExported(entry=entry_row(each), history=_turns(await store.history(each.number)))
+                    say(msgspec.json.encode(line) + b"\n")
+                said += len(found)
+                wanted = msgspec.structs.replace(wanted, after=found[-1].number)
+        return said
+
+    return _look(config.spool.path, read)
+
+
+def _turns(history: list[Event]) -> tuple[TurnExported, ...]:
+    return tuple(
+        TurnExported(
+            at=moment(event.at_us),
+            name=event.name,
+            source="" if event.source is None else event.source.word,
+            target=event.target.word,
+            attempt=event.attempt,
+            reason=event.reason,
+            actor=event.actor,
+        )
+        for event in history
+    )
 
 
 async def _status(config: Config, store: SqliteReading) -> Status:

@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
@@ -141,6 +142,13 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
     found = asked(reach, ask, lambda config: offline.verify(config, seals=seals))
     _tell(found, tables.verdict_view, json=json)
     return Exit.DONE if found.ok else Exit.NO
+
+
+def export(given: Path | None, scope: Scope) -> int:
+    """Every entry of the spool's file that passes the filter, with its history, one line of JSON each."""
+    query = urlencode(scope.told() | {"order": "oldest"})
+    offline.export(peek(given), query, sys.stdout.buffer.write)
+    return Exit.DONE
 
 
 # Acting

@@ -265,6 +265,38 @@ def test_while_it_is_stopped_its_spool_answers(house: House, served: Served) -> 
     assert nightsafe("hold", entry["number"], "--reason", "x", *by).returncode == Exit.NOT_REACHED
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_everything_is_exported_with_its_history(house: House, served: Served, *, running: bool) -> None:
+    """For checkers outside: a line an entry, oldest first, without account or anybody's free words."""
+    for key in ("1", "2"):
+        served.pay(key)
+    number = served.read("list", "--oldest-first", "-n", "1")["number"]
+    assert served.ask("hold", number, "--reason", "the payer, +7 900 000").returncode == Exit.DONE
+    {True: lambda: 0, False: served.stop}[running]()
+    said = nightsafe("export", "--config", house.config)
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    assert said.returncode == Exit.DONE, said.stderr
+    assert [(line["entry"]["key"], line["entry"]["state"]) for line in lines] == [("1", "held"), ("2", "ready")]
+    turns = [(turn["name"], turn["source"], turn["target"]) for turn in lines[0]["history"]]
+    assert turns == [("record", "", "ready"), ("hold", "ready", "held")]
+    assert lines[0]["history"][1]["actor"] != ""
+    assert "+7 900" not in said.stdout
+
+
+def test_an_export_may_be_of_some(house: House, served: Served) -> None:
+    """By the same filter as a list."""
+    served.pay("1")
+    assert nightsafe("export", "--state", "posted", "--config", house.config).stdout == ""
+    assert nightsafe("export", "--state", "nowhere", "--config", house.config).returncode == Exit.UNFIT
+
+
+def test_without_a_spool_there_is_nothing_to_export(house: House) -> None:
+    """Said in one sentence."""
+    said = nightsafe("export", "--config", house.config)
+    assert said.returncode == Exit.CANNOT_START
+    assert "there is no spool at" in said.stderr
+
+
 def test_verify_says_that_all_is_sound(served: Served) -> None:
     """Every seal opened, every entry counted."""
     served.pay("1")

@@ -4,8 +4,9 @@ Looking through many entries on a connection of its own keeps such reads out of 
 the spool while the service is stopped. SQLite lets readers and the one writer work at once; a reader never checkpoints.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ class SqliteReading(SqliteStore):
         except BaseException:
             await self._close_connections()
             raise
+
+    @contextlib.asynccontextmanager
+    async def still(self) -> AsyncGenerator[None]:
+        """All that is read within is of one moment, whatever the owner does; its write-ahead log grows meanwhile."""
+        await self._reading.execute("BEGIN")
+        try:
+            yield
+        finally:
+            await self._reading.execute("ROLLBACK")
 
     async def close(self) -> None:
         """Look no more."""
