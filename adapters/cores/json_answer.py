@@ -8,7 +8,7 @@ filter return everything.
 from typing import Final, cast
 
 from adapters.core import Delivery
-from adapters.cores.http import HttpAnswer
+from adapters.cores.http_answer import HttpAnswer
 from adapters.cores.json_mapping import JsonCheck, JsonCoreSettings, JsonLookup
 from adapters.cores.json_rules import UNREADABLE, Means, Rules, Verdict, at, parsed, text_at, verdict_of
 from adapters.cores.status import status_failure

@@ -9,7 +9,8 @@ import msgspec
 
 from adapters.amount import scale
 from adapters.core import Delivery
-from adapters.cores.http import HttpAnswer, HttpClient
+from adapters.cores.http import HttpClient
+from adapters.cores.http_answer import HttpAnswer
 from adapters.cores.json_answer import UNSHOWN, JsonReader
 from adapters.cores.json_mapping import Headers, JsonCoreSettings, JsonReverse, SecretHeader
 from adapters.cores.moment import paid_at_rfc3339, zone_of

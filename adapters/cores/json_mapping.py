@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from adapters.cores.http_request import FRAMING
 from adapters.cores.json_rules import Means, Rule
 from adapters.cores.moment import zone_of
 from adapters.cores.settings import ContractSettings
@@ -59,14 +60,22 @@ class SecretHeader(BaseModel):
     secret: Annotated[SecretRef, Field(description="Where the secret is.")]
 
 
+def _header_name(name: str) -> str:
+    if name.lower() in FRAMING:
+        raise ValueError(f"{name} says where a request goes or ends, and is written by the adapter itself")
+    return name
+
+
 def _header(value: str | SecretHeader) -> str | SecretHeader:
     if isinstance(value, str):
         _known(Text(value).names, OF_HEADER)
+        if any(each in value for each in "\r\n\0"):
+            raise ValueError("a header is one line")
     return value
 
 
 Headers = dict[
-    Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")],
+    Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"), AfterValidator(_header_name)],
     Annotated[str | SecretHeader, AfterValidator(_header)],
 ]
 

@@ -17,7 +17,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from adapters.amount import scale
 from adapters.core import Delivery
-from adapters.cores.http import HttpAnswer, HttpClient
+from adapters.cores.http import HttpClient
+from adapters.cores.http_answer import HttpAnswer
 from adapters.cores.moment import paid_at, zone_of
 from adapters.cores.osmp_answer import (
     CHECK_CODES,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, model_validator
 
 from adapters.core import Capabilities, Level
+from adapters.cores.place import place_of
 from adapters.secret import SecretRef
 
 
@@ -19,6 +20,9 @@ def _base_url(text: str) -> str:
         raise ValueError("no user or password in the address: use basic_user and basic_password")
     if parts.query or parts.fragment:
         raise ValueError("no query and no fragment in the address: use parameters or the paths")
+    if not (parts.path.isascii() and parts.path.isprintable()) or " " in parts.path:
+        raise ValueError("write the path percent-encoded, in ASCII, without spaces")
+    place_of(text)
     return text
 
 
@@ -93,7 +97,7 @@ class HttpSettings(BaseModel):
     @property
     def is_tls(self) -> bool:
         """The core is reached by TLS."""
-        return self.url.startswith("https:")
+        return urlsplit(self.url).scheme == "https"
 
     @model_validator(mode="after")
     def _no_half_credentials(self) -> Self:

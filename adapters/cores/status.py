@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from adapters.cores.http import HttpAnswer
+from adapters.cores.http_answer import HttpAnswer
 from adapters.outcome import Cause, Misconfigured, NotSent, Unknown
 
 _CREDENTIALS: Final = frozenset({401, 403, 407})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.cores.http import RETRY_AFTER_S_MAX, HttpAnswer, retry_after_s
+from adapters.cores.http_answer import RETRY_AFTER_S_MAX, HttpAnswer, retry_after_s
 from adapters.cores.status import status_failure
 from adapters.outcome import Cause, Misconfigured, NotSent, Unknown
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapters.core import Delivery, Level
-from adapters.cores.http import HttpAnswer
+from adapters.cores.http_answer import HttpAnswer
 from adapters.cores.json_answer import JsonReader
 from adapters.cores.json_http import JsonCore
 from adapters.cores.json_mapping import JsonCoreSettings, JsonLookup
