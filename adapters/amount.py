@@ -46,6 +46,15 @@ class Scale:
         Raises:
             BadAmount: anything but ASCII digits with at most the currency's decimals after one dot, or too large.
         """
+        # Most sums come with all their decimals: then what is left without the dot is the number.
+        dot = len(text) - self.exponent - 1
+        if self.exponent and 0 < dot <= WHOLE_DIGITS_MAX and text[dot] == ".":
+            digits = text[:dot] + text[dot + 1 :]
+            if digits.isascii() and digits.isdigit() and (minor := int(digits)) <= AMOUNT_MINOR_MAX:
+                return minor
+        return self._read_any(text)
+
+    def _read_any(self, text: str) -> int:
         if self._whole(text) is None:
             raise BadAmount(f"write digits with a dot and at most {self.exponent} decimals")
         whole, _, decimals = text.partition(".")

@@ -21,7 +21,7 @@ _controls: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]").search
 
 def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
     """Is all but the amount as it should be? A quick look; `value_faults` says what isn't."""
-    if body.currency != scale.currency or (body.service is not UNSET and _service(body.service) is None):
+    if body.currency != scale.currency or (body.service is not UNSET and not _is_service(body.service)):
         return False
     if not isinstance(body, NewPayment):
         return True
@@ -30,7 +30,7 @@ def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
     if body.attributes is UNSET:
         return True
     for name, value in body.attributes.items():  # noqa: SIM110 - all() of a generator costs more, for every payment
-        if not _is_name(name) or _controls(value) is not None:
+        if not _is_name(name) or not free_text(value):
             return False
     return True
 
@@ -42,7 +42,7 @@ def value_faults(body: NewPayment | NewCheck, scale: Scale) -> list[Fault]:
         found += _amount_faults(body.amount, scale)
     if body.currency != scale.currency:
         found.append(Fault("#/currency", f"the currency agreed with this channel is {scale.currency}"))
-    if body.service is not UNSET and _service(body.service) is None:
+    if body.service is not UNSET and not _is_service(body.service):
         found.append(Fault("#/service", "1 to 64 of A-Z a-z 0-9 _ . : -"))
     if isinstance(body, NewPayment):
         if body.time is not UNSET and not _is_time(body.time):
@@ -54,7 +54,8 @@ def value_faults(body: NewPayment | NewCheck, scale: Scale) -> list[Fault]:
 
 def free_text(text: str) -> bool:
     """Is this free text without control characters?"""
-    return _controls(text) is None
+    # What is printable holds none of them; the pattern is for what isn't, such as a no-break space.
+    return text.isprintable() or _controls(text) is None
 
 
 def attribute_pointer(name: str) -> str:
@@ -73,7 +74,12 @@ def _amount_faults(text: str, scale: Scale) -> Iterator[Fault]:
         yield Fault("#/amount", f"at least {scale.write(1)}")
 
 
-# A channel's names are few and its times repeat within a second, so both are remembered.
+# A channel's services and names are few and its times repeat within a second, so they are remembered.
+@lru_cache(maxsize=256)
+def _is_service(text: str) -> bool:
+    return _service(text) is not None
+
+
 @lru_cache(maxsize=1024)
 def _is_name(name: str) -> bool:
     return _attribute(name) is not None

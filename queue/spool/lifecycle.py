@@ -15,6 +15,7 @@ where it ends; engines apply it as a compare-and-set on (state, epoch) and treat
 """
 
 import enum
+import functools
 from typing import Final, NamedTuple
 
 
@@ -42,7 +43,7 @@ class State(enum.IntEnum):
     CANCELLED = 10
     """Reversed, or given back to its channel, before anything was sent. Final."""
 
-    @property
+    @functools.cached_property
     def word(self) -> str:
         """The state as people and protocols write it: `in_flight`."""
         return self.name.lower()
@@ -76,7 +77,7 @@ class Kind(enum.IntEnum):
     PAYMENT = 1
     REVERSAL = 2
 
-    @property
+    @functools.cached_property
     def word(self) -> str:
         """The kind as people and protocols write it."""
         return self.name.lower()

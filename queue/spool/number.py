@@ -7,6 +7,7 @@ payment is found by either without a second index. As neither is ever taken from
 an older copy can't give out a number twice.
 """
 
+import struct
 import uuid
 from typing import Final
 
@@ -15,6 +16,7 @@ EPOCH_MS: Final = 1_735_689_600_000
 
 COUNTER_BITS: Final = 22
 _LOW_BITS: Final = 52
+_ID: Final = struct.Struct(">QQ")
 
 
 class Numbers:
@@ -40,8 +42,7 @@ def id_of(number: int, chance: int) -> bytes:
     """The UUIDv7 (16 bytes) of a number, filled up with 52 bits of `chance`."""
     unix_ms = (number >> COUNTER_BITS) + EPOCH_MS
     counter = number & (1 << COUNTER_BITS) - 1
-    value = unix_ms << 80 | 7 << 76 | (counter >> 10) << 64 | 2 << 62 | (counter & 0x3FF) << _LOW_BITS | chance
-    return value.to_bytes(16, "big")
+    return _ID.pack(unix_ms << 16 | 7 << 12 | counter >> 10, 2 << 62 | (counter & 0x3FF) << _LOW_BITS | chance)
 
 
 def number_of(id: bytes) -> int:  # noqa: A002 - the field's word
