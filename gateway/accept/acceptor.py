@@ -130,7 +130,8 @@ class Acceptor:
         try:
             entry = await self._store.find(request.channel, request.key)
         except SpoolClosed:
-            entry = None
+            # It may have been taken earlier, its answer lost on the way: a no would be believed.
+            return answers.unknown(request.key)
         if entry is not None:
             return self._again(entry, request, fingerprint)
         return answers.unknown(request.key) if self._is_unsure(request.channel, request.key) else answer
@@ -236,8 +237,7 @@ class Acceptor:
             known = await self._store.find(reversal.channel, reversal.key)
             payment = None if known is not None else await self._payment_named(reversal)
         except SpoolClosed:
-            unsure = self._is_unsure(reversal.channel, reversal.key)
-            return answers.unknown(reversal.key) if unsure else answers.try_later(Why.STORAGE)
+            return answers.unknown(reversal.key)
         if known is not None:
             return self._again(known, reversal, fingerprint)
         if payment is None and self._is_coming(reversal.channel, reversal.payment_key):
