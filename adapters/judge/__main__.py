@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"judge: the records can't be read: {type(error).__name__}: {error}\n")
         return 2
-    said = json.dumps(asdict(verdict) | {"sound": verdict.sound}) if asked.json else f"{verdict}\n{_word(verdict)}"
+    whole = asdict(verdict) | {"sound": verdict.sound, "text": str(verdict)}
+    said = json.dumps(whole) if asked.json else f"{verdict}\n{_word(verdict)}"
     sys.stdout.write(said + "\n")
     return 0 if verdict.sound else 1
 

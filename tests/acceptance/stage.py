@@ -102,6 +102,34 @@ class Stage:
             while await self.waiting():
                 pass
 
+    async def entries(self, core: str, state: str) -> list[Any]:
+        """All entries of a core's route in a state, oldest first."""
+        found, after = list[Any](), ""
+        while True:
+            query = f"route={core}&state={state}&order=oldest&limit=500" + (f"&after={after}" if after else "")
+            page = await self._admin("GET", f"/admin/v1/entries?{query}")
+            found += page["entries"]
+            after = page["next"]
+            if not after:
+                return found
+
+    async def quiet(self, core: str, crowd: Crowd) -> None:
+        """Wait until nothing of a core's route moves any more: all is finished, parked, or waits behind what is parked.
+
+        And until nobody is left without an answer but for those.
+        """
+        async with asyncio.timeout(WAIT_S):
+            while not await self._is_quiet(core, crowd):
+                pass
+
+    async def _is_quiet(self, core: str, crowd: Crowd) -> bool:
+        if await self.entries(core, "in_flight,in_doubt"):
+            return False
+        parked, ready = await self.entries(core, "parked"), await self.entries(core, "ready")
+        lanes = {entry["lane"] for entry in parked}
+        keys = {(entry["channel"], entry["key"]) for entry in parked + ready}
+        return {entry["lane"] for entry in ready} <= lanes and crowd.unheard <= keys
+
     async def zone(self, zone: str) -> None:
         """Wait until every route stands so."""
         async with asyncio.timeout(WAIT_S):
@@ -124,39 +152,59 @@ class Stage:
 
     async def command(self, *arguments: str) -> tuple[int, str]:
         """Run the real command with this configuration; its exit code and output."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gateway",
-            *arguments,
-            "--config",
-            str(self.scene.config),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, output.decode()
+        code, said = await run_python("-m", "gateway", *arguments, "--config", str(self.scene.config))
+        return code, said.decode()
 
     # Sending
 
     @contextlib.asynccontextmanager
-    async def crowd(self, core: str, rate: float, chance: random.Random) -> AsyncGenerator[tuple[Crowd, Diary]]:
-        """Senders by both protocols to one core, and their diary."""
+    async def crowd(
+        self, core: str, rate: float, chance: random.Random, **more: Any
+    ) -> AsyncGenerator[tuple[Crowd, Diary]]:
+        """Senders by both protocols to one core, and their diary; `more` are further habits."""
+        habits = {"accounts": 40, "pause_min_s": 0.2, "pause_max_s": 0.8} | more
         with Diary(self.scene.diary(core)) as diary:
             async with Crowd.gather(
                 lambda: self.scene.url,
                 self.scene.speeches(core),
                 diary=diary,
                 chance=chance.random,
-                habits=Habits(rate=rate, accounts=40, pause_min_s=0.2, pause_max_s=0.8),
+                habits=Habits(rate=rate, **habits),
             ) as crowd:
                 yield crowd, diary
 
     def verdict(self, core: str) -> Verdict:
         """What the senders of a core were told against what it booked."""
         return verdict_of(self.scene, core)
+
+    async def history(self, core: str, *, blind: bool = False) -> tuple[int, Any]:
+        """What the judge says, as a command over files: of senders, core, and the spool's export of this route."""
+        folder = self.scene.folder
+        ledger, export = folder / f"{core}.ledger.jsonl", folder / f"{core}.export.jsonl"
+        for path, command in (
+            (ledger, ("-m", "adapters.cores.scripted.ledger", str(self.scene.ledger(core)), "--json", "--attempts")),
+            (export, ("-m", "gateway", "export", "--route", core, "--config", str(self.scene.config))),
+        ):
+            code, said = await run_python(*command)
+            assert code == 0, said
+            path.write_bytes(said)
+        asked = (str(self.scene.diary(core)), str(ledger), str(export), "--json", *(["--blind"] if blind else []))
+        code, said = await run_python("-m", "adapters.judge", *asked)
+        return code, json.loads(said)
+
+
+async def run_python(*arguments: str) -> tuple[int, bytes]:
+    """Run Python with these arguments; its exit code, and what it printed (with what it complained of, if it failed)."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complained = await process.communicate()
+    assert process.returncode is not None, "it has ended"
+    return process.returncode, said + (complained if process.returncode else b"")
 
 
 @contextlib.asynccontextmanager
