@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
 from spool.entry import Draft, Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, Kind, State, Told
@@ -21,6 +23,10 @@ RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
 
 _OVER: Final = FINAL - {State.POSTED}
+
+
+AHEAD_US: Final = 1_000_000
+"""What changed longer than that after now was written by a clock that was ahead."""
 
 
 class MemoryStore:
@@ -44,8 +50,11 @@ class MemoryStore:
         """Take the spool in hand; attempts of a former run become in doubt, nothing stays set behind."""
         self._opened = True
         self._waiting = Waiting()
-        for entry in self._entries.values():
-            self._waiting.put(entry, spot_of(entry))
+        for number, entry in self._entries.items():
+            if entry.due_at_us > now_us and entry.changed_at_us > now_us + AHEAD_US:
+                # Written by a clock that was ahead: nothing waits for its times.
+                self._entries[number] = replace(entry, due_at_us=now_us)
+            self._waiting.put(self._entries[number], spot_of(entry))
         for entry in [e for e in self._entries.values() if e.state is State.IN_FLIGHT]:
             self._make(Move(entry=entry, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart"))
 

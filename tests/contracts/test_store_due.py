@@ -183,3 +183,21 @@ async def test_a_spool_in_which_all_is_finished_has_clear_lanes(store: Store, st
     await put_as(store, draft(1, lane=LANE), state)
 
     assert store.lane_is_clear("billing", LANE)
+
+
+async def test_after_a_restart_nothing_waits_for_times_of_a_clock_that_was_ahead(make_store: MakeStore) -> None:
+    """Set back a year while the service was stopped, a clock would make a wait of seconds one of a year."""
+    first = make_store()
+    await first.open(NOW_US)
+    await go(first, await put(first, draft(1)), *WAYS[State.IN_DOUBT], due_at_us=LATER_US)
+    await go(first, await put(first, draft(2)), way.CLAIM, way.NOT_SENT, due_at_us=LATER_US)
+    await first.close()
+    ahead, behind = make_store(), make_store()
+    await ahead.open(NOW_US + 3)
+    still_waiting = await due_numbers(ahead, NOW_US + 3)
+    await ahead.close()
+    await behind.open(year_before := NOW_US - 365 * 24 * 3_600_000_000)
+    at_once = await due_numbers(behind, year_before)
+    await behind.close()
+
+    assert (still_waiting, at_once) == ([], [1, 2])

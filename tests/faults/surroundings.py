@@ -26,6 +26,7 @@ async def staged_within(
     parts: Sequence[CorePart],
     *,
     edit: Callable[[str], str] = as_it_is,
+    command: Sequence[str] = (),
     **more: Any,
 ) -> AsyncGenerator[Stage]:
     """Everything started; at the end whatever still runs is stopped, and killed if it won't.
@@ -35,13 +36,14 @@ async def staged_within(
         folder: where the scene is made.
         parts: its cores.
         edit: changes the text of the configuration before anything is started.
+        command: what serves; the real command unless another is given.
         more: for the scene.
     """
     scene = Scene(folder, parts, SystemClock(), **more)
     scene.config.write_text(edit(scene.config.read_text(encoding="utf-8")), encoding="utf-8")
     gateway = Actor(
         "gateway",
-        (*before, sys.executable, "-m", "gateway", "serve", "--config", str(scene.config)),
+        (*before, *(command or (sys.executable, "-m", "gateway", "serve", "--config", str(scene.config)))),
         is_ready=lambda line: '"listening"' in line and '"channels"' in line,
         log=folder / "gateway.log",
     )

@@ -48,7 +48,7 @@ WAYS: Final = {
 }
 """Statements asked while the service works, and how each comes to its rows."""
 
-AT_OPENING: Final = {"restore_all_arrivals", "in_flight", "lanes_in_arrival", "lanes_aside", "tally", "things"}
+AT_OPENING: Final = {"restore_all_arrivals", "restore_times", "in_flight", "lanes_in_arrival", "lanes_aside", "tally", "things"}
 """Statements asked once, at opening."""
 
 IN_STEPS: Final = {"recount"}

@@ -92,6 +92,7 @@ class SqliteStore:
             await self._open_connections()
             await self._doubt_the_former_run(now_us)
             await self._writing.execute(SQL["restore_all_arrivals"])
+            await self._writing.execute(SQL["restore_times"], (now_us, now_us, now_us))
             await self._load()
         except (DatabaseError, OSError) as error:
             await self._let_go()

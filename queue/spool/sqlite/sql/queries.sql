@@ -75,6 +75,10 @@ UPDATE entry SET place = 1 WHERE number = ? AND state = 1 AND place = 2 AND due_
 -- At opening nobody waits behind anybody: whoever reads in arrival order finds out anew.
 UPDATE entry SET place = 1 WHERE place = 2 AND state = 1 AND due_at_us = 0;
 
+-- name: restore_times
+-- At opening, what changed over a second after now was written by a clock that was ahead: nothing waits for its times.
+UPDATE entry SET due_at_us = ? WHERE place = 2 AND due_at_us > ? AND changed_at_us > ? + 1000000;
+
 -- name: due
 -- Entries whose time has come and that stand first in their lane, soonest first.
 SELECT /*entry*/ FROM entry INDEXED BY entry_due
