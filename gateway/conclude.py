@@ -66,10 +66,15 @@ def leave_ended(*, repeated: bool) -> Step:
     return Step(transition=lifecycle.DOUBT if repeated else lifecycle.NOT_SENT, reason=ROUTE_OPENED)
 
 
+def booked(outcome: Posted) -> Step:
+    """The core has it: whatever else is known of the entry changes nothing."""
+    return Step(transition=lifecycle.POST, core_id=outcome.core_id)
+
+
 def after_attempt(entry: Entry, outcome: Outcome, terms: Terms) -> Step:
     """What an attempt's outcome means for an entry in flight."""
     if isinstance(outcome, Posted):
-        return Step(transition=lifecycle.POST, core_id=outcome.core_id)
+        return booked(outcome)
     if isinstance(outcome, Refused):
         return Step(transition=lifecycle.REFUSE, reason=outcome.refusal.value)
     if isinstance(outcome, Conflict):
@@ -114,7 +119,7 @@ def may_inquire(capabilities: Capabilities) -> bool:
 def after_inquiry(outcome: InquiryOutcome, terms: Terms) -> Step:
     """What an inquiry's answer means for an entry in doubt."""
     if isinstance(outcome, Posted):
-        return Step(transition=lifecycle.POST, core_id=outcome.core_id)
+        return booked(outcome)
     if isinstance(outcome, Refused):
         return Step(transition=lifecycle.REFUSE, reason=outcome.refusal.value)
     if isinstance(outcome, Conflict):

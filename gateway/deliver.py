@@ -1,6 +1,7 @@
 """Making a core's delivery of an entry, and handing it over."""
 
-from typing import Final, NamedTuple
+from collections.abc import Coroutine
+from typing import Any, Final, NamedTuple
 
 from adapters.core import Core, Delivery
 from adapters.outcome import Cause, InquiryOutcome, Outcome, Unknown
@@ -56,10 +57,12 @@ def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
     )
 
 
-async def deliver(core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float) -> Outcome:
-    """Post a payment, or undo one; the bytes are the same on every attempt."""
+def deliver(
+    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float
+) -> Coroutine[Any, Any, Outcome]:
+    """Post a payment, or undo one, once it is awaited; the bytes are the same on every attempt."""
     delivery = _delivery(core, entry, kept, original)
-    return await (core.post(delivery, timeout_s) if original is None else core.reverse(delivery, timeout_s))
+    return core.post(delivery, timeout_s) if original is None else core.reverse(delivery, timeout_s)
 
 
 async def inquire(

@@ -1,7 +1,7 @@
 """Recording what happened, whatever the disk does: an outcome that is known must not be forgotten."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.clock import Clock
@@ -34,37 +34,40 @@ class Settler:
 
         False means that the entry had changed: somebody else decided first.
         """
+        (made,) = await self.insist_on_all([move])
+        return made
+
+    async def insist_on_all(self, moves: Sequence[Move]) -> list[bool]:
+        """Make moves of several entries together, as `insist` does one."""
         while True:
             try:
-                (made,) = await self._spool.move([move])
-                return made or await self._was_made(move)
+                made = await self._spool.move(moves)
+                return [yes or await self._was_made(move) for move, yes in zip(moves, made, strict=True)]
             except (StorageFull, StorageUncertain, SpoolClosed):
                 await self._clock.sleep(RETRY_S)
 
     async def _was_made(self, move: Move) -> bool:
         """A move that seemed to fail was made after all (an uncertain commit that did reach the disk)."""
-        after = move.after()
-        found = await self._spool.store.get(after.number)
-        return found is not None and (found.state, found.epoch, found.changed_at_us) == (
-            after.state,
-            after.epoch,
-            after.changed_at_us,
-        )
+        found = await self._spool.store.get(move.entry.number)
+        return found is not None and _is_made(move, found)
 
     async def unclaim(self, number: int, epoch: int, transition: Transition = NOT_SENT) -> Entry | None:
         """After an uncertain claim: if it was stored, take it back by `transition`, for nothing was sent.
 
         The entry as it was taken back; None when there was nothing to take back.
         """
+        taking_back: Move | None = None
         while True:
             try:
                 await self.pass_barrier()
                 found = await self._spool.store.get(number)
-                if found is None or found.state is not State.IN_FLIGHT or found.epoch != epoch:
+                if found is None or (taking_back is not None and _is_made(taking_back, found)):
+                    return found
+                if found.state is not State.IN_FLIGHT or found.epoch != epoch:
                     return None
-                move = Move(entry=found, transition=transition, at_us=self._clock.now_us(), reason="storage")
-                (made,) = await self._spool.move([move])
-                return move.after() if made else None
+                taking_back = Move(entry=found, transition=transition, at_us=self._clock.now_us(), reason="storage")
+                (made,) = await self._spool.move([taking_back])
+                return taking_back.after() if made else None
             except (StorageFull, StorageUncertain, SpoolClosed):
                 await self._clock.sleep(RETRY_S)
 
@@ -95,3 +98,9 @@ class Settler:
         if left:
             await asyncio.wait(left)
         return len(left)
+
+
+def _is_made(move: Move, found: Entry) -> bool:
+    """An entry is as the move leaves it."""
+    after = move.after()
+    return (found.state, found.epoch, found.changed_at_us) == (after.state, after.epoch, after.changed_at_us)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from adapters.outcome import Conflict, InquiryOutcome, NotFound, Pending, Posted, Refused
 from gateway.clock import Clock
-from gateway.conclude import Step, Terms, after_attempt, after_inquiry
+from gateway.conclude import Step, Terms, after_attempt, after_inquiry, booked
 from gateway.content import Content
 from gateway.deliver import ADAPTER_FAILED, Original, deliver, inquire, tell_of_bug
 from gateway.forward.backoff import Backoff
@@ -50,6 +50,8 @@ class Courier:
             log.error("attempt_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = ADAPTER_FAILED
         self._heard(claimed, outcome, permit, started)
+        if isinstance(outcome, Posted):
+            return booked(outcome)
         return after_attempt(claimed, outcome, replace(self._terms(claimed), repeated=repeated))
 
     async def ask(self, entry: Entry, kept: Content, original: Original | None) -> Step:

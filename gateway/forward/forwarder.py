@@ -1,39 +1,28 @@
-"""Sending what waits on one route: claim, send, outcome, record. One walk per entry, many entries at once.
+"""Sending what waits on one route: which entry goes next, and when.
 
-`run` waits; `run_once` does one bounded round: brings the window up to date, takes up what fell due, and starts as many
-walks as the pace allows. A walk is one coroutine from claim to record; commits are shared by the spool.
+`run` waits; `run_once` does one bounded round: brings the window up to date, takes up what fell due, and begins as many
+walks (`gateway.forward.walks`) as the pace allows.
 """
 
 import asyncio
-from functools import partial
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from gateway import content
 from gateway.clock import Clock
-from gateway.conclude import (
-    Step,
-    cannot_tell,
-    cannot_undo,
-    leave_ended,
-    may_inquire,
-    may_resend,
-)
-from gateway.content import Content
-from gateway.deliver import Original, original_of
+from gateway.conclude import may_resend
 from gateway.forward.courier import Courier
 from gateway.forward.pace import Pace
+from gateway.forward.walks import Walks
 from gateway.forward.window import Window
 from gateway.log import log
 from gateway.meter import Meter
-from gateway.route.breaker import Permit
 from gateway.route.route import Route
 from gateway.route.zone import Zone
 from gateway.settle import Settler
-from spool import lifecycle
 from spool.entry import Entry
-from spool.errors import RecordDamaged, SpoolError, StorageUncertain
+from spool.errors import SpoolError
 from spool.lifecycle import FINAL, State
 from spool.spool import Spool
 from spool.store import Move, Ready
@@ -70,13 +59,14 @@ class Forwarder:
     def __init__(self, *, route: Route, spool: Spool, clock: Clock, settler: Settler, meter: Meter) -> None:
         """Begin with an empty window; `run` does the rest."""
         self._route = route
-        self._spool = spool
         self._store = spool.store
         self._clock = clock
-        self._settler = settler
         self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max)
         self.pace = Pace(route.forward.in_flight_max)
-        self._courier = Courier(route=route, clock=clock, meter=meter, pace=self.pace)
+        courier = Courier(route=route, clock=clock, meter=meter, pace=self.pace)
+        self._walks = Walks(
+            route=route, spool=spool, clock=clock, settler=settler, courier=courier, pace=self.pace, line=self
+        )
         self._cursor = 0
         #: Lowest place gone back to since the last load began.
         self._rewound_to = NUMBER_MAX
@@ -89,9 +79,6 @@ class Forwarder:
         self._half_fetched: set[int] = set()
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
-        self._walks: set[asyncio.Task[None]] = set()
-        #: Numbers of entries that may be at the core: what the pace limits. Recording an outcome is none of the core's.
-        self._at_core: set[int] = set()
         #: Nothing is started before this monotonic time.
         self._paused_until = 0.0
         self._wake = asyncio.Event()
@@ -99,6 +86,7 @@ class Forwarder:
         route.entry_waits = self.entry_waits
         route.entry_returned = self.rewind
         route.lane_freed = self.lane_freed
+        route.health.backlog_waits = self.may_wait
         route.health.on_change(lambda old, new, _diagnosis: self._zone_changed(old, new))
 
     # What others tell
@@ -108,7 +96,7 @@ class Forwarder:
         if due_at_us:
             self._due_at_us = min(self._due_at_us, due_at_us)
         else:
-            self._more = self._route.health.backlog_waits = True
+            self._more = True
         if self._route.health.zone is not Zone.OPEN:
             self._wake.set()
 
@@ -127,14 +115,17 @@ class Forwarder:
     def _zone_changed(self, old: Zone, new: Zone) -> None:
         if new is Zone.CLOSED and old is not Zone.CLOSED:
             self.pace.restart()
-        # Entries may wait, as far as we know before the next round: no payer is the trial while they do.
-        self._route.health.backlog_waits = True
+        self._walks.send_claimed()
         self._wake.set()
 
     @property
     def in_hand(self) -> int:
         """Entries being sent or asked about."""
-        return len(self._walks)
+        return len(self._walks.in_hand)
+
+    def may_wait(self) -> bool:
+        """Entries wait for leave to be sent, or may as far as is known before the next look at the disk."""
+        return self._more or self._finished is not None or len(self._window) > 0
 
     # The loop
 
@@ -147,6 +138,8 @@ class Forwarder:
             except SpoolError as error:
                 # What was being loaded may stand in arrival order below the cursor now: read all of it again.
                 self.rewind(1)
+                # That is no news to be woken by: trying at once, for ever, would only keep the processor busy.
+                self._wake.clear()
                 log.warning("forwarder_waits_for_spool", route=self._route.name, error=type(error).__name__)
                 done = Round(wait_s=IDLE_S)
             await self._rest(done.wait_s)
@@ -165,14 +158,7 @@ class Forwarder:
         """Start nothing more, let attempts end within `grace_s`; how many were left (in doubt at the next start)."""
         self._stopping = True
         self._wake.set()
-        if not self._walks:
-            return 0
-        _, left = await asyncio.wait(self._walks, timeout=grace_s)
-        for walk in left:
-            walk.cancel()
-        if left:
-            await asyncio.wait(left)
-        return len(left)
+        return await self._walks.stop(grace_s)
 
     async def run_once(self) -> Round:
         """One bounded round."""
@@ -181,7 +167,6 @@ class Forwarder:
         set_behind = await self._free_lanes()
         loaded, more_behind = await self._load()
         due = await self._take_up_due()
-        self._route.health.backlog_waits = self._more or len(self._window) > 0
         started = due + self._start_walks()
         return Round(loaded=loaded, set_behind=set_behind + more_behind, started=started, wait_s=self._wait_s())
 
@@ -251,17 +236,18 @@ class Forwarder:
     async def _take_up_due(self) -> int:
         """Start on what waited for a time: inquiries, resends, and second attempts."""
         now_us = self._clock.now_us()
-        room = self.pace.limit - len(self._at_core)
+        room = self._walks.room
         if len(self._window):
             # Neither starves the other: what fell due takes at most half of the pace while others wait.
             room = min(room, (self.pace.limit + 1) // 2)
         if now_us < self._due_at_us or room <= 0 or self._clock.monotonic() < self._paused_until:
             return 0
         # Those in hand are due as well until their outcome is recorded, and come first.
-        found = await self._store.due(self._route.name, now_us, room + len(self._walks))
+        found = await self._store.due(self._route.name, now_us, room + self.in_hand)
         started = 0
         for entry in found:
-            if started == room or len(self._at_core) >= self.pace.limit or self._stopping:
+            # While it was read the pace may have halved, or we are stopping.
+            if started == room or self._walks.room <= 0:
                 break
             started += self._take_up(entry)
         next_us = await self._store.next_due_us(self._route.name)
@@ -274,178 +260,88 @@ class Forwarder:
         if not self._window.seize(entry):
             return False
         if entry.state is State.IN_DOUBT and not self._may_resend(entry):
-            self._walk(entry, None)
+            self._walks.ask(entry)
             return True
-        permit = self._route.health.trial()
-        if permit is None:
-            self._window.finish(entry)
-            return False
-        self._walk(entry, permit)
-        return True
-
-    def _start_walks(self) -> int:
-        """As many walks as pace and route allow now."""
-        started = 0
-        if self._clock.monotonic() < self._paused_until:
-            return 0
-        while len(self._at_core) < self.pace.limit and not self._stopping:
-            entry = self._window.take()
-            if entry is None:
-                break
-            permit = self._route.health.trial()
-            if permit is None:
-                self._window.put_back(entry)
-                break
-            self._walk(entry, permit)
-            started += 1
-        return started
-
-    def _walk(self, entry: Entry, permit: Permit | None) -> None:
-        walk = asyncio.ensure_future(self._from_claim_to_record(entry, permit))
-        self._walks.add(walk)
-        self._at_core.add(entry.number)
-        walk.add_done_callback(partial(self._walked, entry.number))
-
-    def _walked(self, number: int, walk: "asyncio.Task[None]") -> None:
-        self._walks.discard(walk)
-        self._at_core.discard(number)
-        error = None if walk.cancelled() else walk.exception()
-        if error is not None:
-            log.error("forwarding_failed", route=self._route.name, error=type(error).__name__)
-        if len(self._window):
-            self._start_walks()
-        if self._freed or self._wants_more:
-            self._wake.set()
-
-    # One entry's walk
-
-    async def _from_claim_to_record(self, entry: Entry, permit: Permit | None) -> None:
-        """Claim, send, hear, record; or, without leave to send, ask, hear, record."""
-        try:
-            kept = content.read(self._spool.content(entry))
-            original = await original_of(self._spool, entry)
-        except (RecordDamaged, ValueError):
-            self._withdraw(permit)
-            log.error("record_damaged", route=self._route.name, number=entry.number)
-            await self._record(entry, Step(transition=lifecycle.QUARANTINE, reason="damaged"))
-            return
-        except SpoolError:
-            self._withdraw(permit)
-            self._return_unsent(entry)
-            return
-        instead = self._instead_of_sending(entry, original)
-        if permit is None:
-            await self._ask(entry, kept, original)
-        elif instead is not None:
-            self._withdraw(permit)
-            await self._record(entry, instead)
-        else:
-            await self._attempt(entry, kept, original, permit)
-
-    def _withdraw(self, permit: Permit | None) -> None:
-        if permit is not None:
-            self._route.health.withdraw(permit)
+        if self._send(entry):
+            return True
+        self._window.finish(entry)
+        return False
 
     def _may_resend(self, entry: Entry) -> bool:
         age_s = (self._clock.now_us() - entry.accepted_at_us) / 1_000_000
         return may_resend(self._route.core.capabilities, age_s)
 
-    def _instead_of_sending(self, entry: Entry, original: Original | None) -> Step | None:
-        """What becomes of a reversal that can't be sent: there is nothing to undo, or the core can't undo."""
-        if original is None:
-            return None
-        if entry.state is State.READY and original.entry.state in FINAL - {State.POSTED}:
-            return Step(transition=lifecycle.CANCEL, reason="nothing_to_reverse")
-        return None if self._route.core.capabilities.reversal else cannot_undo()
+    def _start_walks(self) -> int:
+        """As many walks as pace and route allow now."""
+        if self._clock.monotonic() < self._paused_until:
+            return 0
+        started = 0
+        while self._walks.room > 0:
+            entry = self._window.take()
+            if entry is None:
+                break
+            if not self._send(entry):
+                self._window.put_back(entry)
+                break
+            started += 1
+        return started
 
-    async def _attempt(self, entry: Entry, kept: Content, original: Original | None, permit: Permit) -> None:
-        claimed = await self._claim(entry)
-        if claimed is None:
-            self._route.health.withdraw(permit)
-            return
-        repeated = entry.state is State.IN_DOUBT
-        if not self._route.health.holds(permit):
-            self._route.health.withdraw(permit)
-            await self._record(claimed, leave_ended(repeated=repeated))
-            return
-        step = await self._courier.send(claimed, kept, original, permit, repeated=repeated)
-        self._at_core.discard(entry.number)
-        self._start_walks()
-        await self._record(claimed, step)
+    def _send(self, entry: Entry) -> bool:
+        """Begin to send, if the route lets us: one alone with the trial's leave, any while it is closed."""
+        if self._route.health.zone is Zone.CLOSED:
+            self._walks.send(entry, None)
+            return True
+        permit = self._route.health.trial()
+        if permit is not None:
+            self._walks.send(entry, permit)
+        return permit is not None
 
-    async def _claim(self, entry: Entry) -> Entry | None:
-        """On disk before the first byte leaves; None when somebody else was faster, or nobody knows."""
-        transition = lifecycle.CLAIM if entry.state is State.READY else lifecycle.RESEND
-        move = Move(entry=entry, transition=transition, at_us=self._clock.now_us())
-        try:
-            (made,) = await self._spool.move([move])
-        except StorageUncertain:
-            self._settler.later(self._unclaim(move))
-            return None
-        except SpoolError:
-            # The disk takes nothing: trying at once, for ever, would only keep the processor busy.
-            self._paused_until = self._clock.monotonic() + PAUSE_S
-            self._return_unsent(entry)
-            return None
-        if not made:
-            await self._drop(entry)
-            return None
-        return move.after()
+    # What the walks tell
 
-    async def _unclaim(self, claim: Move) -> None:
-        """Nobody knows whether it was claimed: find out, and put it back as it was; what was in doubt still is."""
-        claimed = claim.after()
-        back = lifecycle.NOT_SENT if claim.transition is lifecycle.CLAIM else lifecycle.DOUBT
-        returned = await self._settler.unclaim(claimed.number, claimed.epoch, back)
-        self._return_unsent(returned or claim.entry)
-        self._wake.set()
-
-    def _return_unsent(self, entry: Entry) -> None:
-        """Nothing was claimed: a ready entry goes back where it was, one in doubt is found again when it is due."""
+    def unsent(self, entry: Entry) -> None:
+        """A ready entry goes back where it was, one in doubt is found again when it is due."""
         if entry.state is State.READY and not entry.due_at_us:
             self._window.put_back(entry)
         else:
             self._window.finish(entry)
             self.entry_waits(entry.due_at_us)
 
-    async def _drop(self, entry: Entry) -> None:
-        """Somebody else changed it, and may hold it: whatever waits for its lane stands behind until looked at anew."""
+    async def overtaken(self, entry: Entry) -> None:
+        """Somebody else may hold it: whatever waits for its lane stands behind until it is looked at anew."""
         await self._set_behind(self._window.block(entry))
         self.lane_freed(entry.lane)
 
-    async def _ask(self, entry: Entry, kept: Content, original: Original | None) -> None:
-        """Ask the core about an entry in doubt; a person where it can't be asked."""
-        if not may_inquire(self._route.core.capabilities):
-            await self._record(entry, cannot_tell())
-            return
-        await self._record(entry, await self._courier.ask(entry, kept, original))
+    async def moved(self, moves: Sequence[Move]) -> None:
+        """Let the lanes go on, or hold them."""
+        behind = list[Entry]()
+        for move in moves:
+            if move.transition.target in FINAL:
+                self._free(move.entry)
+            else:
+                behind += self._hold(move.after())
+        await self._set_behind(behind)
 
-    async def _record(self, entry: Entry, step: Step) -> None:
-        """Put the step on disk, then let the lane go on, or hold it."""
-        now_us = self._clock.now_us()
-        timed = step.wait_s > 0 or step.transition.target is State.IN_DOUBT
-        move = Move(
-            entry=entry,
-            transition=step.transition,
-            at_us=now_us,
-            due_at_us=now_us + round(step.wait_s * 1_000_000) if timed else 0,
-            reason=step.reason,
-            core_id=step.core_id,
-        )
-        if not await self._settler.insist(move):
-            await self._drop(entry)
-            return
-        after = move.after()
-        if after.state in FINAL:
-            self._free(entry)
-        elif after.state is State.READY and not after.due_at_us:
-            self._window.put_back(after)
-        else:
-            await self._set_behind(self._window.block(entry))
-            if after.due_at_us:
-                self.entry_waits(after.due_at_us)
-        if after.state is State.PARKED:
-            log.warning("entry_parked", route=self._route.name, number=entry.number, reason=step.reason)
+    def pause(self) -> None:
+        """Begin nothing for a moment."""
+        self._paused_until = self._clock.monotonic() + PAUSE_S
+
+    def go_on(self) -> None:
+        """Begin more, or wake whoever finds more."""
+        if len(self._window):
+            self._start_walks()
+        if self._freed or self._wants_more:
+            self._wake.set()
+
+    def _hold(self, entry: Entry) -> list[Entry]:
+        """An entry that isn't finished goes back, or holds its lane: what must wait behind it."""
+        if entry.state is State.READY and not entry.due_at_us:
+            self._window.put_back(entry)
+            return []
+        if entry.due_at_us:
+            self.entry_waits(entry.due_at_us)
+        if entry.state is State.PARKED:
+            log.warning("entry_parked", route=self._route.name, number=entry.number, reason=entry.reason)
+        return self._window.block(entry)
 
     def _free(self, entry: Entry) -> None:
         """An entry is finished; whoever was set behind it comes next."""
@@ -456,9 +352,10 @@ class Forwarder:
             self.lane_freed(entry.lane)
 
     async def _set_behind(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
         try:
             await self._store.set_behind(entries)
         except SpoolError:
             # They stay in arrival order and are read again, and set behind then.
-            if entries:
-                self.rewind(entries[0].number)
+            self.rewind(min(entry.number for entry in entries))

@@ -87,8 +87,8 @@ class RouteHealth:
         self._trips = dict.fromkeys(Trip, 0)
         self._late = self._withdrawn = self._probes_passed = self._probes_failed = 0
         self._probed_at = clock.monotonic()
-        #: Set by the forwarder while entries wait, or may: then a free trial is theirs first.
-        self.backlog_waits = False
+        #: Says whether entries wait, or may: then a free trial is theirs first. Set by the forwarder.
+        self.backlog_waits: Callable[[], bool] = _nothing_waits
         if self._breaker.trip is Trip.RESTARTED:
             self._casebook.note(OwnCause.RESTARTED, "", self._breaker.since_us)
 
@@ -154,7 +154,7 @@ class RouteHealth:
         permit = self._breaker.admit()
         if permit is not None:
             return permit
-        return self._breaker.trial(free_for_s=self._settings.trial_reserved_s if self.backlog_waits else 0.0)
+        return self._breaker.trial(free_for_s=self._settings.trial_reserved_s if self.backlog_waits() else 0.0)
 
     def trial(self) -> Permit | None:
         """Leave to send a waiting entry: any on a closed route, the single trial on one in trial, else nothing."""
@@ -305,6 +305,11 @@ class RouteHealth:
             self._casebook.clear()
         for listener in tuple(self._listeners):
             tell(listener, self.name, old, new, diagnosis)
+
+
+def _nothing_waits() -> bool:
+    """Before there is a forwarder."""
+    return False
 
 
 def _retry_after_s(outcome: Heard) -> float:

@@ -128,43 +128,6 @@ async def test_on_a_route_in_trial_one_entry_goes_at_a_time(open_heart: OpenHear
     assert_each_is_booked_once(heart, 3)
 
 
-@pytest.mark.parametrize("level", Level)
-async def test_what_is_being_claimed_when_the_route_opens_is_not_sent(open_heart: OpenHeart, level: Level) -> None:
-    """Leave ends with the zone: at level C each one sent into the silence would be a person's work."""
-    heart = await open_heart(level)
-    await taken(heart, 4, accounts=2)
-    heart.troubles.stop("move")
-    await heart.forwards()
-    heart.open_route()
-    heart.troubles.go_on()
-    await settle()
-    assert (heart.core.calls, await states(heart)) == ([], [State.READY] * 4)
-    heart.close_route()
-    await heart.forwards(6)
-    assert_each_is_booked_once(heart, 4)
-    for account in ("0", "1"):
-        sent = [call.number for call in heart.core.calls if call.delivery.account == account]
-        assert sent == sorted(sent)
-
-
-async def test_a_repeat_that_is_being_claimed_when_the_route_opens_stays_in_doubt(heart: Heart) -> None:
-    """Ready, it could be cancelled here though the core has it."""
-    await taken(heart, 1)
-    heart.core.will(BOOKED_SILENTLY)
-    await heart.forwards()
-    await heart.clock.advance(60.0)
-    heart.troubles.stop("move")
-    await heart.forwards()
-    heart.open_route()
-    heart.troubles.go_on()
-    await settle()
-    assert (len(heart.core.calls), await states(heart)) == (1, [State.IN_DOUBT])
-    heart.close_route()
-    await heart.later(60.0)
-    assert_each_is_booked_once(heart, 1)
-    assert await states(heart) == [State.POSTED]
-
-
 def _zone(heart: Heart) -> Zone:
     return heart.health.zone
 
@@ -201,6 +164,46 @@ async def test_a_hot_account_does_not_starve_the_others(open_heart: OpenHeart) -
         entry.number for entry in (await heart.entries())[:1_000]
     ]
     assert_each_is_booked_once(heart, 1_020)
+
+
+async def test_what_fell_due_starts_no_more_than_the_pace_allows_when_it_halves_meanwhile(heart: Heart) -> None:
+    """While the disk was read the core failed."""
+    await taken(heart, 4)
+    heart.core.will(*[BOOKED_SILENTLY] * 4)
+    await heart.forwards(3)
+    await heart.clock.advance(60.0)
+    assert await states(heart) == [State.IN_DOUBT] * 4
+    heart.forwarder.pace.restart()
+    heart.troubles.stop("due")
+    heart.core.hang()
+    round_ = asyncio.ensure_future(heart.forwarder.run_once())
+    await settle()
+    heart.forwarder.pace.failed()
+    heart.troubles.go_on()
+    await round_
+    assert heart.forwarder.in_hand == 2
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.CLOSED])
+async def test_followers_that_were_fetched_and_found_no_room_are_not_overtaken_when_the_disk_fails(
+    open_heart: OpenHeart, trouble: Trouble
+) -> None:
+    """They stand in arrival order below what was read: nobody would look there again."""
+    heart = await open_heart(forward=ForwardSettings(lane_entries_max=2, window_entries_max=16))
+    await taken(heart, 8, accounts=1)
+    heart.core.hang()
+    running = asyncio.ensure_future(heart.forwarder.run())
+    await settle()
+    heart.troubles.will("set_behind", trouble)
+    heart.forwarder.lane_freed((await heart.entry("k0")).lane)
+    await heart.clock.advance(0.0)
+    heart.core.let_go()
+    for _ in range(20):
+        await heart.clock.advance(0.5)
+    await heart.forwarder.stop(0)
+    await _ended(heart.clock, running)
+    assert heart.core.numbers("post") == [entry.number for entry in await heart.entries()]
+    assert_each_is_booked_once(heart, 8)
 
 
 # What becomes of an attempt
@@ -438,14 +441,14 @@ async def test_a_damaged_record_is_put_in_quarantine_and_the_rest_goes_on(heart:
 
 async def test_an_entry_changed_by_a_person_while_it_waits_in_memory_is_not_sent(heart: Heart) -> None:
     """The claim is a compare-and-set; somebody else was faster."""
-    await taken(heart, 3)
+    await taken(heart, 5)
     heart.core.hang()
     await heart.forwards(2)
-    await by_hand(heart, "k2", PARK, reason="by_hand")
+    await by_hand(heart, "k4", PARK, reason="by_hand")
     heart.core.let_go()
     await heart.forwards(4)
-    assert await states(heart) == [State.POSTED, State.POSTED, State.PARKED]
-    assert len(heart.core.calls) == 2
+    assert await states(heart) == [*[State.POSTED] * 4, State.PARKED]
+    assert len(heart.core.calls) == 4
     assert heart.health.counts.waiting == 0
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.core import Capabilities, Delivery, Level
-from adapters.outcome import Cause, CheckOutcome, Conflict, Misconfigured, Outcome, Pending, Posted, Refused
+from adapters.outcome import Cause, CheckOutcome, Conflict, Misconfigured, NotSent, Outcome, Pending, Posted, Refused
 from adapters.payment import AnswerKind, Check, Payment, Refusal
 from gateway.clock import settle
 from gateway.route.settings import BreakerSettings
@@ -246,14 +246,18 @@ async def test_an_attempt_under_way_is_given_up_soon_after_the_route_opens(open_
 
 
 async def test_at_level_c_an_attempt_under_way_is_waited_for_though_the_route_opens(open_heart: OpenHeart) -> None:
-    """In doubt means a person's work there."""
+    """In doubt means a person's work there; a question that is given up shows that the patience is over."""
     heart = await open_heart(Level.C)
-    heart.core.hang()
+    heart.route.core = core = Thoughtful(able(Level.C))
+    core.hang()
     asking = asyncio.ensure_future(heart.pay())
-    await heart.core.asked(1)
+    await core.asked(1)
+    checking = asyncio.ensure_future(heart.acceptor.check(CHECK, heart.clock.monotonic() + DEADLINE_S))
+    await core.asking.wait()
     heart.open_route()
+    await checking
     await settle()
-    heart.core.let_go()
+    core.let_go()
     assert (await asking).kind is YES
 
 
@@ -363,6 +367,7 @@ async def test_at_level_c_a_payment_is_stood_in_for_and_tries_the_route_from_the
     """In doubt means a person's work there: the payer has his answer before his payment is the one that finds out."""
     heart = await open_heart(Level.C)
     on_trial(heart)
+    await heart.forwards()
     assert (await heart.pay()).kind is PROVISIONAL
     assert heart.core.calls == []
     await heart.forwards()
@@ -373,7 +378,9 @@ async def test_at_level_c_a_reversal_tries_no_route_either(open_heart: OpenHeart
     """As a payment."""
     heart = await open_heart(Level.C)
     await heart.pay()
+    await settle()
     on_trial(heart)
+    await heart.forwards()
     assert (await heart.undo()).kind is PROVISIONAL
     assert heart.core.numbers("reverse") == []
     await heart.forwards()
@@ -407,6 +414,33 @@ async def test_the_backlog_is_the_trial_also_before_the_forwarder_has_read_it(op
     assert heart.core.calls == []
     await heart.forwards()
     assert heart.core.numbers("post")[0] == (await heart.entry("waiting")).number
+
+
+async def test_the_backlog_is_the_trial_also_while_the_forwarder_reads_it(open_heart: OpenHeart) -> None:
+    """As above, a moment later."""
+    heart = await open_heart()
+    heart.open_route()
+    await heart.pay("waiting")
+    on_trial(heart)
+    heart.troubles.stop("ready")
+    reading = asyncio.ensure_future(heart.forwarder.run_once())
+    await settle()
+    assert (await heart.pay("live", account="200")).kind is PROVISIONAL
+    heart.troubles.go_on()
+    await reading
+
+
+async def test_the_backlog_is_the_trial_also_while_it_waits_for_the_next(open_heart: OpenHeart) -> None:
+    """The core asked for a pause; when it is over, a payer who comes first isn't sent first."""
+    heart = await open_heart()
+    heart.open_route()
+    for number in range(3):
+        await heart.pay(f"waiting{number}", account=f"{number}")
+    heart.core.will(NotSent(cause=Cause.THROTTLED))
+    on_trial(heart)
+    await heart.forwards(3)
+    await heart.clock.advance(heart.breaker.trial_pause_s)
+    assert (await heart.pay("live", account="200")).kind is PROVISIONAL
 
 
 # What else may happen

@@ -250,7 +250,7 @@ async def test_waiting_entries_have_the_trial_first_and_not_for_ever(health: Rou
     pay(health, *[REFUSED] * 3)
     await clock.advance(1.0)
     await health.run_once()
-    health.backlog_waits = True
+    health.backlog_waits = lambda: True
     assert health.admit() is None
     trial = health.trial()
     assert trial is not None

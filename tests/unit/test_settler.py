@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.clock import ManualClock, settle
 from gateway.settle import RETRY_S, Settler
@@ -132,8 +133,24 @@ async def test_taking_back_waits_until_the_disk_tells_the_truth(desk: Desk, meth
     await settle()
     assert not taking_back.done()
     await desk.clock.advance(RETRY_S)
-    await taking_back
-    assert await desk.state() is State.READY
+    returned = await taking_back
+    assert returned is not None
+    assert (returned.state, returned == await desk.store.get(1)) == (State.READY, True)
+
+
+@pytest.mark.parametrize("trouble", [Trouble.CLOSED, Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST])
+async def test_moves_made_together_are_told_apart_whatever_the_disk_does(desk: Desk, trouble: Trouble) -> None:
+    """One that was overtaken says so, and those beside it are made."""
+    entry = await desk.open()
+    moves = [
+        Move(entry=replace(entry, epoch=7), transition=POST, at_us=NOW_US + 1),
+        Move(entry=entry, transition=POST, at_us=NOW_US + 1),
+    ]
+    desk.store.will("move", trouble)
+    insisting = asyncio.ensure_future(desk.settler.insist_on_all(moves))
+    await settle()
+    await desk.clock.advance(RETRY_S)
+    assert await insisting == [False, True]
 
 
 async def test_a_claim_made_meanwhile_by_another_is_not_taken_back_twice(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.memory import MemoryStore
-from spool.store import Inserted, Known, Move, NotReversible
+from spool.store import Inserted, Known, Move, NotReversible, Ready
 
 T = TypeVar("T")
 
@@ -84,6 +84,10 @@ class TroubledStore(MemoryStore):
     async def get(self, number: int) -> Entry | None:
         """As the seam says."""
         return await self._through("get", super().get(number))
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """As the seam says."""
+        return await self._through("ready", super().ready(route, after, limit))
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
         """As the seam says."""

@@ -1,0 +1,185 @@
+"""Entries in hand: claimed together and ahead, sent with leave alone, recorded together, and none spoils another."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from adapters.core import Level
+from adapters.payment import AnswerKind
+from gateway.clock import settle
+from spool.entry import Entry
+from spool.keys import KeyRing
+from spool.lifecycle import State
+from spool.memory import MemoryStore
+from spool.seal import Sealer
+from spool.store import Move
+from tests.unit.fake_core import SILENCE, Does
+from tests.unit.heart import KEYS, Heart, OpenHeart
+
+BOOKED_SILENTLY = Does(SILENCE, books=True)
+
+
+async def taken(heart: Heart, payments: int, accounts: int = 1_000) -> None:
+    """Payments taken while the core was down, which it no longer is."""
+    heart.open_route()
+    for number in range(payments):
+        answer = await heart.pay(f"k{number}", account=f"{number % accounts}")
+        assert answer.kind is AnswerKind.PROVISIONAL
+    heart.close_route()
+
+
+async def states(heart: Heart) -> list[State]:
+    """Of every entry, in order."""
+    return [entry.state for entry in await heart.entries()]
+
+
+def assert_each_is_booked_once(heart: Heart, payments: int) -> None:
+    """Nothing lost, nothing doubled."""
+    assert sorted(heart.core.bookings.values()) == [1] * payments
+    assert heart.core.crossed_accounts == set()
+
+
+# Leave
+
+
+@pytest.mark.parametrize("level", Level)
+async def test_what_is_being_claimed_when_the_route_opens_is_not_sent(open_heart: OpenHeart, level: Level) -> None:
+    """Leave ends with the zone: at level C each one sent into the silence would be a person's work."""
+    heart = await open_heart(level)
+    await taken(heart, 4, accounts=2)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    heart.open_route()
+    heart.troubles.go_on()
+    await settle()
+    assert (heart.core.calls, await states(heart)) == ([], [State.READY] * 4)
+    heart.close_route()
+    await heart.forwards(6)
+    assert_each_is_booked_once(heart, 4)
+    for account in ("0", "1"):
+        sent = [call.number for call in heart.core.calls if call.delivery.account == account]
+        assert sent == sorted(sent)
+
+
+async def test_a_repeat_that_is_being_claimed_when_the_route_opens_stays_in_doubt(heart: Heart) -> None:
+    """Ready, it could be cancelled here though the core has it."""
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    await heart.clock.advance(60.0)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    heart.open_route()
+    heart.troubles.go_on()
+    await settle()
+    assert (len(heart.core.calls), await states(heart)) == (1, [State.IN_DOUBT])
+    heart.close_route()
+    await heart.later(60.0)
+    assert_each_is_booked_once(heart, 1)
+    assert await states(heart) == [State.POSTED]
+
+
+# Together, and ahead
+
+
+@pytest.mark.parametrize(("level", "claimed"), [(Level.A, 4), (Level.B, 4), (Level.C, 2)])
+async def test_entries_are_claimed_ahead_only_where_a_crash_makes_no_work_for_a_person(
+    open_heart: OpenHeart, level: Level, claimed: int
+) -> None:
+    """The core needn't wait for the disk; but what is claimed is in doubt after a crash, and parked at level C."""
+    heart = await open_heart(level)
+    await taken(heart, 40)
+    heart.core.hang()
+    await heart.forwards(3)
+    assert (len(heart.core.under_way), (await states(heart)).count(State.IN_FLIGHT)) == (2, claimed)
+
+
+async def test_what_is_claimed_ahead_is_taken_back_when_the_route_opens(heart: Heart) -> None:
+    """Nothing of it was sent: it waits like the others, and can be held or cancelled."""
+    await taken(heart, 40)
+    heart.core.hang()
+    await heart.forwards(3)
+    heart.open_route()
+    await settle()
+    assert ((await states(heart)).count(State.IN_FLIGHT), heart.forwarder.in_hand) == (2, 2)
+    heart.core.let_go()
+    heart.close_route()
+    await heart.forwards(20)
+    assert_each_is_booked_once(heart, 40)
+
+
+async def test_what_is_claimed_ahead_is_taken_back_when_we_stop(heart: Heart) -> None:
+    """At the next start it would be in doubt, though nothing was sent."""
+    await taken(heart, 40)
+    heart.core.hang()
+    await heart.forwards(3)
+    stopping = asyncio.ensure_future(heart.forwarder.stop(20.0))
+    await settle()
+    assert (await states(heart)).count(State.IN_FLIGHT) == 2
+    heart.core.let_go()
+    assert await stopping == 0
+    assert_each_is_booked_once(heart, 2)
+
+
+async def test_what_is_being_claimed_when_we_stop_is_taken_back(heart: Heart) -> None:
+    """As above, a moment earlier."""
+    await taken(heart, 4)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    stopping = asyncio.ensure_future(heart.forwarder.stop(20.0))
+    await settle()
+    heart.troubles.go_on()
+    assert await stopping == 0
+    assert (heart.core.calls, await states(heart)) == ([], [State.READY] * 4)
+
+
+class Poisoned(MemoryStore):
+    """Breaks when it moves one number, as an engine with a bug would; its neighbours in the same call aren't made."""
+
+    def __init__(self, reason: str) -> None:
+        """Break at moves of this kind."""
+        super().__init__()
+        self.poison = 0
+        self._at = reason
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """Break, or move."""
+        if any(move.entry.number == self.poison and move.transition.name == self._at for move in moves):
+            raise ZeroDivisionError("a bug")
+        return await super().move(moves)
+
+
+@pytest.mark.parametrize("at", ["claim", "post"])
+async def test_a_move_that_breaks_the_store_takes_no_neighbour_with_it(open_heart: OpenHeart, at: str) -> None:
+    """P9: those that go to disk together don't fail together."""
+    store = Poisoned(at)
+    heart = await open_heart(store=store)
+    await taken(heart, 40)
+    store.poison = (await heart.entry("k1")).number
+    await heart.forwards(30)
+    assert (await states(heart)).count(State.POSTED) == 39
+    assert heart.health.counts.waiting == 0
+
+
+async def test_a_record_that_breaks_us_takes_no_neighbour_with_it(heart: Heart) -> None:
+    """P9: nor do those that are opened together."""
+    await taken(heart, 40)
+    heart.spool._sealer = Cracked(KEYS, (await heart.entry("k1")).number)
+    await heart.forwards(30)
+    assert (await states(heart)).count(State.POSTED) == 39
+
+
+class Cracked(Sealer):
+    """Breaks at one entry."""
+
+    def __init__(self, keys: KeyRing, number: int) -> None:
+        """As a sealer; break at this number."""
+        super().__init__(keys)
+        self._number = number
+
+    def open(self, entry: Entry) -> bytes:
+        """Break, or open."""
+        if entry.number == self._number:
+            raise ZeroDivisionError("a bug")
+        return super().open(entry)
