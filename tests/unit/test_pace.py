@@ -1,10 +1,12 @@
 """The pace: one more per round of answers, half on trouble, slowly again after an outage."""
 
+from collections import deque
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forward.pace import Pace
+from gateway.forward.pace import KEPT_FOR, Pace
 
 
 def test_a_round_of_answers_raises_it_by_about_one() -> None:
@@ -45,6 +47,92 @@ def test_a_ceiling_of_one_is_kept_from_the_beginning() -> None:
     pace.succeeded()
     pace.restart()
     assert pace.limit == 1
+
+
+def rounds_until(pace: Pace, limit: int) -> None:
+    """Good answers, each to an attempt begun as the last of its round, until the pace is so high."""
+    held = deque([pace.begun()])
+    while pace.limit < limit:
+        while len(held) < pace.limit:
+            held.append(pace.begun())
+        pace.succeeded(held.popleft())
+    while held:
+        pace.succeeded(held.popleft())
+
+
+def burst(pace: Pace, level: int, failures: int) -> None:
+    """So many attempts at once, of which the last ones fail."""
+    attempts = [pace.begun() for _ in range(level)]
+    for attempt in attempts[-failures:]:
+        pace.failed(attempt)
+    for attempt in attempts[:-failures]:
+        pace.dropped()
+        assert attempt.level <= level - failures
+
+
+def test_trouble_above_what_is_proved_is_a_cliff_and_not_gone_over_again() -> None:
+    """It fell at 22 at once, after 20 had been answered well; a little below that is where it stays."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 26, failures=3)
+    assert pace.learned is not None
+    assert 18 <= pace.learned <= 20
+    rounds_until(pace, pace.learned)
+    for _ in range(5_000):
+        pace.succeeded(pace.begun())
+    assert pace.limit == pace.learned
+
+
+def test_what_was_learned_outlives_a_relapse() -> None:
+    """The route opens for the fall, and closes again: slowly, and only up to there."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 26, failures=1)
+    pace.restart()
+    learned = pace.learned
+    assert learned is not None
+    pace.restart()
+    assert (pace.limit, pace.learned) == (2, learned)
+
+
+def test_an_accident_is_no_cliff() -> None:
+    """One failure halves it, and two rounds of good answers later it is forgotten."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 26, failures=1)
+    rounds_until(pace, 21)
+    pace.restart()
+    assert pace.learned is None
+
+
+def test_an_outage_of_a_core_that_had_little_to_do_is_no_cliff() -> None:
+    """It failed at fewer at once than it had been seen to bear: the load is not why."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 5, failures=5)
+    pace.restart()
+    assert pace.learned is None
+
+
+def test_trouble_of_a_core_that_is_warming_up_is_no_cliff() -> None:
+    """No clean run came before it, so it may have any reason."""
+    pace = Pace(64)
+    rounds_until(pace, 4)
+    burst(pace, 30, failures=30)
+    pace.restart()
+    assert pace.learned is None
+
+
+def test_after_long_health_the_next_outage_s_end_finds_nothing_learned() -> None:
+    """The core may be a stronger one by then."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 26, failures=3)
+    for _ in range(KEPT_FOR):
+        pace.succeeded(pace.begun())
+    assert pace.learned is not None
+    pace.restart()
+    assert pace.learned is None
 
 
 @pytest.mark.parametrize("ceiling", [1, 2, 3, 32])
