@@ -65,4 +65,7 @@ def _lines(headers: Mapping[str, str]) -> bytes:
     count = len(headers)
     if text.count("\r") != count or text.count("\n") != count or "\0" in text:
         raise Unsendable("a header with a line break")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Unsendable("a header that is no text") from error

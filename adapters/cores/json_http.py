@@ -106,7 +106,7 @@ class JsonCore:
         until = asyncio.get_running_loop().time() + timeout_s
         answer = await self._http.ask(
             settings.method,
-            self._post.path.fill(self._of_delivery(delivery), _quoted),
+            self._target(self._post, delivery),
             timeout_s,
             body=delivery.wire,
             headers=self._post.headers(delivery),
@@ -225,6 +225,10 @@ class JsonCore:
         }
         body = Body(reverse.body).fill(values).decode()
         return ReversalWire(Text(reverse.path).fill(values, _quoted), body, original.id, original.number)
+
+    def _target(self, call: "_Call", delivery: Delivery) -> str:
+        """A call's path, filled in; that of most posts has nothing to fill."""
+        return call.path.fill(self._of_delivery(delivery), _quoted) if call.path.names else call.path.fill(_NOTHING)
 
     def _of_delivery(self, delivery: Delivery) -> dict[str, Value]:
         return {

@@ -101,15 +101,19 @@ def at(tree: object, path: str) -> object:
     """What stands at a dotted path (`data.0.id`); None when nothing does, or when the path is empty."""
     if not path:
         return None
-    for name in (path,) if "." not in path else path.split("."):
-        if isinstance(tree, dict):
-            tree = cast("dict[str, object]", tree).get(name)
-        elif isinstance(tree, list) and name.isascii() and name.isdigit():
-            row = cast("list[object]", tree)
-            tree = row[int(name)] if int(name) < len(row) else None
+    if "." not in path and isinstance(tree, dict):
+        # Where nearly every core has it.
+        return cast("dict[str, object]", tree).get(path)
+    found = tree
+    for name in path.split("."):
+        if isinstance(found, dict):
+            found = cast("dict[str, object]", found).get(name)
+        elif isinstance(found, list) and name.isascii() and name.isdigit():
+            row = cast("list[object]", found)
+            found = row[int(name)] if int(name) < len(row) else None
         else:
             return None
-    return tree
+    return found
 
 
 def text_at(tree: object, path: str, chars_max: int) -> str:

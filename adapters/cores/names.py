@@ -5,14 +5,34 @@ import concurrent.futures
 import functools
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
+
+Ask = Callable[[str, int], tuple[str, ...]]
+"""Host and port to IP addresses; may take long, and raises `OSError` when there are none."""
+
+
+def ask_system(host: str, port: int) -> tuple[str, ...]:
+    """What the system's resolver says.
+
+    Raises:
+        socket.gaierror: it says nothing, or the name is none that could be asked for.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "no name that DNS could know") from error
+    return tuple(str(address[0]) for _, _, _, _, address in found)
 
 
 class Names:
     """The addresses of one core. Belongs to one event loop, and holds a thread from the first question on."""
 
-    def __init__(self, host: str, port: int, fixed: Sequence[str] = (), *, cache_s: float) -> None:
+    def __init__(
+        self, host: str, port: int, fixed: Sequence[str] = (), *, cache_s: float, ask: Ask = ask_system
+    ) -> None:
         """Ask for `host`, unless `fixed` says where it is or it is an address itself; believe an answer `cache_s`."""
+        self._ask: Final = ask
         self._host = host
         self._port = port
         self._fixed = (host,) if _is_address(host) else tuple(fixed)
@@ -39,7 +59,7 @@ class Names:
         if loop.time() < self._found_until_s:
             return self._found
         if self._asking is None:
-            ask = functools.partial(_ask, self._host, self._port)
+            ask = functools.partial(self._ask, self._host, self._port)
             self._asking = loop.run_in_executor(self._thread, ask)
             self._asking.add_done_callback(self._told)
         # Who stops waiting takes the answer from nobody else.
@@ -54,16 +74,6 @@ class Names:
     def close(self) -> None:
         """Ask no more. A question that hangs ends by itself; it holds up nobody here."""
         self._thread.shutdown(wait=False)
-
-
-def _ask(host: str, port: int) -> tuple[str, ...]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, "no name that DNS could know") from error
-    if not found:
-        raise socket.gaierror(socket.EAI_NONAME, "no address")
-    return tuple(str(address[0]) for _, _, _, _, address in found)
 
 
 def _is_address(host: str) -> bool:

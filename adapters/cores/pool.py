@@ -114,8 +114,12 @@ class Pool:
         if self._is_closed:
             connection.drop()
             return CLOSED
-        # A core that spoke first, or hung up at once.
-        return connection if connection.is_open else _TURNED_AWAY
+        if not connection.is_open:
+            # A core that spoke first, or hung up at once.
+            return _TURNED_AWAY
+        # Noted here and not as it is made: uvloop says nothing of the end of one whose opening was cancelled.
+        self._standing.add(connection)
+        return connection
 
     def _warm(self) -> Connection | None:
         now_s = self._loop.time()
@@ -133,10 +137,6 @@ class Pool:
         )
 
     # As the keeper of its connections
-
-    def made(self, connection: Connection) -> None:
-        """It stands."""
-        self._standing.add(connection)
 
     def freed(self, connection: Connection, *, stays: bool) -> None:
         """Its request has ended, and with it the use of its slot."""

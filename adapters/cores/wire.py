@@ -56,10 +56,6 @@ _TIMER_S: Final = 0.001
 class Keeper(Protocol):
     """Whom a connection tells what becomes of it."""
 
-    def made(self, connection: "Connection") -> None:
-        """It stands, TLS included."""
-        ...
-
     def freed(self, connection: "Connection", *, stays: bool) -> None:
         """Its request has ended; with `stays` it can take the next."""
         ...
@@ -225,7 +221,6 @@ class Connection(asyncio.Protocol):
         """It stands."""
         self._transport = cast("asyncio.Transport", transport)
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
-        self._keeper.made(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on; bytes nobody asked for end the connection."""

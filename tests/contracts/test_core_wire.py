@@ -89,7 +89,7 @@ class TestNeverSent:
     async def test_it_is_not_sent_even_where_the_whole_time_is_shorter(
         self, make_core: MakeCore, deaf_port: int
     ) -> None:
-        """A connection's timeout ends before the attempt's, so the two are never mixed up."""
+        """A connection's time ends before the attempt's: some is left for the answer."""
         core = make_core(deaf_port, connect_timeout_s=30)
         assert isinstance(await core.post(delivery_of(core), 0.2), NotSent)
 
@@ -138,6 +138,24 @@ class TestTls:
             outcome = await core.post(delivery_of(core), 5)
             assert isinstance(outcome, Unknown)
             assert outcome.cause is Cause.SERVER_ERROR
+
+    async def test_a_connection_is_kept_for_the_next_payment(self, make_core: MakeCore, tmp_path: Path) -> None:
+        """What TLS itself says in between (session tickets) is no reason to open another."""
+        file, context = certificate(tmp_path, name="billing.test", days=10)
+        served: list[int] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            number = len(served)
+            while True:
+                served.append(number)
+                await read_request(reader)
+                writer.write(http("500 No"))
+
+        async with raw_server(serve, context) as port:
+            core = make_core(port, host="https://billing.test", tls_ca_file=file, addresses=["127.0.0.1"])
+            for _ in range(4):
+                await core.post(delivery_of(core), 5)
+            assert served == [0] * 5
 
     @pytest.mark.parametrize(
         ("made", "trusted", "detail"),
@@ -252,7 +270,7 @@ class TestSent:
             assert outcome.cause is Cause.ANSWER_TIMEOUT
 
     async def test_a_payment_is_sent_once_per_attempt(self, make_core: MakeCore) -> None:
-        """The HTTP library repeats a GET by itself when a kept connection breaks; a payment must not be."""
+        """HTTP lets a client repeat a GET when a kept connection breaks; a payment must not be."""
         seen: list[bytes] = []
 
         async def one_answer_per_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
