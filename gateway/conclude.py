@@ -108,7 +108,9 @@ def may_resend(capabilities: Capabilities, age_s: float) -> bool:
     """
     if capabilities.level is not Level.A:
         return False
-    return not capabilities.key_lifetime_s or age_s < capabilities.key_lifetime_s
+    # What is sent now the core may look at as late as its longest request takes.
+    looked_at_s = age_s + capabilities.settle_delay_s
+    return not capabilities.key_lifetime_s or looked_at_s < capabilities.key_lifetime_s
 
 
 def may_inquire(capabilities: Capabilities) -> bool:
