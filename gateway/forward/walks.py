@@ -85,8 +85,9 @@ class Walks:
         self._courier = courier
         self._pace = pace
         self._line = line
-        #: A crash leaves what is claimed in doubt, and at level C that is a person's work: there nothing is claimed ahead.
-        self._ahead = route.core.capabilities.level is not Level.C
+        #: Rounds of the pace in hand: one at the core, and one claimed ahead of it. Not at level C: a crash leaves what is
+        #: claimed in doubt, and there that is a person's work.
+        self._rounds = 1 if route.core.capabilities.level is Level.C else 2
         #: Numbers of all entries that were begun and are not recorded.
         self.in_hand: set[int] = set()
         #: Numbers of those the core has yet to answer: what is bounded by the pace.
@@ -104,9 +105,7 @@ class Walks:
     @property
     def room(self) -> int:
         """How many more may be begun; 0 or less when none."""
-        limit = self._pace.limit
-        if self._ahead and self._route.health.zone is Zone.CLOSED:
-            limit *= 2
+        limit = self._pace.limit * self._rounds
         return 0 if self._stopping else limit - len(self._unanswered)
 
     def send(self, entry: Entry, permit: Permit | None) -> None:
