@@ -10,6 +10,8 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadfile
 # Everything below the service's own process; what starts processes is marked so and runs alone.
 APART := -m "not process" --ignore=tests/tidy
+KILLS ?= 200
+PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults
 
 RUN_READY := $(VENV)/ready-to-run
@@ -18,7 +20,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance coverage bench lock upgrade wheel clean
+.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench lock upgrade wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ ]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +91,12 @@ $(LAYERS): $(DEV_READY) ## One layer: unit, contracts, integration, hostile or f
 
 acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the ledger
 	$(PYTEST) tests/acceptance
+
+storm: $(DEV_READY) ## KILLS=200: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
+	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py
+
+month: $(DEV_READY) ## PAYMENTS=1000000: a month without a core in simulated time, and the way back
+	NIGHTSAFE_PAYMENTS=$(PAYMENTS) $(PYTEST) -s -o faulthandler_timeout=0 tests/integration/test_month.py
 
 coverage: $(DEV_READY) ## Which branches no test below the process has seen
 	$(PYTEST) $(PARALLEL) $(APART) --cov=gateway --cov=adapters --cov=spool --cov-branch --cov-report=term:skip-covered tests

@@ -51,8 +51,8 @@ PARTS: Final = (
     CorePart(name="c", level=Level.C, protocol="json"),
 )
 
-MANY: Final = 100_000
-"""Accounts at the core that can't tell: what is parked holds its account for good, and traffic must go on."""
+BLIND: Final[dict[str, Any]] = {"accounts": 100_000, "pause_growth": 1.5, "pause_longest_s": 20.0}
+"""Senders to the core that can't tell: what is parked holds its account for good and is never answered finally."""
 
 
 async def trouble(stage: Stage, core: str, diary: Diary, chance: random.Random, over: Callable[[], bool]) -> int:
@@ -102,7 +102,7 @@ async def test_nothing_is_lost_doubled_or_guessed_over_many_kills(tmp_path: Path
         async with (
             stage.crowd("a", RATE, chance, reversals=REVERSALS) as a,
             stage.crowd("b", RATE, chance, reversals=REVERSALS) as b,
-            stage.crowd("c", RATE, chance, reversals=REVERSALS, accounts=MANY) as c,
+            stage.crowd("c", RATE, chance, reversals=REVERSALS, **BLIND) as c,
         ):
             offs = await storm(stage, chance, {"a": a, "b": b, "c": c})
         exit_code = await stage.gateway.stop()

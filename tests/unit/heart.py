@@ -11,7 +11,7 @@ from gateway.clock import ManualClock, settle
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
-from gateway.route.health import RouteHealth
+from gateway.route.health import Probe, RouteHealth
 from gateway.route.route import Route, Routing
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
@@ -65,6 +65,8 @@ class Heart:
     standin: StandinSettings
     forward: ForwardSettings
     breaker: BreakerSettings
+    #: Asks whether the core is there; without it an open route is tried by a payment.
+    probe: Probe | None = None
     spool: Spool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +74,7 @@ class Heart:
         self.spool = Spool(self.store, KEYS)
         self.settler = Settler(self.spool, self.clock)
         self.meter = Meter()
-        self.health = RouteHealth(ROUTE, self.breaker, self.clock)
+        self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe)
         self.route = Route(
             ROUTE,
             core=self.core,
@@ -112,7 +114,7 @@ class Heart:
     async def restarted(self) -> "Heart":
         """The next process over the same store and core."""
         await self.crash()
-        again = Heart(self.store, self.core, self.clock, self.standin, self.forward, self.breaker)
+        again = Heart(self.store, self.core, self.clock, self.standin, self.forward, self.breaker, self.probe)
         await again.open()
         return again
 

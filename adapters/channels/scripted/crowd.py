@@ -38,6 +38,9 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     #: Shortest and longest pause before the same request goes again, in seconds.
     pause_min_s: float = 0.1
     pause_max_s: float = 0.5
+    #: By how much the pause grows with each try, and what it never exceeds.
+    pause_growth: float = 1.0
+    pause_longest_s: float = 60.0
     #: Payments without a final answer above which no new ones begin.
     unanswered_max: int = 2000
     currency: str = "RUB"
@@ -175,8 +178,10 @@ class Crowd:
     async def _insist(self, speech: Speech, order: Order) -> Heard:
         """Ask until there is a final answer; perhaps once more after it."""
         self._asking.add((order.channel, order.key))
+        tries = 0
         while (heard := await self._ask_once_or_twice(speech, order)).kind == "unknown":
-            await self._pause()
+            await self._pause(tries)
+            tries += 1
         self._asking.discard((order.channel, order.key))
         if self._chance() < self._habits.echoes:
             await self._ask(speech, order)
@@ -204,11 +209,13 @@ class Crowd:
         self._diary.hears(order, heard, self._loop.time())
         return heard
 
-    async def _pause(self) -> None:
+    async def _pause(self, tries: int) -> None:
         habits = self._habits
         over = asyncio.Event()
         pause_s = habits.pause_min_s + self._chance() * (habits.pause_max_s - habits.pause_min_s)
-        timer = self._loop.call_later(pause_s, over.set)
+        # Bounded before it is raised to a power: who asks for days would overflow.
+        grown_s = pause_s * habits.pause_growth ** min(tries, 64)
+        timer = self._loop.call_later(min(grown_s, habits.pause_longest_s), over.set)
         try:
             await over.wait()
         finally:
