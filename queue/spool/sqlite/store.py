@@ -2,14 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from spool.entry import Draft, Entry, Event
-from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageUncertain
+from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.lifecycle import DOUBT, WAITING, Kind, State, Told
 from spool.sqlite import commit
 from spool.sqlite.connection import (
@@ -24,6 +24,7 @@ from spool.sqlite.connection import (
 from spool.sqlite.expected import Expected
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, entry_of
+from spool.sqlite.wal import log_of, write_over
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell
 
@@ -52,6 +53,7 @@ class SqliteStore:
         stall_s: float = 5.0,
         reopen_s: float = 1.0,
         connect: Connect = connect,
+        write_over: Callable[[Path], None] = write_over,
     ) -> None:
         """Keep the spool at `path`.
 
@@ -61,11 +63,13 @@ class SqliteStore:
             stall_s: seconds after which whoever waits for a hanging commit is told that nobody knows.
             reopen_s: seconds between attempts to open the file again after an uncertain commit.
             connect: opens a connection to the file.
+            write_over: makes sure that SQLite's log is on disk as it reads. See `spool.sqlite.wal`.
         """
         self.path = path
         self._stall_s = stall_s
         self._reopen_s = reopen_s
         self._connect = connect
+        self._write_over = write_over
         self._expected = Expected()
         self.tally = self._expected.tally
         self._reserve_bytes = reserve_bytes
@@ -94,7 +98,7 @@ class SqliteStore:
             await self._writing.execute(SQL["restore_all_arrivals"])
             await self._writing.execute(SQL["restore_times"], (now_us, now_us, now_us))
             await self._load()
-        except (DatabaseError, OSError) as error:
+        except (DatabaseError, OSError, StorageFull, StorageUncertain) as error:
             await self._let_go()
             raise SpoolUnfit(f"{self.path} can't be opened as a spool: {error}") from error
         except BaseException:
@@ -127,9 +131,15 @@ class SqliteStore:
             self._owner = None
 
     async def _open_connections(self) -> None:
+        # A former run may have ended after a sync that failed.
+        await self._make_sure_of_the_log()
         self._writer = await self._connect(self.path, writing=True)
         await self._writer.run(bring_up_to_date)
         self._reader = await self._connect(self.path, writing=False)
+
+    async def _make_sure_of_the_log(self) -> None:
+        """Before SQLite reads the log or carries it over: what a failed sync left may read as written and not be."""
+        await asyncio.to_thread(self._write_over, log_of(self.path))
 
     async def _close_connections(self) -> None:
         await self._stop_loading()
@@ -284,6 +294,8 @@ class SqliteStore:
     async def _is_open_anew(self) -> bool:
         """One attempt. A write is part of it: it shows that the disk takes some again, and covers the uncertain one."""
         try:
+            # First of all: the last connection to close carries the log over.
+            await self._make_sure_of_the_log()
             await self._close_connections()
             await self._open_connections()
             await self._load()

@@ -1,0 +1,195 @@
+"""What the spool lives through while the tape runs: payments accepted, forwarded, settled, reversed, and restarts.
+
+A story is made by a seed. Each round asks for a few things at once, so that they share a commit, and the witness notes
+each. What the spool learns to do next (renewing keys, purging) becomes one more act in `Story.ACTS`.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from spool.entry import Entry
+from spool.lifecycle import CANCEL, CLAIM, FINAL, GIVE_BACK, POST, TRANSITIONS, UNSENT, Kind, State, Told
+from spool.sqlite import SqliteStore
+from spool.sqlite.connection import connect
+from spool.sqlite.statements import entry_of
+from spool.store import Inserted, Move
+from tests.contracts.spool_examples import NOW_US, draft, reversal
+from tests.powercut.look import SPOOL, doubted
+from tests.powercut.tape import Tape
+from tests.powercut.taped_driver import Habits, opening
+from tests.powercut.witness import Found, Witness
+
+SIZES: Final = (40, 300, 300, 2_500)
+"""Bytes of sealed content: within a page, several to a page, over a page's room for rows."""
+
+LANES: Final = 5
+STALL_S: Final = 60
+LARGE_S: Final = 600
+
+
+def recorded_store(path: Path, tape: Tape, habits: Habits) -> SqliteStore:
+    """The real engine, on tape."""
+    opening_file = partial(connect, open_file=opening(tape, habits))
+    return SqliteStore(
+        path, reserve_bytes=0, stall_s=STALL_S, reopen_s=LARGE_S, connect=opening_file, write_over=tape.write_over
+    )
+
+
+class Story:
+    """One life of a spool, from its opening to the end of the tape."""
+
+    def __init__(self, folder: Path, tape: Tape, seed: int, found: Found, habits: Habits) -> None:
+        """Begin in a folder that holds what was found."""
+        self.tape = tape
+        self.witness = Witness(lambda: len(tape.steps), found)
+        self._chance = random.Random(seed)  # noqa: S311 - a story, not a secret
+        self._store = recorded_store(folder / SPOOL, tape, habits)
+        self._entries = {number: entry_of(row) for number, row in found.rows.items()}
+        self._reversed = {entry.reverses for entry in self._entries.values()}
+        self._free_keys: list[str] = []
+        self._now_us = max((entry.changed_at_us for entry in self._entries.values()), default=NOW_US)
+        self._next = max(self._entries, default=0) + 1
+        self._busy = set[int]()
+
+    async def run(self, rounds: int) -> None:
+        """Live through so many rounds, and close."""
+        await self._open()
+        try:
+            for _ in range(rounds):
+                self._busy.clear()
+                acts = self._chance.choices(self.ACTS, weights=self.WEIGHTS, k=self._chance.randint(1, 4))
+                await asyncio.gather(*(act(self) for act in acts))
+                if self._chance.random() < 1 / rounds:
+                    await self._restart()
+        finally:
+            await self._store.close()
+
+    async def _open(self) -> None:
+        """Attempts in hand come to be in doubt, perhaps not all in one commit."""
+        self._now_us += 1_000
+        in_hand = [entry for entry in self._entries.values() if entry.state is State.IN_FLIGHT]
+        after = {entry.number: doubted(entry, self._now_us) for entry in in_hand}
+        acts = [self.witness.asks({number: entry}) for number, entry in after.items()]
+        await self._store.open(self._now_us)
+        for act in acts:
+            act.told()
+        self._entries |= after
+
+    async def _restart(self) -> None:
+        await self._store.close()
+        await self._open()
+
+    def _tick(self) -> int:
+        self._now_us += 1
+        return self._now_us
+
+    def _take(self, fits: Callable[[Entry], bool]) -> Entry | None:
+        """An entry that nothing else is asked of in this round."""
+        found = [entry for entry in self._entries.values() if entry.number not in self._busy and fits(entry)]
+        if not found:
+            return None
+        entry = self._chance.choice(found)
+        self._busy.add(entry.number)
+        return entry
+
+    async def accept(self) -> None:
+        """A new payment: stood in for, or on its way to its core."""
+        passing = self._chance.random() < 0.4
+        number, self._next = self._next, self._next + 1
+        changes: dict[str, Any] = {"lane": number % LANES, "accepted_at_us": self._tick(), "amount": 100 + number}
+        if passing:
+            changes |= {"state": State.IN_FLIGHT, "told": Told.NOTHING}
+        if self._free_keys:
+            changes["key"] = self._free_keys.pop()
+        self._busy.add(number)
+        act = self.witness.asks({number: None})
+        result = await self._store.insert(draft(number, **changes), 1, self._sealed())
+        assert isinstance(result, Inserted)
+        act.told(result.entry)
+        self._entries[number] = result.entry
+
+    def _sealed(self) -> bytes:
+        return self._chance.randbytes(self._chance.choice(SIZES))
+
+    async def forward(self) -> None:
+        """Claim what waits, a few at once."""
+        await self._move(lambda entry: entry.state is State.READY, CLAIM, self._chance.randint(1, 4))
+
+    async def settle(self) -> None:
+        """Attempts were heard of: the core booked them."""
+        in_hand = (State.IN_FLIGHT, State.IN_DOUBT)
+        await self._move(
+            lambda e: e.state in in_hand, POST, self._chance.randint(1, 4), told=Told.POSTED, core_id="c-1"
+        )
+
+    async def wander(self) -> None:
+        """Any other way an entry may go."""
+        transition = self._chance.choice(TRANSITIONS)
+        plain = partial(self._may_go, transition)
+        await self._move(plain, transition, 1, reason="because", due_at_us=self._chance.choice((0, self._now_us)))
+
+    def _may_go(self, transition: Any, entry: Entry) -> bool:
+        if transition is GIVE_BACK and (entry.kind is Kind.REVERSAL or entry.number in self._reversed):
+            return False
+        return entry.state in transition.sources
+
+    async def _move(self, fits: Callable[[Entry], bool], transition: Any, most: int, **details: Any) -> None:
+        taken = [entry for entry in (self._take(fits) for _ in range(most)) if entry is not None]
+        if not taken:
+            return
+        moves = [Move(entry=entry, transition=transition, at_us=self._tick(), **details) for entry in taken]
+        after = {move.entry.number: move.after() for move in moves}
+        act = self.witness.asks(after)
+        made = await self._store.move(moves)
+        assert all(made), f"moves that were not made: {moves}, {made}"
+        act.told()
+        self._entries |= after
+        if transition is GIVE_BACK:
+            self._free_keys += [entry.key for entry in taken]
+
+    async def reverse(self) -> None:
+        """A reversal: cancels out with a payment that wasn't sent, else waits or is stored."""
+        payment = self._take(self._may_be_reversed)
+        if payment is None:
+            return
+        number, self._next = self._next, self._next + 1
+        self._reversed.add(payment.number)
+        self._busy.add(number)
+        new = reversal(number, payment, accepted_at_us=self._tick(), state=State.READY)
+        asked: dict[int, Entry | None] = {number: None}
+        if payment.state in UNSENT:
+            netted = Move(entry=payment, transition=CANCEL, at_us=new.accepted_at_us, reason="reversed").after()
+            asked[payment.number] = self._entries[payment.number] = netted
+        act = self.witness.asks(asked)
+        result = await self._store.reverse(new, 1, self._sealed())
+        assert isinstance(result, Inserted)
+        act.told(result.entry)
+        self._entries[number] = result.entry
+
+    def _may_be_reversed(self, entry: Entry) -> bool:
+        if entry.kind is not Kind.PAYMENT or entry.number in self._reversed:
+            return False
+        return entry.state is State.POSTED or entry.state not in FINAL
+
+    async def stand_aside(self) -> None:
+        """Out of arrival order and back: no payment changes by it."""
+        entry = self._take(lambda entry: entry.state is State.READY and not entry.due_at_us)
+        if entry is not None:
+            await self._store.set_behind([entry])
+            await self._store.followers(entry.route, entry.lane, 10)
+
+    async def remember(self) -> None:
+        """A small value beside the payments."""
+        await self._store.remember("memo", self._chance.randbytes(20))
+
+    ACTS: ClassVar[tuple[Callable[["Story"], Awaitable[None]], ...]] = (
+        accept, forward, settle, wander, reverse, stand_aside, remember,
+    )  # fmt: skip
+    """Everything that may be asked of it ..."""
+
+    WEIGHTS: ClassVar[tuple[int, ...]] = (8, 4, 4, 3, 2, 1, 1)
+    """... and how often."""
