@@ -1,7 +1,7 @@
 """What became of an attempt at a core: one closed set of outcomes, in which *not sent* and *unknown* never mix.
 
 The split decides about money: after `NotSent` a payment may be sent again or withdrawn, after `Unknown` only the core
-can tell (by its own key, or by inquiry). Source: design, lifecycle; aiohttp's exceptions as measured in
+can tell (by its own key, or by inquiry). Source: design, lifecycle; what happens when, in
 `docs/reference/outcomes.md`.
 """
 

@@ -2,7 +2,7 @@
 
 `NotSent` and `Unknown` are told apart by who had the request. As long as it was with us (`pool`, `dial`) nothing was
 sent; from the moment its bytes are handed to a transport (`wire`) it may have been read, and whatever then fails is
-`Unknown`. Nothing is sent twice for one `ask` (decision 0016).
+`Unknown`. Nothing is sent twice for one `ask` (docs/decisions/0017).
 """
 
 import asyncio
