@@ -2,6 +2,9 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any, Final
 
 import structlog
@@ -22,7 +25,7 @@ def set_up(level: str, form: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if form == "json" else _as_it_is,
+            _tell_failure,
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -31,5 +34,34 @@ def set_up(level: str, form: str) -> None:
     )
 
 
-def _as_it_is(_logger: Any, _method: str, event: Any) -> Any:
+FAILURES_MAX: Final = 4
+"""Exceptions of one chain that are told."""
+
+PLACES_MAX: Final = 12
+"""Innermost places of each."""
+
+
+def _tell_failure(_logger: Any, _method: str, event: Any) -> Any:
+    """Say of an exception which it was and where it came up, never in its words and never what was in hand there.
+
+    Both repeat what was sent: a KeyError its key, an error of the network its URL, a rich traceback all locals.
+    """
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, BaseException):
+        event["failure"] = list(_failures(error))
     return event
+
+
+def _failures(error: BaseException) -> Iterator[str]:
+    """The exception, then what it came from; each with its places, innermost first."""
+    told, following = 0, error
+    while told < FAILURES_MAX:
+        places = reversed(list(traceback.walk_tb(following.__traceback__))[-PLACES_MAX:])
+        where = (f"{PurePath(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}" for frame, line in places)
+        yield " < ".join((type(following).__name__, *where))
+        came_from = following.__cause__ or following.__context__
+        if came_from is None:
+            return
+        told, following = told + 1, came_from

@@ -16,6 +16,7 @@ import httptools
 
 from adapters.channel import HEADERS_KNOWN, Inbound, Reply
 from gateway.http.answers import Answers
+from gateway.http.offer import parser_after, plain_head
 from gateway.log import log
 
 HEAD_BYTES_MAX: Final = 8_190
@@ -24,8 +25,14 @@ HEAD_BYTES_MAX: Final = 8_190
 HEADERS_MAX: Final = 64
 """Most header lines."""
 
+SLICE_BYTES: Final = 4_096
+"""Read at once: a page of the smallest requests there are is some hundred of them, and no more are ever in memory."""
+
 REQUESTS_WAITING_MAX: Final = 8
-"""A client that sends on without reading answers is read no more while so many of its requests wait."""
+"""A client that sends on without waiting for answers is read no more while so many of its requests wait."""
+
+CODING_MAX: Final = 8
+"""Bytes on the wire for one of a body in chunks: those of a single byte take six. Past it are but decorations."""
 
 WRITE_BUFFER_MAX: Final = 65_536
 """Bytes of answers not taken by a client, past which it gets no more before it takes some."""
@@ -80,7 +87,7 @@ class Surroundings(Protocol):
         """A connection is no more."""
         ...
 
-    def unfit(self, why: str) -> None:
+    def unfit(self, why: str, /) -> None:
         """Something came that isn't HTTP as we take it."""
         ...
 
@@ -98,14 +105,18 @@ class Connection(asyncio.Protocol):
         "_head_left",
         "_headers",
         "_hosts",
+        "_is_new",
         "_is_reading_paused",
+        "_kept",
         "_lines_left",
+        "_offered",
         "_parser",
         "_rest",
         "_stuck_since_s",
         "_target",
         "_transport",
         "_unfit",
+        "_unread",
         "_waiting",
         "_wake",
         "peer",
@@ -133,9 +144,13 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._stuck_since_s = 0.0
         self._is_reading_paused = False
+        #: What came and is to be read when fewer requests wait.
+        self._unread = b""
         #: No more requests are taken.
         self._closing = False
         self._unfit: Unfit | None = None
+        #: Stands in for a head that made an offer, when its body is read by another parser.
+        self._offered = b""
         self._begin()
 
     # The transport's side
@@ -156,6 +171,7 @@ class Connection(asyncio.Protocol):
         """End; what is being done for a request goes on to its end, as the payment may have been taken."""
         self._closing = True
         self._waiting.clear()
+        self._unread = b""
         self.resume_writing()
         self._release()
         self._around.closed(self)
@@ -177,43 +193,77 @@ class Connection(asyncio.Protocol):
         self._release()
         assert self._transport is not None, "what ended had begun"
         in_hand = self.serving is not None and not self.serving.done() and not self._rests()
-        return in_hand and self._transport.get_extra_info("sslcontext") is None
+        if in_hand and self._transport.get_extra_info("sslcontext") is None:
+            return True
+        self._turn(Phase.PARTING)
+        return False
 
     def data_received(self, data: bytes) -> None:
         """Read."""
+        if not self._unread and len(data) <= SLICE_BYTES:
+            self._read(data)
+        elif not self._closing:
+            self._unread += data
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Read what came slice by slice, as long as not too many requests wait."""
+        data, at = memoryview(self._unread), 0
+        while at < len(data) and not self._is_reading_paused:
+            self._read(bytes(data[at : at + SLICE_BYTES]))
+            at += SLICE_BYTES
+        self._unread = bytes(data[at:])
+
+    def _read(self, data: bytes) -> None:
         if self._closing:
             return
-        was = self.phase
+        begun = self._headers
         try:
             self._parser.feed_data(data)
-            if was is Phase.HEAD and self.phase is Phase.HEAD:
+            if self._headers is begun and self.phase is not Phase.ANSWER:
                 self._count_dripped(len(data))
         except httptools.HttpParserUpgrade as upgrade:
-            # The request is whole and will be answered as if nothing else had been offered (RFC 9110, 7.8).
-            self._parser = httptools.HttpRequestParser(self)
-            self.data_received(data[upgrade.args[0] :])
+            self._parser = parser_after(self._offered, self)
+            self._offered = b""
+            self._read(data[upgrade.args[0] :])
         except Unfit as unfit:
             self._end_with(unfit)
-        except httptools.HttpParserError:
-            self._end_with(self._unfit or Unfit(400, "no_http"))
+        except httptools.HttpParserError as error:
+            self._not_parsed(error)
+
+    def _not_parsed(self, error: httptools.HttpParserError) -> None:
+        """Say no; but what follows a request that was to be the last is nobody's concern."""
+        if self._closing:
+            return
+        if self._unfit is None and isinstance(error, httptools.HttpParserCallbackError):
+            log.error("request_failed", error=type(error.__context__).__name__, exc_info=error.__context__)
+            self._unfit = Unfit(500, "failed")
+        self._end_with(self._unfit or Unfit(400, "no_http"))
 
     def _count_dripped(self, size: int) -> None:
-        """Pieces of a head count as they come: a value without an end is told by nobody else."""
+        """Pieces count as they come: a header's value or a trailer's without an end is told by nobody else."""
         self._dripped += size
-        if self._dripped > HEAD_BYTES_MAX:
-            raise Unfit(431, "head_size")
+        if self.phase is not Phase.BODY:
+            if self._dripped > HEAD_BYTES_MAX:
+                raise Unfit(431, "head_size")
+        elif self._dripped > HEAD_BYTES_MAX + CODING_MAX * (self._around.body_bytes_max - self._body_left):
+            raise Unfit(400, "coding")
 
     # The parser's side
 
     def _begin(self) -> None:
         self._target = b""
+        #: What is being read: the head's lines, after it the trailers', which are dropped.
         self._headers: dict[str, str] = {}
+        self._kept = self._headers
         self._hosts = 0
+        self._is_new = True
+        self._offered = b""
         self._head_left = HEAD_BYTES_MAX
         self._lines_left = HEADERS_MAX
         self._dripped = 0
         self._body = b""
-        self._rest: list[bytes] | None = None
+        self._rest: bytearray | None = None
         self._body_left = self._around.body_bytes_max
 
     def on_message_begin(self) -> None:
@@ -237,13 +287,16 @@ class Connection(asyncio.Protocol):
             return
         if known is _HOST:
             self._hosts += 1
-        text = value.decode("latin-1")
+        text = value.decode("latin-1").rstrip(" \t")
         before = self._headers.get(known)
         self._headers[known] = text if before is None else f"{before}, {text}"
 
     def on_headers_complete(self) -> None:
         """The head is whole: look at what it says of the body before any of it is taken."""
-        headers, is_new = self._headers, self._parser.get_http_version() == "1.1"
+        headers, version = self._headers, self._parser.get_http_version()
+        self._is_new = is_new = version == "1.1"
+        if not is_new and version != "1.0":
+            self._refuse(505, "version")
         if self._hosts > 1 or (is_new and not self._hosts):
             self._refuse(400, "host")
         if not self._target.startswith(b"/"):
@@ -253,9 +306,18 @@ class Connection(asyncio.Protocol):
         length = headers.get(_LENGTH)
         if length is not None and int(length) > self._body_left:
             self._refuse(413, "body_size")
+        self._headers = {}
         self._turn(Phase.BODY)
-        if _EXPECT in headers:
+        if self._parser.should_upgrade():
+            self._ignore_offer(length, coded=_CODED in headers)
+        if is_new and _EXPECT in headers:
             self._expect(headers[_EXPECT])
+
+    def _ignore_offer(self, length: str | None, *, coded: bool) -> None:
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(400, "target")
+        self._offered = plain_head(method, stays=self._parser.should_keep_alive(), length=length, coded=coded)
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
@@ -265,24 +327,24 @@ class Connection(asyncio.Protocol):
         if not self._body:
             self._body = body
         elif self._rest is None:
-            self._rest = [self._body, body]
+            self._rest = bytearray(self._body + body)
         else:
-            self._rest.append(body)
+            self._rest += body
 
     def on_message_complete(self) -> None:
         """The request is whole: have it answered."""
-        if self._closing:
+        if self._offered:
             return
         path, _, query = self._target.partition(b"?")
         inbound = Inbound(
             method=self._parser.get_method().decode("ascii"),
             path=path.decode("utf-8", "surrogateescape"),
             query=query.decode("utf-8", "surrogateescape"),
-            headers=self._headers,
-            body=self._body if self._rest is None else b"".join(self._rest),
+            headers=self._kept,
+            body=self._body if self._rest is None else bytes(self._rest),
             peer=self.peer,
         )
-        stays = self._parser.get_http_version() == "1.1" and self._parser.should_keep_alive()
+        stays = self._is_new and self._parser.should_keep_alive()
         self._closing = not stays
         self._turn(Phase.ANSWER)
         self._put((inbound, stays))
@@ -346,13 +408,16 @@ class Connection(asyncio.Protocol):
                 break
             if self._drained is not None:
                 await self._drained
-        self._closing = True
-        transport.close()
+        self._leave(transport)
 
     async def _next(self, transport: asyncio.Transport) -> None:
-        """Wait for a request."""
+        """Wait for a request, unless there is one among what came already."""
         if self._is_reading_paused:
             self._is_reading_paused = False
+            self.since_s = self._around.now_s
+            self._read_on()
+            if self._waiting:
+                return
             transport.resume_reading()
         if self.phase is Phase.ANSWER:
             self._turn(Phase.IDLE)
@@ -365,12 +430,15 @@ class Connection(asyncio.Protocol):
         around = self._around
         try:
             reply = await around.handle(inbound)
+            stays = stays and not around.stopping
+            answer = around.answers.whole(reply, stays=stays, bodiless=inbound.method == "HEAD")
         except Exception as error:  # noqa: BLE001 - our own bug: the client is told so, and we are told loudly
             log.error("request_failed", error=type(error).__name__, exc_info=True)
-            transport.write(around.answers.bare(500))
+            around.unfit("failed")
+            stays, answer = False, around.answers.bare(500)
+        if transport.is_closing():
             return False
-        stays = stays and not around.stopping
-        transport.write(around.answers.whole(reply, stays=stays, bodiless=inbound.method == "HEAD"))
+        transport.write(answer)
         return stays
 
     def _end_with(self, unfit: Unfit) -> None:
@@ -382,18 +450,24 @@ class Connection(asyncio.Protocol):
 
     def _part(self, transport: asyncio.Transport, status: int) -> None:
         """Say no, and let the client read it: to close on one who still sends would reset what was said."""
+        if transport.is_closing():
+            return
+        self._turn(Phase.PARTING)
         transport.write(self._around.answers.bare(status))
         if transport.can_write_eof():
             transport.write_eof()
-            self._turn(Phase.PARTING)
-        else:
-            transport.close()
+
+    def _leave(self, transport: asyncio.Transport) -> None:
+        """Close when the client has taken what was written, for which it gets the time of a farewell."""
+        self._closing = True
+        self._turn(Phase.PARTING)
+        transport.close()
 
     # The listener's side
 
     def end_with(self, status: int, why: str) -> None:
-        """It took too long."""
-        if not self._closing:
+        """It took too long; but not while it is we who don't read."""
+        if not self._closing and not self._is_reading_paused:
             self._end_with(Unfit(status, why))
 
     def is_stuck(self, now_s: float, limit_s: float) -> bool:
@@ -404,7 +478,7 @@ class Connection(asyncio.Protocol):
         """Close now if nothing is in hand, else after the answer."""
         self._closing = True
         if self._rests() and self._transport is not None:
-            self._transport.close()
+            self._leave(self._transport)
         self._release()
 
     def abort(self) -> None:
