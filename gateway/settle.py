@@ -1,7 +1,7 @@
 """Recording what happened, whatever the disk does: an outcome that is known must not be forgotten."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from gateway.clock import Clock
@@ -39,10 +39,17 @@ class Settler:
 
     async def insist_on_all(self, moves: Sequence[Move]) -> list[bool]:
         """Make moves of several entries together, as `insist` does one."""
+        return [move is not None for move in await self.insist_on_decided(lambda: moves)]
+
+    async def insist_on_decided(self, decide: Callable[[], Sequence[Move]]) -> list[Move | None]:
+        """As `insist`, deciding anew on each try, as others may have used up a limit meanwhile; the moves as made."""
         while True:
+            moves = decide()
             try:
                 made = await self._spool.move(moves)
-                return [yes or await self._was_made(move) for move, yes in zip(moves, made, strict=True)]
+                return [
+                    move if yes or await self._was_made(move) else None for move, yes in zip(moves, made, strict=True)
+                ]
             except (StorageFull, StorageUncertain, SpoolClosed):
                 await self._clock.sleep(RETRY_S)
 
@@ -103,4 +110,9 @@ class Settler:
 def _is_made(move: Move, found: Entry) -> bool:
     """An entry is as the move leaves it."""
     after = move.after()
-    return (found.state, found.epoch, found.changed_at_us) == (after.state, after.epoch, after.changed_at_us)
+    return (found.state, found.epoch, found.told, found.changed_at_us) == (
+        after.state,
+        after.epoch,
+        after.told,
+        after.changed_at_us,
+    )

@@ -161,7 +161,7 @@ class Live:
         """Record and answer."""
         if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
-            move = self._move(route, entry, step)
+            move = self._move(route, entry, step, self._clock.now_us())
             after = self._told[entry.number] = move.after()
             recording = self._settler.later(self._record(route, move))
             recording.add_done_callback(lambda _: self._told.pop(entry.number))
@@ -169,7 +169,7 @@ class Live:
         made = await self._recorded(route, entry, step, until)
         return answers.unknown(entry.key) if made is None else self._answer(route, made)
 
-    def _move(self, route: Route, entry: Entry, step: Step) -> Move:
+    def _move(self, route: Route, entry: Entry, step: Step, now_us: int) -> Move:
         """The step as a move, with what the channel is told by it."""
         transition, told, reason = step.transition, None, step.reason
         if transition is POST:
@@ -181,7 +181,6 @@ class Live:
                 told = Told.PROVISIONAL
             elif transition is NOT_SENT:
                 transition = GIVE_BACK
-        now_us = self._clock.now_us()
         # What goes on by itself waits for a time, be it now: until it is taken up, nothing of its lane overtakes it.
         goes_on = transition is DOUBT or transition is NOT_SENT
         due_at_us = now_us + round(step.wait_s * 1_000_000) if goes_on else 0
@@ -207,19 +206,26 @@ class Live:
         return recording.result() if done else None
 
     async def _decide_and_record(self, route: Route, entry: Entry, step: Step) -> Move | None:
-        """The move that was made. From asking the limits to submitting it nothing else runs: they can't be overshot."""
-        move = self._move(route, entry, step)
-        return move if await self._record(route, move) else None
+        """The move that was made. From asking the limits to submitting it nothing else runs: they can't be overshot.
 
-    async def _record(self, route: Route, move: Move) -> bool:
-        made = await self._settler.insist(move)
+        While the disk takes nothing others may use up a limit: so it is asked anew on each try.
+        """
+        now_us = self._clock.now_us()
+        (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us)])
+        self._let_go_on(route, made or self._move(route, entry, step, now_us))
+        return made
+
+    async def _record(self, route: Route, move: Move) -> None:
+        await self._settler.insist(move)
+        self._let_go_on(route, move)
+
+    def _let_go_on(self, route: Route, move: Move) -> None:
         entry, target = move.entry, move.transition.target
         if target in FINAL:
             if not self._spool.store.lane_is_clear(entry.route, entry.lane):
                 route.lane_freed(entry.lane)
         else:
             route.entry_waits(move.due_at_us)
-        return made
 
     def _answer(self, route: Route, move: Move) -> Answer:
         entry = move.after()

@@ -51,6 +51,9 @@ class Window:
             if entry.number in self._known:
                 continue
             waiting = self._lanes.get(entry.lane)
+            if waiting and entry.number < waiting[-1].number and not each.blocked:
+                behind.extend(self._squeeze_in(entry))
+                continue
             full = waiting is not None and len(waiting) >= self._lane_entries_max
             # Once one of a lane is set behind, the later ones must be, or they would overtake it.
             if each.blocked or full or entry.lane in self._overflowed:
@@ -61,6 +64,18 @@ class Window:
                 continue
             self._append(entry)
         return behind
+
+    def _squeeze_in(self, entry: Entry) -> list[Entry]:
+        """Ready anew after others of its lane had been read: it goes before them, and the last makes room."""
+        self._append(entry)
+        waiting = self._lanes[entry.lane]
+        if len(waiting) <= self._lane_entries_max:
+            return []
+        last = waiting.pop()
+        self._waiting -= 1
+        self._known.discard(last.number)
+        self._overflowed.add(entry.lane)
+        return [last]
 
     def _append(self, entry: Entry) -> None:
         waiting = self._lanes.setdefault(entry.lane, deque())

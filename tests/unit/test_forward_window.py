@@ -169,6 +169,17 @@ def test_an_entry_ready_anew_stands_where_it_stood(window: Window) -> None:
     assert order == [1, 2, 3]
 
 
+def test_an_entry_ready_anew_goes_before_a_lane_that_is_full(window: Window) -> None:
+    """The last of the lane makes room, and is looked for behind when its turn comes (seed 223 of the simulation)."""
+    window.offer(found(*(entry(number, lane=7) for number in (2, 3, 4))))
+    behind = window.offer(found(entry(1, lane=7)))
+    assert (numbers_of(behind), window.room) == ([4], 7)
+    assert numbers_of(window.offer(found(entry(4, lane=7), entry(5, lane=7)))) == [4, 5]
+    first = window.take()
+    assert first == entry(1, lane=7)
+    assert window.finish(first) is False
+
+
 def test_room_is_what_is_left_and_never_less_than_none(window: Window) -> None:
     """Entries put back may come on top."""
     window.offer(found(*[entry(number) for number in range(1, 11)]))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from gateway.clock import ManualClock, settle
 from gateway.settle import RETRY_S, Settler
 from spool.entry import Entry
-from spool.lifecycle import CLAIM, DOUBT, NOT_SENT, POST, REFUSE, RESEND, State
+from spool.lifecycle import CLAIM, DOUBT, NOT_SENT, POST, REFUSE, RESEND, State, Told
 from spool.spool import Spool
 from spool.store import Inserted, Move
 from tests.contracts.spool_examples import NOW_US, draft
@@ -70,6 +70,38 @@ async def test_it_insists_until_the_move_is_made(desk: Desk, troubles: list[Trou
         await desk.clock.advance(RETRY_S)
     assert await insisting is True
     assert (await desk.state(), len(await desk.store.history(1))) == (State.POSTED, 2)
+
+
+async def test_while_the_disk_takes_nothing_it_decides_anew_on_each_try(desk: Desk) -> None:
+    """Others may have used up a limit meanwhile: what is told is what the limits allow at that moment."""
+    entry = await desk.open()
+    desk.store.will("move", Trouble.CLOSED)
+    telling = [Told.PROVISIONAL, Told.NOTHING]
+    insisting = asyncio.ensure_future(
+        desk.settler.insist_on_decided(
+            lambda: [Move(entry=entry, transition=DOUBT, at_us=NOW_US + 1, told=telling.pop(0))]
+        )
+    )
+    await settle()
+    await desk.clock.advance(RETRY_S)
+    (made,) = await insisting
+    assert made is not None
+    assert (made.told, await desk.state()) == (Told.NOTHING, State.IN_DOUBT)
+
+
+async def test_a_move_that_told_something_else_is_not_taken_for_ours(desk: Desk) -> None:
+    """The first try did reach the disk, and said yes; who answers now must not say otherwise."""
+    entry = await desk.open()
+    desk.store.will("move", Trouble.UNSURE_KEPT)
+    telling = [Told.PROVISIONAL, Told.NOTHING]
+    insisting = asyncio.ensure_future(
+        desk.settler.insist_on_decided(
+            lambda: [Move(entry=entry, transition=DOUBT, at_us=NOW_US + 1, told=telling.pop(0))]
+        )
+    )
+    await settle()
+    await desk.clock.advance(RETRY_S)
+    assert await insisting == [None]
 
 
 async def test_it_says_when_somebody_else_decided_first(desk: Desk) -> None:
