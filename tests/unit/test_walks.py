@@ -16,6 +16,7 @@ from spool.seal import Sealer
 from spool.store import Move
 from tests.unit.fake_core import SILENCE, Does
 from tests.unit.heart import KEYS, Heart, OpenHeart
+from tests.unit.troubled_store import Trouble
 
 BOOKED_SILENTLY = Does(SILENCE, books=True)
 
@@ -78,6 +79,54 @@ async def test_a_repeat_that_is_being_claimed_when_the_route_opens_stays_in_doub
     await heart.later(60.0)
     assert_each_is_booked_once(heart, 1)
     assert await states(heart) == [State.POSTED]
+
+
+@pytest.mark.parametrize("level", Level)
+async def test_a_trial_that_is_being_claimed_when_the_route_opens_is_not_sent(
+    open_heart: OpenHeart, level: Level
+) -> None:
+    """Its leave ended too, and it proves nothing any more."""
+    heart = await open_heart(level)
+    await waiting_for_a_trial(heart)
+    heart.open_route()
+    heart.troubles.go_on()
+    await settle()
+    assert (heart.core.calls, await states(heart)) == ([], [State.READY])
+
+
+async def test_a_trial_that_is_being_claimed_when_we_stop_is_not_sent(heart: Heart) -> None:
+    """The core's connections are closed right after."""
+    await waiting_for_a_trial(heart)
+    stopping = asyncio.ensure_future(heart.forwarder.stop(20.0))
+    await settle()
+    heart.troubles.go_on()
+    assert await stopping == 0
+    assert (heart.core.calls, await states(heart), heart.health.trial() is None) == ([], [State.READY], False)
+
+
+async def waiting_for_a_trial(heart: Heart) -> None:
+    """One entry, on its way to disk as the trial of its route."""
+    heart.open_route()
+    await heart.pay()
+    heart.health.release()
+    heart.health.watch_once()
+    heart.troubles.stop("move")
+    await heart.forwards()
+    assert heart.health.trial() is None
+
+
+async def test_a_reversal_whose_payment_cannot_be_read_now_waits_a_moment(heart: Heart) -> None:
+    """Trying at once, for ever, would only keep the processor busy."""
+    await heart.pay()
+    heart.open_route()
+    await heart.undo()
+    heart.close_route()
+    heart.troubles.will("get", *[Trouble.CLOSED] * 50)
+    await heart.forwards()
+    assert len(heart.troubles.ahead["get"]) == 49
+    heart.troubles.ahead.clear()
+    await heart.later(1.0)
+    assert await states(heart) == [State.POSTED, State.POSTED]
 
 
 # Together, and ahead
