@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -14,6 +15,13 @@ from adapters.outcome import Cause, NotSent
 
 STAGGER_S: Final = 0.25
 """How long an address may take before the next is tried beside it (RFC 8305, 5)."""
+
+_FORGET: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER, on, for no time: a connection that ends takes back what its peer has not got.
+
+Else the kernel goes on sending it for minutes. A request that was given up while the network was cut would arrive when
+the cut is over, after the core has been asked about it and has said that it isn't there; it would be booked twice.
+"""
 
 _UNREACHABLE_ERRNOS: Final = {
     errno.ECONNREFUSED: Cause.REFUSED_CONNECTION,
@@ -77,9 +85,11 @@ class Dial:
 
     async def _to(self, address: str, make: Callable[[], Wire]) -> tuple[asyncio.Transport, Wire]:
         name = self._place.tls_name if self._tls is not None else None
-        return await asyncio.get_running_loop().create_connection(
+        transport, wire = await asyncio.get_running_loop().create_connection(
             make, address, self._place.port, ssl=self._tls, server_hostname=name
         )
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGET)
+        return transport, wire
 
     def close(self) -> None:
         """Ask for names no more."""

@@ -34,6 +34,8 @@ class Courier:
         self._meter = meter
         self._pace = pace
         self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
+        #: What passed before that, only the wall clock knows, and it may have been moved meanwhile.
+        self._begun = clock.monotonic()
 
     async def send(
         self, claimed: Entry, kept: Content, original: Original | None, permit: Permit, *, repeated: bool
@@ -57,8 +59,10 @@ class Courier:
     async def ask(self, entry: Entry, kept: Content, original: Original | None) -> Step:
         """Ask about an entry in doubt."""
         started = self._clock.monotonic()
-        settle_us = round(self._route.core.capabilities.settle_delay_s * 1_000_000)
-        settled = self._clock.now_us() - entry.changed_at_us >= settle_us
+        settle_s = self._route.core.capabilities.settle_delay_s
+        settled = started - self._begun >= settle_s and (
+            self._clock.now_us() - entry.changed_at_us >= round(settle_s * 1_000_000)
+        )
         outcome: InquiryOutcome
         try:
             outcome = await inquire(self._route.core, entry, kept, original, self._route.forward.attempt_timeout_s)
