@@ -118,6 +118,7 @@ async def waiting_for_a_trial(heart: Heart) -> None:
 async def test_a_reversal_whose_payment_cannot_be_read_now_waits_a_moment(heart: Heart) -> None:
     """Trying at once, for ever, would only keep the processor busy."""
     await heart.pay()
+    await settle()
     heart.open_route()
     await heart.undo()
     heart.close_route()
