@@ -8,6 +8,7 @@ import pytest
 SKIPS_ALLOWED: Final[dict[str, str]] = {
     "tests/faults/test_full_disk.py": "not every runner may mount a small disk",
     "tests/faults/test_network.py": "not every runner may make network namespaces",
+    "tests/powercut/test_power_cut.py::test_a_real_kernel": "not every runner may mount a loop device, or has XFS",
     "tests/faults/test_storage_faults.py::test_a_disk_that_fills_up": "not every runner may mount a small disk",
 }
 """Beginning of the node id of tests that may be skipped in CI, and why."""
