@@ -33,11 +33,16 @@ GREEDY: Final = b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 65000
 """A request whose body is large and never ends."""
 
 
-@pytest.mark.parametrize("tool", ["ip", "nsenter", "prlimit", "strace", "unshare"])
+NEEDED: Final = [
+    pytest.param(tool, marks=pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is missing (see .ci/run)"))
+    for tool in ("ip", "nsenter", "prlimit", "strace", "unshare")
+]
+
+
+@pytest.mark.parametrize("tool", NEEDED)
 def test_the_tools_of_these_tests_are_here(tool: str) -> None:
     """Or what needs them is skipped without a word; in CI this skip is a failure."""
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is missing (Debian: apt-get install iproute2 strace util-linux)")
+    assert shutil.which(tool) is not None
 
 
 async def pay(stage: Stage, serial: int, client: aiohttp.ClientSession) -> tuple[int, str]:
