@@ -23,7 +23,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench lock upgrade wheel clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ ]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- The service ---
 
@@ -97,6 +97,25 @@ storm: $(DEV_READY) ## KILLS=200: SIGKILLs under traffic, cores of all levels on
 
 month: $(DEV_READY) ## PAYMENTS=1000000: a month without a core in simulated time, and the way back
 	NIGHTSAFE_PAYMENTS=$(PAYMENTS) $(PYTEST) -s -o faulthandler_timeout=0 tests/integration/test_month.py
+
+simulation: $(DEV_READY) ## Five hundred new seeds of the whole gateway, and every seed that ever failed
+	$(PYTEST) tests/simulation
+
+SEEDS ?= 10000
+simulate: $(DEV_READY) ## As many seeds as you like, on all cores: make simulate SEEDS=10000 [BASE=first seed]
+	$(BIN)/python -m tests.simulation.simulate --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
+
+planted: $(DEV_READY) ## Take out each guard, and say at which seed the simulation finds it
+	$(BIN)/python -m tests.simulation.simulate --bugs
+
+STATES ?= 1000000
+ROUNDS ?= 200
+
+powercut: $(DEV_READY) ## Power cuts at every step of the engine's writes and syncs; STATES=1000000 says how many
+	$(BIN)/python -m tests.powercut.campaign $(STATES)
+
+powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop device, as root; ROUNDS=200 of each
+	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
 coverage: $(DEV_READY) ## Which branches no test below the process has seen
 	$(PYTEST) $(PARALLEL) $(APART) --cov=gateway --cov=adapters --cov=spool --cov-branch --cov-report=term:skip-covered tests

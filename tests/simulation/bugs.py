@@ -1,0 +1,419 @@
+"""Planted bugs: each is one guard taken out, in the place of the part that has it. The simulation must find all of them.
+
+Each is planted at a seam (the store, the sealed spool, what insists on recording, what the core is believed to be, the
+numbers), so that it says what a gateway without the guard would do, whatever the gateway looks like inside.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from adapters.core import Delivery, Level
+from adapters.outcome import Cause, NotSent, Outcome, Posted, Refused, Unknown
+from adapters.payment import Answer, AnswerKind, Payment, Refusal
+from gateway.accept.acceptor import Acceptor
+from gateway.settle import Settler
+from spool.entry import Draft, Entry
+from spool.errors import SpoolClosed, StorageUncertain
+from spool.lifecycle import CLAIM, NOT_SENT, POST, State, Transition
+from spool.number import Numbers
+from spool.spool import Spool
+from spool.store import Inserted, Known, Move, NotReversible, Ready
+from tests.simulation.billing import Billing, Order
+from tests.simulation.disk import SimStore, Work, at_once
+from tests.simulation.judge import Judge
+from tests.simulation.nature import Nature
+from tests.simulation.process import Parts
+
+# The store
+
+
+class AnswersBeforeTheCommit(SimStore):
+    """A payment is told as taken while its commit is still on its way (also: syncing left to the system)."""
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Say yes as soon as it is known what the entry will be."""
+        known = at_once(self.image.find(draft.channel, draft.key))
+        if known is not None:
+            return Known(entry=known)
+        ahead = type(self.image)()
+        ahead._opened = True
+        inserted = at_once(ahead.insert(draft, key_id, sealed))
+        self._submit(lambda: self.image.insert(draft, key_id, sealed), draft=draft).add_done_callback(_never_mind)
+        return inserted
+
+
+class CallsAnUnsureCommitANo(SimStore):
+    """A commit that raised is taken for one that stored nothing."""
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Nobody knows, but it says that nothing was stored."""
+        try:
+            return await super().insert(draft, key_id, sealed)
+        except StorageUncertain as error:
+            raise SpoolClosed("nothing was stored, surely?") from error
+
+
+class CallsAnUnsureCommitAYes(SimStore):
+    """A commit that raised is taken for one that went well."""
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Nobody knows, but it says that it is there."""
+        try:
+            return await super().insert(draft, key_id, sealed)
+        except StorageUncertain:
+            ahead = type(self.image)()
+            ahead._opened = True
+            return at_once(ahead.insert(draft, key_id, sealed))
+
+
+class TakesAKnownKeyAnew(SimStore):
+    """A second entry for a key that is known."""
+
+    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Forget who had the key."""
+        self.image._owners.pop((draft.channel, draft.key), None)
+        return await super().insert(draft, key_id, sealed)
+
+
+class SendsAgainWhatWasInFlight(SimStore):
+    """After a restart, what was in flight is ready, as if nothing of it could have left."""
+
+    async def open(self, now_us: int) -> None:
+        """Take everything back."""
+        for entry in [e for e in self.image._entries.values() if e.state is State.IN_FLIGHT]:
+            self.image._make(Move(entry=entry, transition=NOT_SENT, at_us=now_us))
+        await super().open(now_us)
+
+
+class ForgetsWhatWasInFlight(SimStore):
+    """After a restart, what was in flight stays so for ever."""
+
+    async def open(self, now_us: int) -> None:
+        """Look away while the image is opened."""
+        hidden = [e for e in self.image._entries.values() if e.state is State.IN_FLIGHT]
+        for entry in hidden:
+            del self.image._entries[entry.number]
+        at_once(self.image.open(now_us))
+        for entry in hidden:
+            self.image._entries[entry.number] = entry
+        self._renew()
+        self._trouble, self._reading = "", True
+        self._committer = asyncio.ensure_future(self._commit_for_ever())
+
+
+class DropsWhatIsOld(SimStore):
+    """What waits for over an hour is dropped at a start."""
+
+    async def open(self, now_us: int) -> None:
+        """Tidy up."""
+        for entry in [e for e in self.image._entries.values() if e.state is State.READY]:
+            if now_us - entry.accepted_at_us > 60_000_000:
+                self.image._waiting.take(entry)
+                del self.image._owners[entry.channel, entry.key]
+                del self.image._entries[entry.number]
+                self.image._numbers.remove(entry.number)
+        await super().open(now_us)
+
+
+class CountsLimitsLate(SimStore):
+    """Limits are asked of what is on disk, not of what is on its way there."""
+
+    def _expect(self, work: Work) -> None:
+        super()._expect(work)
+        self.tally.load(self.image.tally.snapshot())
+
+    def _settle(self, work: Work, result: Any) -> None:
+        super()._settle(work, result)
+        self.tally.load(self.image.tally.snapshot())
+
+
+class CountsLanesLate(SimStore):
+    """Whether a lane is clear is asked of what is on disk, not of what is on its way there."""
+
+    def lane_is_clear(self, route: str, lane: int) -> bool:
+        """As the disk has it."""
+        return self.image.lane_is_clear(route, lane)
+
+
+class CallsEveryLaneClear(SimStore):
+    """A live payment overtakes what waits in its lane."""
+
+    def lane_is_clear(self, route: str, lane: int) -> bool:
+        """Always."""
+        return route != "" or not lane
+
+
+class SeesNothingInTheWay(SimStore):
+    """What waits in arrival order is never seen to be behind something in doubt."""
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Nothing is blocked."""
+        return [Ready(entry=each.entry, blocked=False) for each in await super().ready(route, after, limit)]
+
+
+class CancelsWhatIsInFlight(SimStore):
+    """A reversal cancels its payment here although an attempt may have left."""
+
+    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+        """Call it unsent."""
+        payment = self.image._entries[draft.reverses]
+        if payment.state is State.IN_FLIGHT:
+            await self.move([Move(entry=payment, transition=NOT_SENT, at_us=draft.accepted_at_us)])
+        return await super().reverse(draft, key_id, sealed)
+
+
+class SettlesNothingAfterTrouble(SimStore):
+    """Commits that can't begin are forgotten, and nobody is told."""
+
+    def _done_not(self, waiting: Sequence[Work]) -> None:
+        """Silence."""
+
+
+# The sealed spool
+
+
+class KnowsNoContent(Spool):
+    """Every content has the same fingerprint: other content under a known key gets its answer."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.fingerprint = lambda canonical: b"the same" * bool(canonical)
+
+
+class MixesLanes(Spool):
+    """The payments of one account are spread over two lanes."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        turn, lane_of = count(), self.lane_of
+        self.lane_of = lambda route, account: lane_of(route, f"{account}/{next(turn) % 2}")
+
+
+class MarksPostedFirst(Spool):
+    """What is claimed is recorded as posted at once, before it is sent."""
+
+    async def move(self, moves: Sequence[Move]) -> list[bool]:
+        """Claim, and be done."""
+        made = await super().move(moves)
+        claims = [move for move, was_made in zip(moves, made, strict=True) if was_made and move.transition is CLAIM]
+        if claims:
+            await super().move([Move(entry=claim.after(), transition=POST, at_us=claim.at_us) for claim in claims])
+        return made
+
+
+# What insists on recording
+
+
+class GivesUpRecording(Settler):
+    """An outcome the disk didn't take at once is forgotten."""
+
+    async def insist_on_decided(self, decide: Callable[[], Sequence[Move]]) -> list[Move | None]:
+        """Try once."""
+        moves = decide()
+        try:
+            made = await self._spool.move(moves)
+        except (SpoolClosed, StorageUncertain):
+            return [None] * len(moves)
+        return [move if yes else None for move, yes in zip(moves, made, strict=True)]
+
+
+class TakesNothingBack(Settler):
+    """A claim that perhaps reached the disk is left as it is."""
+
+    async def unclaim(self, number: int, epoch: int, transition: Transition = NOT_SENT) -> Entry | None:
+        """Hope."""
+        await self.pass_barrier()
+        return await self._spool.store.get(-(number + epoch + len(transition.name)))
+
+
+class WaitsForNoBarrier(Settler):
+    """What the disk holds after an unsure commit is asked before it can tell."""
+
+    async def pass_barrier(self) -> None:
+        """Trust."""
+
+
+# The way in
+
+
+class SaysNoWhenUnsure(Acceptor):
+    """Where nobody knows, the channel is told that nothing was taken."""
+
+    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+        """Answer, and make a no of an unknown."""
+        answer = await super().pay(payment, until, twin_until)
+        unknown = answer.kind is AnswerKind.IN_PROGRESS
+        return Answer(kind=AnswerKind.TRY_LATER) if unknown else answer
+
+
+class SaysPostedWhenProvisional(Acceptor):
+    """What is merely held is told as booked."""
+
+    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+        """Answer too well."""
+        answer = await super().pay(payment, until, twin_until)
+        provisional = answer.kind is AnswerKind.PROVISIONAL
+        return replace(answer, kind=AnswerKind.POSTED) if provisional else answer
+
+
+class StartsNumbersAnew(Numbers):
+    """Numbers go by the clock alone, also after a restart."""
+
+    def start_above(self, last: int) -> None:
+        """Never mind what the spool holds."""
+
+
+# What the core is believed to be, and to have said
+
+
+class BelievesInDedupe(Billing):
+    """A core that books twice what it gets twice is sent again what is in doubt."""
+
+    level: Level = Level.B
+
+    def __init__(self, nature: Nature, judge: Judge) -> None:
+        super().__init__(nature, judge)
+        if nature.mix.level is self.level:
+            self.capabilities = replace(self.capabilities, level=Level.A)
+
+
+class ResendsAtLevelC(BelievesInDedupe):
+    """The same at a core that can't be asked either."""
+
+    level = Level.C
+
+
+class BelievesNotFoundAtOnce(Billing):
+    """That nothing is there is believed before the settle delay."""
+
+    def __init__(self, nature: Nature, judge: Judge) -> None:
+        super().__init__(nature, judge)
+        self.capabilities = replace(self.capabilities, settle_delay_s=0.0)
+
+
+class ForgetsThatKeysExpire(Billing):
+    """What is in doubt is sent again when the core has forgotten its key."""
+
+    def __init__(self, nature: Nature, judge: Judge) -> None:
+        super().__init__(nature, judge)
+        self.capabilities = replace(self.capabilities, key_lifetime_s=0.0)
+
+
+class MakesANewKeyForEachAttempt(Billing):
+    """The core gets another key with each attempt."""
+
+    def key_of(self, order: Order) -> tuple[str, int]:
+        """Number and attempt."""
+        return order.operation, order.delivery.number * 1_000 + order.delivery.attempt
+
+
+class _Misunderstands(Billing):
+    """Makes something else of what it heard."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """What the gateway is told."""
+        return outcome
+
+    async def post(self, delivery: Delivery, timeout_s: float) -> Outcome:
+        """Book it, and misunderstand."""
+        return self.understood(await super().post(delivery, timeout_s))
+
+
+class CallsSilenceUnsent(_Misunderstands):
+    """No answer is taken for not sent."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """As if it had never left."""
+        return NotSent(cause=Cause.UNREACHABLE) if isinstance(outcome, Unknown) else outcome
+
+
+class CallsSilenceANo(_Misunderstands):
+    """No answer is taken for a final no."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """A refusal."""
+        return Refused(refusal=Refusal.OTHER) if isinstance(outcome, Unknown) else outcome
+
+
+class CallsSilenceAYes(_Misunderstands):
+    """No answer is taken for a yes."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """Booked, surely."""
+        return Posted(core_id="c0") if isinstance(outcome, Unknown) else outcome
+
+
+class CallsUnsentANo(_Misunderstands):
+    """A core that can't be reached is taken for one that refuses."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """A refusal, of what the payer was told yes to."""
+        return Posted(core_id="c0") if isinstance(outcome, NotSent) else outcome
+
+
+class CallsAnErrorANo(_Misunderstands):
+    """A server error is taken for a final no, booked or not."""
+
+    def understood(self, outcome: Outcome) -> Outcome:
+        """A refusal."""
+        error = isinstance(outcome, Unknown) and outcome.cause is Cause.SERVER_ERROR
+        return Refused(refusal=Refusal.OTHER) if error else outcome
+
+
+def _never_mind(answer: "asyncio.Future[Any]") -> None:
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _store(bug: type[SimStore]) -> Parts:
+    return Parts(store=bug)
+
+
+def _billing(bug: Callable[[Nature, Judge], Billing]) -> Parts:
+    return Parts(billing=bug)
+
+
+BUGS: Final[dict[str, Parts]] = {
+    **{
+        bug.__name__: _store(bug)
+        for bug in (
+            AnswersBeforeTheCommit,
+            CallsAnUnsureCommitANo,
+            CallsAnUnsureCommitAYes,
+            TakesAKnownKeyAnew,
+            SendsAgainWhatWasInFlight,
+            ForgetsWhatWasInFlight,
+            DropsWhatIsOld,
+            CountsLimitsLate,
+            CountsLanesLate,
+            CallsEveryLaneClear,
+            SeesNothingInTheWay,
+            CancelsWhatIsInFlight,
+            SettlesNothingAfterTrouble,
+        )
+    },
+    **{bug.__name__: Parts(spool=bug) for bug in (KnowsNoContent, MixesLanes, MarksPostedFirst)},
+    **{bug.__name__: Parts(settler=bug) for bug in (GivesUpRecording, TakesNothingBack, WaitsForNoBarrier)},
+    **{bug.__name__: Parts(acceptor=bug) for bug in (SaysNoWhenUnsure, SaysPostedWhenProvisional)},
+    StartsNumbersAnew.__name__: Parts(numbers=StartsNumbersAnew),
+    **{
+        bug.__name__: _billing(bug)
+        for bug in (
+            BelievesInDedupe,
+            ResendsAtLevelC,
+            BelievesNotFoundAtOnce,
+            ForgetsThatKeysExpire,
+            MakesANewKeyForEachAttempt,
+            CallsSilenceUnsent,
+            CallsSilenceANo,
+            CallsSilenceAYes,
+            CallsUnsentANo,
+            CallsAnErrorANo,
+        )
+    },
+}
+"""Every planted bug by name."""

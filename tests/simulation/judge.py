@@ -1,0 +1,303 @@
+"""The judge: what clients were told, what the core booked and what is on disk, against what was promised.
+
+It stands outside the gateway and uses none of its decisions. Each rule is looked at at the moment it could be broken:
+when the gateway speaks, calls or asks, when the disk changes, when the core books. The rest waits for the end.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+from adapters.core import Delivery, Level
+from adapters.payment import Answer, AnswerKind, Payment, Reversal
+from spool.entry import Entry
+from spool.lifecycle import FINAL, Kind, State, Told
+from spool.memory import MemoryStore
+from tests.simulation.nature import Nature
+
+YES: Final = frozenset({AnswerKind.POSTED, AnswerKind.PROVISIONAL})
+SETTLED: Final = YES | {AnswerKind.REFUSED}
+LATE_S: Final = 1.0
+"""Seconds an answer may be late: what reading takes on a sick disk."""
+
+
+@dataclass
+class File:
+    """All that is known of one key."""
+
+    request: Payment | Reversal
+    settled: Answer | None = None
+    last: AnswerKind | None = None
+    numbers: set[int] = field(default_factory=set)
+
+
+class Judge:
+    """See above."""
+
+    def __init__(self, nature: Nature) -> None:
+        """Nothing has happened."""
+        self.nature = nature
+        self.image = MemoryStore()
+        self.files: dict[tuple[str, str], File] = {}
+        #: Which payment a number was made for.
+        self._of_number: dict[int, Payment] = {}
+        self.bookings: Counter[int] = Counter()
+        self.undone: Counter[int] = Counter()
+        self._arrived: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+        self._calling: set[str] = set()
+        self._first_call: dict[str, int] = {}
+
+    def broken(self, promise: str, found: str) -> None:
+        """Tell of a broken promise."""
+        self.nature.broken(promise, found)
+
+    def file(self, request: Payment | Reversal) -> File:
+        """The file of a request's key, opened by its first request."""
+        return self.files.setdefault((request.channel, request.key), File(request))
+
+    # When the gateway speaks
+
+    def said(self, request: Payment | Reversal, answer: Answer, took_s: float, deadline_s: float) -> None:
+        """An answer leaves the gateway."""
+        self.nature.note("says", request.channel, request.key, answer.kind.value, answer.number, answer.state)
+        self.nature.counts[f"answer {answer.kind.value}"] += 1
+        if took_s > deadline_s + LATE_S:
+            self.broken("P7 a deadline is met", f"{request} waited {took_s:.3f} s of {deadline_s} s")
+        file = self.file(request)
+        if not _same(file.request, request):
+            self._answered_other(file, request, answer)
+            return
+        file.last = answer.kind
+        owner = self._owner(request)
+        if answer.kind in YES:
+            self._said_yes(request, answer, owner)
+        elif answer.kind is AnswerKind.TRY_LATER and owner is not None:
+            self.broken("P3b no is never said of what is taken", f"{request}: {owner}")
+        elif answer.kind is AnswerKind.CONFLICT:
+            self.broken("P3 the same request gets the same answer", f"{request}: a conflict with itself")
+        self._compare(file, request, answer)
+
+    def _answered_other(self, file: File, request: Payment | Reversal, answer: Answer) -> None:
+        """The key with other content: whoever comes second is never taken."""
+        if answer.kind not in {AnswerKind.CONFLICT, AnswerKind.IN_PROGRESS, AnswerKind.TRY_LATER}:
+            if file.settled is not None:
+                self.broken("P3 other content is refused", f"{request}: {answer} after {file.settled}")
+            elif file.last is None or file.last is AnswerKind.TRY_LATER:
+                file.request, file.settled = request, answer
+
+    def _said_yes(self, request: Payment | Reversal, answer: Answer, owner: Entry | None) -> None:
+        if owner is None or owner.number != answer.number:
+            self.broken("P1 a yes is on disk before it is said", f"{request}: {answer}, on disk is {owner}")
+            return
+        if answer.kind is AnswerKind.PROVISIONAL:
+            if owner.told is not Told.PROVISIONAL and owner.state not in FINAL:
+                self.broken("P1 a yes is on disk before it is said", f"{request}: provisional, on disk is {owner.told}")
+            return
+        done = self.bookings if isinstance(request, Payment) else self.undone
+        netted = isinstance(request, Reversal) and owner.state is State.CANCELLED
+        if not done[owner.number] and not netted:
+            self.broken("P2 posted means booked", f"{request}: {answer} and nothing is in the ledger")
+
+    def _compare(self, file: File, request: Payment | Reversal, answer: Answer) -> None:
+        """What was said for good stays said."""
+        before = file.settled
+        if before is None:
+            if answer.kind in SETTLED:
+                file.settled = answer
+            return
+        if answer.kind in SETTLED and (answer.kind, answer.number) != (before.kind, before.number):
+            self.broken("P3 the same request gets the same answer", f"{request}: {answer} after {before}")
+        if answer.kind is AnswerKind.TRY_LATER and before.kind in YES:
+            self.broken("P3b no is never said of what is taken", f"{request}: {answer} after {before}")
+
+    def _owner(self, request: Payment | Reversal) -> Entry | None:
+        return self.image._owner(request.channel, request.key)
+
+    # When it calls the core
+
+    def prepared(self, number: int, payment: Payment) -> None:
+        """Bytes were made for a payment."""
+        before = self._of_number.get(number)
+        if before is not None:
+            # A number that never came to disk may be given out again by the next process.
+            self.file(before).numbers.discard(number)
+        self._of_number[number] = payment
+        self.file(payment).numbers.add(number)
+
+    def calls(self, operation: str, delivery: Delivery) -> bool:
+        """An attempt begins; true, to be ended by `hangs_up`."""
+        number = delivery.number
+        self.nature.note("calls", operation, number, delivery.attempt)
+        entry = self.image._entries.get(number)
+        if entry is None or entry.state is not State.IN_FLIGHT or entry.attempts != delivery.attempt:
+            self.broken("an attempt is on disk before it leaves", f"{operation} of {delivery}: on disk is {entry}")
+        elif delivery.account in self._calling:
+            self.broken("an account has one attempt at once", f"{operation} of {delivery}")
+        else:
+            self._look_ahead(entry)
+        self._calling.add(delivery.account)
+        return True
+
+    def _look_ahead(self, entry: Entry) -> None:
+        """Nothing unfinished of its lane came before it."""
+        for other in self.image._entries.values():
+            if other.lane == entry.lane and other.number < entry.number and other.state not in FINAL:
+                self.broken("no lane is overtaken", f"{entry} was sent before {other}")
+                return
+
+    def hangs_up(self, delivery: Delivery) -> None:
+        """An attempt ended."""
+        self._calling.discard(delivery.account)
+
+    def gateway_died(self) -> None:
+        """Nobody calls any more."""
+        self._calling.clear()
+
+    def asked(self, delivery: Delivery) -> None:
+        """An inquiry begins."""
+        self.nature.note("asks", delivery.number)
+        if not self.nature.mix.lookup:
+            self.broken("a core that can't be asked isn't asked", f"{delivery}")
+
+    # When the core gets and books
+
+    def arrived(self, operation: str, delivery: Delivery) -> None:
+        """An order came to the core."""
+        before = self._arrived[operation, delivery.number]
+        before.append(delivery.attempt)
+        payment = self._of_number.get(delivery.number)
+        if operation == "post":
+            if payment is None:
+                self.broken("nothing is booked that nobody asked for", f"{delivery}")
+            elif (payment.account, payment.amount) != (delivery.account, delivery.amount):
+                self.broken("what is booked is what was asked for", f"{delivery}: asked was {payment}")
+            elif delivery.wire != f"pay {delivery.number} {payment.account} {payment.amount}".encode():
+                self.broken("the bytes are the same on every attempt", f"{delivery}: {delivery.wire!r}")
+
+    def booked(self, operation: str, delivery: Delivery) -> None:
+        """The core booked, or undid a booking."""
+        number = delivery.number
+        if operation == "post":
+            self.bookings[number] += 1
+            payment = self._of_number[number]
+            total = sum(self.bookings[each] for each in self.file(payment).numbers)
+            if total > 1:
+                self.broken("P2 booked once", f"{delivery}: {total} times under {payment.key}")
+            return
+        self.undone[number] += 1
+        original = int(delivery.wire.split()[1])
+        if not self.bookings[original]:
+            self.broken("only what is booked is undone", f"{delivery}: {original} is not booked")
+        entry = self.image._entries[number]
+        undone = sum(self.undone[e.number] for e in self.image._entries.values() if e.reverses == entry.reverses)
+        if undone > 1:
+            self.broken("P2 undone once", f"{delivery}: {undone} times")
+
+    # When the disk changes
+
+    def disk_changed(self) -> None:
+        """Limits hold, and the sums are those of the entries."""
+        mix = self.nature.mix
+        exposed: Counter[str] = Counter()
+        money = 0
+        for entry in self.image._entries.values():
+            if entry.told is Told.PROVISIONAL and entry.state not in FINAL and entry.kind is Kind.PAYMENT:
+                exposed[entry.channel] += 1
+                money += entry.amount
+        if exposed.total() > mix.exposure_count or money > mix.exposure_sum:
+            self.broken("limits are never overshot", f"{exposed.total()} payments over {money} are provisional")
+        most = max(exposed.values(), default=0)
+        if mix.channel_count is not None and most > mix.channel_count:
+            self.broken("limits are never overshot", f"{dict(exposed)} payments are provisional")
+
+    # At the end
+
+    def unfinished(self) -> list[Entry]:
+        """What still has to go somewhere by itself: neither finished, nor a person's, nor behind one that is."""
+        found: list[Entry] = []
+        stopped: set[int] = set()
+        for number in self.image._numbers:
+            entry = self.image._entries[number]
+            if entry.state in {State.PARKED, State.QUARANTINED, State.HELD}:
+                stopped.add(entry.lane)
+            elif entry.state not in FINAL and entry.lane not in stopped:
+                found.append(entry)
+        return found
+
+    def is_with_a_person(self, request: Payment | Reversal, answer: Answer | None) -> bool:
+        """No machine can answer this client: a person must see to its payment, or to what fills the limits."""
+        owner = self._owner(request)
+        if owner is not None and owner.state is State.PARKED:
+            return True
+        parked = any(entry.state is State.PARKED for entry in self.image._entries.values())
+        return parked and answer is not None and answer.kind is AnswerKind.TRY_LATER and not self.unfinished()
+
+    def close(self) -> None:
+        """All is healed and drained: is everything where it belongs?"""
+        for entry in self.image._entries.values():
+            self._check_end(entry)
+        for file in self.files.values():
+            self._check_word(file)
+        self._count_money()
+
+    def _check_end(self, entry: Entry) -> None:
+        done = (self.undone if entry.reverses else self.bookings)[entry.number]
+        if entry.state is State.POSTED and done != 1:
+            self.broken("P2 posted means booked", f"{entry}: {done} times in the ledger")
+        if entry.state in {State.REFUSED, State.CANCELLED, State.READY} and done:
+            self.broken("P2 what is not posted is not booked", f"{entry}: {done} times in the ledger ({entry.reason})")
+        if entry.state is State.PARKED:
+            self._check_parked(entry)
+        if entry.state is State.QUARANTINED:
+            self.broken("nothing is damaged by itself", f"{entry}")
+
+    def _check_parked(self, entry: Entry) -> None:
+        """A person is called only where the machine may not go on."""
+        mix = self.nature.mix
+        blind = entry.reason == "core_cannot_tell" and (mix.level is Level.C or not mix.not_found_is_final)
+        tired = entry.reason == "attempts" and mix.attempts_max > 0
+        stuck = entry.reason == "core_cannot_undo" and not mix.reversal
+        if not (blind or tired or stuck):
+            self.broken("a person is called only where needed", f"{entry}: {entry.reason}")
+
+    def _check_word(self, file: File) -> None:
+        """A yes is kept; a no too."""
+        owner = self._owner(file.request)
+        answer = file.settled
+        if answer is None or answer.kind not in YES:
+            booked = sum(self.bookings[number] for number in file.numbers)
+            if answer is not None and booked:
+                self.broken("P3b nothing is booked after a no", f"{file.request}: {answer}")
+            return
+        if owner is None or owner.number != answer.number:
+            self.broken("P1 nothing is lost", f"{file.request}: {answer}, on disk is {owner}")
+        elif owner.state is State.REFUSED and answer.kind is AnswerKind.POSTED:
+            self.broken("P3 what was posted stays posted", f"{file.request}: {owner}")
+        elif owner.state is State.CANCELLED and isinstance(file.request, Payment) and not self._was_reversed(owner):
+            self.broken("P1 nothing is lost", f"{file.request}: cancelled, and nobody undid it")
+
+    def _was_reversed(self, payment: Entry) -> bool:
+        return any(entry.reverses == payment.number for entry in self.image._entries.values())
+
+    def _count_money(self) -> None:
+        """P5: what clients were told of adds up to what the ledger and the queue hold."""
+        entries = self.image._entries.values()
+        accepted = sum(entry.amount for entry in entries)
+        by_state: Counter[State] = Counter()
+        for entry in entries:
+            by_state[entry.state] += entry.amount
+        kept = sum(total.amount for _, total in self.image.tally.cells())
+        ledger = sum(self._of_number[number].amount * times for number, times in self.bookings.items())
+        posted = sum(e.amount for e in entries if e.state is State.POSTED and not e.reverses)
+        open_ = sum(e.amount for e in entries if e.state is State.PARKED and not e.reverses)
+        if kept != accepted or not posted <= ledger <= posted + open_:
+            self.broken("P5 all adds up", f"accepted {accepted}, kept {kept}, ledger {ledger}, posted {posted}")
+
+
+def _same(a: Payment | Reversal, b: Payment | Reversal) -> bool:
+    """The same request, whatever time and place it came from."""
+    if isinstance(a, Payment) and isinstance(b, Payment):
+        return (a.account, a.amount, a.currency, a.service) == (b.account, b.amount, b.currency, b.service)
+    if isinstance(a, Reversal) and isinstance(b, Reversal):
+        return (a.number, a.payment_key) == (b.number, b.payment_key)
+    return False
