@@ -35,7 +35,6 @@ NOT_HTTP: Final = Unknown(cause=Cause.UNREADABLE, detail="answer is not HTTP")
 
 _HEAD_TOO_LONG: Final = Unknown(cause=Cause.UNREADABLE, detail="the answer's head is too long")
 _TOO_MANY_INTERIMS: Final = Unknown(cause=Cause.UNREADABLE, detail="too many interim answers")
-_SWITCHED: Final = Unknown(cause=Cause.UNREADABLE, detail="answer switches the protocol")
 _CODED: Final = Unknown(cause=Cause.UNREADABLE, detail="answer is coded in a way nobody asked for")
 
 _LENGTH: Final = "Content-Length"
@@ -45,7 +44,6 @@ _KEPT: Final = {name.lower().encode(): name for name in (_LENGTH, _CODING, _RETR
 """Headers that are kept; of several with one name, the first."""
 
 _INTERIM: Final = range(100, 200)
-_SWITCHING: Final = 101
 _WITHOUT_BODY: Final = (204, 304)
 """Statuses whose length, if they tell one, is that of a body that doesn't come."""
 
@@ -280,8 +278,7 @@ class Connection(asyncio.Protocol):
         """Take the status, and see beforehand whether the body can be read."""
         status = self._parser.get_status_code()
         if status in _INTERIM:
-            if status == _SWITCHING:
-                self._settle(_SWITCHED)
+            # Behind a 101 the parser itself reads no further.
             return
         if status < _INTERIM.start:
             self._settle(NOT_HTTP)

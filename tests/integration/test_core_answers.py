@@ -126,6 +126,7 @@ UNREADABLE = {
     "a coding": HEAD + b"Transfer-Encoding: gzip\r\n\r\n{}",
     "a coding in chunks": HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a header too long": HEAD + b"X: " + b"a" * HEAD_BYTES_MAX + b"\r\n\r\n",
+    "a header too long, of a whole answer": HEAD + b"X: " + b"a" * HEAD_BYTES_MAX + b"\r\nContent-Length: 2\r\n\r\n{}",
     "too many headers": HEAD + b"X-Name: value\r\n" * (HEAD_BYTES_MAX // 11) + b"\r\n",
     "a header without end": HEAD + b"X: " + b"a" * (HEAD_BYTES_MAX + 1),
     "a reason without end": b"HTTP/1.1 200 " + b"a" * (HEAD_BYTES_MAX + 1),

@@ -105,6 +105,8 @@ class TestTime:
             assert await http.ask("GET", "/1", 0.1) == FINE
             may_answer.clear()
             second = asyncio.create_task(http.ask("GET", "/2", 30))
+            # So that it is the second that goes over the first one's connection.
+            await asyncio.sleep(0)
             third = await http.ask("GET", "/3", 0.3)
             assert third == Unknown(cause=Cause.ANSWER_TIMEOUT)
             may_answer.set()
