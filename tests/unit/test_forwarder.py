@@ -189,21 +189,25 @@ async def test_followers_that_were_fetched_and_found_no_room_are_not_overtaken_w
     open_heart: OpenHeart, trouble: Trouble
 ) -> None:
     """They stand in arrival order below what was read: nobody would look there again."""
-    heart = await open_heart(forward=ForwardSettings(lane_entries_max=2, window_entries_max=16))
-    await taken(heart, 8, accounts=1)
+    heart = await open_heart(forward=ForwardSettings(lane_entries_max=2, window_entries_max=16, in_flight_max=1))
+    await taken(heart, 2)
+    heart.open_route()
+    for number in range(8):
+        await heart.pay(f"hot{number}", account="hot")
+    heart.close_route()
     heart.core.hang()
     running = asyncio.ensure_future(heart.forwarder.run())
     await settle()
     heart.troubles.will("set_behind", trouble)
-    heart.forwarder.lane_freed((await heart.entry("k0")).lane)
+    heart.forwarder.lane_freed((await heart.entry("hot0")).lane)
     await heart.clock.advance(0.0)
     heart.core.let_go()
-    for _ in range(20):
+    for _ in range(30):
         await heart.clock.advance(0.5)
     await heart.forwarder.stop(0)
     await _ended(heart.clock, running)
     assert heart.core.numbers("post") == [entry.number for entry in await heart.entries()]
-    assert_each_is_booked_once(heart, 8)
+    assert_each_is_booked_once(heart, 10)
 
 
 # What becomes of an attempt
