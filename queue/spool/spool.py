@@ -1,6 +1,6 @@
 """The spool as the gateway uses it: an engine, and the seal around everything that goes into it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from spool.entry import Draft, Entry
@@ -62,19 +62,21 @@ class Spool:
         """Commit what was submitted, then let go."""
         await self.store.close()
 
-    async def record(self, draft: Draft) -> Inserted | Known:
+    # Plain functions that hand on what is to be awaited: a coroutine for each payment less.
+
+    def record(self, draft: Draft) -> Awaitable[Inserted | Known]:
         """Seal a payment and record it. Errors: see `Store.insert`."""
         key_id, sealed = self._sealer.seal(draft)
-        return await self.store.insert(draft, key_id, sealed)
+        return self.store.insert(draft, key_id, sealed)
 
-    async def record_reversal(self, draft: Draft) -> Inserted | Known | NotReversible:
+    def record_reversal(self, draft: Draft) -> Awaitable[Inserted | Known | NotReversible]:
         """Seal a reversal and record it. Errors: see `Store.reverse`."""
         key_id, sealed = self._sealer.seal(draft)
-        return await self.store.reverse(draft, key_id, sealed)
+        return self.store.reverse(draft, key_id, sealed)
 
-    async def move(self, moves: Sequence[Move]) -> list[bool]:
+    def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make moves. Errors: see `Store.move`."""
-        return await self.store.move(moves)
+        return self.store.move(moves)
 
     def content(self, entry: Entry) -> bytes:
         """The content of an entry, opened.

@@ -17,7 +17,7 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -140,7 +140,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store(Protocol):
-    """An engine of the spool. All methods are called from one event loop."""
+    """An engine of the spool. All methods are called from one event loop.
+
+    What returns an awaitable is to be awaited at once: whether the call or the await submits it, is the engine's affair.
+    """
 
     #: Sums by route, channel, state and what was told; changes with every insert and move. Read only.
     tally: Tally
@@ -158,7 +161,7 @@ class Store(Protocol):
         """Commit what was submitted, then let go. After it every call raises `SpoolClosed`."""
         ...
 
-    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known]:
         """Record a new payment.
 
         Raises:
@@ -167,7 +170,7 @@ class Store(Protocol):
         """
         ...
 
-    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+    def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known | NotReversible]:
         """Record a reversal, deciding in the same commit whether it and its payment cancel out.
 
         Payment ready or held: both end `CANCELLED`. Payment in flight, in doubt, parked, quarantined: the reversal waits
@@ -178,7 +181,7 @@ class Store(Protocol):
         """
         ...
 
-    async def move(self, moves: Sequence[Move]) -> list[bool]:
+    def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make each move whose entry is still as its caller knew it; say for each whether it was made.
 
         Raises:

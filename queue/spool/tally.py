@@ -39,7 +39,8 @@ class Tally:
     """The cells, and the exposure derived from them."""
 
     def __init__(self, cells: Mapping[Cell, tuple[int, int]] | None = None) -> None:
-        self._cells: dict[Cell, list[int]] = {}
+        #: [count, amount] of each cell, and with it every figure of `_exposure` it counts in.
+        self._cells: dict[Cell, tuple[list[int], ...]] = {}
         #: (route, channel) and (route, "") -> [count, amount] of payments told provisional and not finished.
         self._exposure: dict[tuple[str, str], list[int]] = {}
         self.load(cells or {})
@@ -53,16 +54,19 @@ class Tally:
 
     def add(self, cell: Cell, count: int, amount: int) -> None:
         """Add (or, with negative figures, take) entries at a cell."""
-        at = self._cells.get(cell)
-        if at is None:
-            at = self._cells[cell] = [0, 0]
-        at[0] += count
-        at[1] += amount
+        at = self._cells.get(cell) or self._begin(cell)
+        for figures in at:
+            figures[0] += count
+            figures[1] += amount
+
+    def _begin(self, cell: Cell) -> tuple[list[int], ...]:
+        """A cell there was nothing in yet."""
+        exposed: list[list[int]] = []
         if cell.told is Told.PROVISIONAL and cell.state in WAITING and cell.kind is Kind.PAYMENT:
-            for scope in ((cell.route, ""), (cell.route, cell.channel)):
-                exposed = self._exposure.setdefault(scope, [0, 0])
-                exposed[0] += count
-                exposed[1] += amount
+            scopes = ((cell.route, ""), (cell.route, cell.channel))
+            exposed = [self._exposure.setdefault(scope, [0, 0]) for scope in scopes]
+        at = self._cells[cell] = ([0, 0], *exposed)
+        return at
 
     def exposure(self, route: str, channel: str = "") -> Sum:
         """Payments accepted provisionally and not yet finished, on a route, of one channel or of all."""
@@ -71,7 +75,7 @@ class Tally:
 
     def cells(self) -> Iterator[tuple[Cell, Sum]]:
         """Every cell that isn't empty."""
-        for cell, (count, amount) in self._cells.items():
+        for cell, ((count, amount), *_) in self._cells.items():
             if count or amount:
                 yield cell, Sum(count, amount)
 

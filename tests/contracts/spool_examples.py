@@ -58,7 +58,16 @@ def in_sqlite(folder: Path) -> MakeStore:
     return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0)
 
 
-ENGINES: Final[dict[str, Callable[[Path], MakeStore]]] = {"memory": in_memory, "sqlite": in_sqlite}
+def in_sqlite_sweeping(folder: Path) -> MakeStore:
+    """The same, indexing keys from the first payments on, as it does after the first ten thousands otherwise."""
+    return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0, keys_held_max=0)
+
+
+ENGINES: Final[dict[str, Callable[[Path], MakeStore]]] = {
+    "memory": in_memory,
+    "sqlite": in_sqlite,
+    "sqlite-sweeping": in_sqlite_sweeping,
+}
 """Every engine, as a maker for a folder of its own."""
 
 

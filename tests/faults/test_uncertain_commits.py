@@ -458,7 +458,7 @@ async def test_moves_are_told_apart_as_payments_are(store: SqliteStore, disk: Di
     one, two = await put(store, draft(1)), await put(store, draft(2))
     disk.will("COMMIT", disk.hangs)
     with impatient(store):
-        first = asyncio.create_task(store.move([Move(entry=one, transition=CLAIM, at_us=NOW_US)]))
+        first = asyncio.ensure_future(store.move([Move(entry=one, transition=CLAIM, at_us=NOW_US)]))
         await hung(disk)
 
     with pytest.raises(SpoolClosed):

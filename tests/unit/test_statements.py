@@ -9,18 +9,31 @@ from spool.sqlite.connection import driver
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, ManyRows, migrations
 
-WIDTHS: Final = {"insert_entries": 22, "move_entries": 13, "insert_events": 9}
+WIDTHS: Final = {"insert_entries": 18, "move_entries": 13, "insert_events": 9, "add_to_tally": 8, "index_keys": 2}
 """Values of a row of the statements that take many."""
 
 WAYS: Final = {
-    "insert_entries": [],
+    "insert_entries": ["SEARCH key USING PRIMARY KEY (hash=?)"],
+    "index_keys": [],
+    "mark_keys": ["SCAN key_mark"],
+    "key_mark": ["SCAN key_mark"],
+    "forget_key": ["SEARCH key USING PRIMARY KEY (hash=? AND number=?)"],
     "move_entries": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "insert_events": [],
     "release_key": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
-    "add_to_tally": ["SEARCH tally USING PRIMARY KEY"],
-    "begin_tally": [],
+    "add_to_tally": [],
     "get_entry": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
-    "find_entry": ["SEARCH entry USING INDEX entry_key (channel=? AND key=?)"],
+    "find_entry": [
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)",
+        "SCAN CONSTANT ROW",
+        "SEARCH key USING PRIMARY KEY (hash=?)",
+    ],
+    "find_entry_unaided": [
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH key USING PRIMARY KEY (hash=?)",
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)",
+        "SCAN key_mark",
+    ],
     "reversal_of": ["SEARCH entry USING INDEX entry_reverses (reverses=?)"],
     "ready": [
         "SEARCH entry USING INDEX entry_arrival (route=? AND number>?)",
@@ -48,7 +61,16 @@ WAYS: Final = {
 }
 """Statements asked while the service works, and how each comes to its rows."""
 
-AT_OPENING: Final = {"restore_all_arrivals", "restore_times", "in_flight", "lanes_in_arrival", "lanes_aside", "tally", "things"}
+AT_OPENING: Final = {
+    "keys_above",
+    "restore_all_arrivals",
+    "restore_times",
+    "in_flight",
+    "lanes_in_arrival",
+    "lanes_aside",
+    "tally",
+    "things",
+}
 """Statements asked once, at opening."""
 
 IN_STEPS: Final = {"recount"}

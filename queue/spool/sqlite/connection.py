@@ -30,7 +30,7 @@ except ImportError:  # no wheel for this platform: the interpreter's own module,
 
 T = TypeVar("T")
 
-_STATEMENTS_CACHED: Final = 256
+_STATEMENTS_CACHED: Final = 400
 
 LIBRARY_VERSION: Final[str] = driver.sqlite_version
 """Version of the SQLite library in use."""

@@ -6,7 +6,7 @@ from typing import Any
 from spool.entry import Entry
 from spool.lanes import LaneFilter
 from spool.lifecycle import FINAL, State
-from spool.sqlite import commit
+from spool.sqlite import work as works
 from spool.store import Inserted
 from spool.tally import Cell, Tally
 
@@ -24,62 +24,62 @@ class Expected:
         self.lanes = LaneFilter()
         self.lanes.complete = False
 
-    def expect(self, work: commit.Work) -> None:
+    def expect(self, work: works.Work) -> None:
         """A work was submitted."""
         self._count(work, 1)
 
-    def settle(self, work: commit.Work, result: Any) -> None:
+    def settle(self, work: works.Work, result: Any) -> None:
         """Bring memory in step with what became of a work: its result, or the error that stored nothing of it."""
-        if isinstance(work, commit.Insertion):
+        if isinstance(work, works.Insertion):
             if not isinstance(result, Inserted):
                 self._count(work, -1)
-        elif isinstance(work, commit.Moves):
+        elif isinstance(work, works.Moves):
             made = [False] * len(work.planned) if isinstance(result, Exception) else result
             for each, was_made in zip(work.planned, made, strict=True):
                 self._settle_move(each, made=was_made)
-        elif isinstance(work, commit.Reversing):
+        elif isinstance(work, works.Reversing):
             self._settle_reversing(work, result)
 
-    def _count(self, work: commit.Work, sign: int) -> None:
-        if isinstance(work, commit.Insertion):
+    def _count(self, work: works.Work, sign: int) -> None:
+        if isinstance(work, works.Insertion):
             entry = work.entry
             self.tally.add(work.cell, sign, sign * entry.amount)
             self._occupy(entry, sign)
-        elif isinstance(work, commit.Moves):
+        elif isinstance(work, works.Moves):
             for each in work.planned:
                 self._shift(each, sign)
-        elif isinstance(work, commit.Reversing):
+        elif isinstance(work, works.Reversing):
             self.lanes.add(work.draft.route, work.draft.lane)
 
     def _occupy(self, entry: Entry, sign: int) -> None:
         if entry.state not in FINAL:
             (self.lanes.add if sign > 0 else self.lanes.remove)(entry.route, entry.lane)
 
-    def _shift(self, each: commit.Planned, sign: int) -> None:
+    def _shift(self, each: works.Planned, sign: int) -> None:
         """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
         amount = sign * each.after.amount
         self.tally.add(each.to_cell, sign, amount)
         self.tally.add(each.from_cell, -sign, -amount)
 
-    def _settle_move(self, each: commit.Planned, *, made: bool) -> None:
+    def _settle_move(self, each: works.Planned, *, made: bool) -> None:
         if not made:
             self._shift(each, -1)
         elif each.after.state in FINAL and each.move.entry.state not in FINAL:
             self.lanes.remove(each.after.route, each.after.lane)
 
-    def _settle_reversing(self, work: commit.Reversing, result: Any) -> None:
+    def _settle_reversing(self, work: works.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None
         if entry is None or entry.state in FINAL:
             self.lanes.remove(work.draft.route, work.draft.lane)
         if entry is None:
             return
-        self.tally.add(commit.cell_of(entry), 1, entry.amount)
+        self.tally.add(works.cell_of(entry), 1, entry.amount)
         if entry.state is State.CANCELLED:
             self._settle_netting(result)
 
     def _settle_netting(self, result: Any) -> None:
         payment = result.netted
-        self.tally.add(commit.cell_of(payment), -1, -payment.amount)
-        cancelled = commit.cell_of(payment)._replace(state=State.CANCELLED)
+        self.tally.add(works.cell_of(payment), -1, -payment.amount)
+        cancelled = works.cell_of(payment)._replace(state=State.CANCELLED)
         self.tally.add(cancelled, 1, payment.amount)
         self.lanes.remove(payment.route, payment.lane)

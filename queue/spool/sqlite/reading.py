@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from spool.errors import SpoolUnfit
-from spool.lifecycle import Kind, State, Told
 from spool.sqlite.connection import DatabaseError, connect
 from spool.sqlite.schema import require_current
-from spool.sqlite.statements import SQL
+from spool.sqlite.statements import SQL, cell_in
 from spool.sqlite.store import SqliteStore
 from spool.tally import Cell
 
@@ -64,5 +63,4 @@ class SqliteReading(SqliteStore):
 
 
 def _counted(row: Sequence[Any]) -> tuple[Cell, tuple[int, int]]:
-    route, channel, currency, kind, state, told, entries, amount = row
-    return Cell(route, channel, currency, Kind(kind), State(state), Told(told)), (entries, amount)
+    return cell_in(row), (row[6], row[7])

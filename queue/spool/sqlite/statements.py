@@ -11,8 +11,9 @@ from importlib import resources
 from itertools import chain
 from typing import Any, Final
 
-from spool.entry import Entry
+from spool.entry import Entry, Event
 from spool.lifecycle import Kind, State, Told
+from spool.tally import Cell
 
 COLUMNS: Final = (
     "number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,"
@@ -99,4 +100,24 @@ def entry_of(row: Sequence[Any]) -> Entry:
         row[20],
         row[21],
         row[22],
+    )
+
+
+def cell_in(row: Sequence[Any]) -> Cell:
+    """The cell of the tally in a row that begins with route, channel, currency, kind, state, told."""
+    return Cell(row[0], row[1], row[2], Kind(row[3]), State(row[4]), Told(row[5]))
+
+
+def event_in(number: int, row: Sequence[Any]) -> Event:
+    """The event in a row of time, name, source (0 = none), target, attempt, reason, actor, note."""
+    return Event(
+        number=number,
+        at_us=row[0],
+        name=row[1],
+        source=State(row[2]) if row[2] else None,
+        target=State(row[3]),
+        attempt=row[4],
+        reason=row[5],
+        actor=row[6],
+        note=row[7],
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from spool.entry import Draft, Entry, Event
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
-from spool.lifecycle import DOUBT, WAITING, Kind, State, Told
-from spool.sqlite import commit
+from spool.lifecycle import DOUBT, WAITING, State
+from spool.sqlite.commit import commit
 from spool.sqlite.connection import (
     LIBRARY_VERSION,
     Connect,
@@ -22,9 +22,11 @@ from spool.sqlite.connection import (
     make_file,
 )
 from spool.sqlite.expected import Expected
+from spool.sqlite.keys import HELD_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
-from spool.sqlite.statements import SQL, entry_of
+from spool.sqlite.statements import SQL, cell_in, entry_of, event_in
 from spool.sqlite.wal import log_of, write_over
+from spool.sqlite.work import Behind, Followers, Insertion, Memo, Moves, Reversing, Work
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell
 
@@ -33,9 +35,9 @@ BATCH_MAX: Final = 512
 
 Parameters = tuple[Any, ...] | dict[str, Any]
 
-Batch = list[tuple[commit.Work, "asyncio.Future[Any]"]]
+Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 
-_REOPENED: Final = commit.Memo("reopened", b"")
+_REOPENED: Final = Memo("reopened", b"")
 """What is written to show that the disk takes writes again."""
 
 LANES_LOADED_AT_ONCE: Final = 50_000
@@ -54,6 +56,7 @@ class SqliteStore:
         reopen_s: float = 1.0,
         connect: Connect = connect,
         write_over: Callable[[Path], None] = write_over,
+        keys_held_max: int = HELD_MAX,
     ) -> None:
         """Keep the spool at `path`.
 
@@ -64,12 +67,16 @@ class SqliteStore:
             reopen_s: seconds between attempts to open the file again after an uncertain commit.
             connect: opens a connection to the file.
             write_over: makes sure that SQLite's log is on disk as it reads. See `spool.sqlite.wal`.
+            keys_held_max: how many keys are held in memory before they are taken into the table of keys.
         """
         self.path = path
         self._stall_s = stall_s
         self._reopen_s = reopen_s
         self._connect = connect
         self._write_over = write_over
+        self._keys_held_max = keys_held_max
+        #: None while what is on disk may differ from what memory holds.
+        self._keys: Keys | None = None
         self._expected = Expected()
         self.tally = self._expected.tally
         self._reserve_bytes = reserve_bytes
@@ -79,6 +86,7 @@ class SqliteStore:
         #: Where lanes of an earlier run are counted: the file as it was when it was opened.
         self._snapshot: Connection | None = None
         self._pending: Batch = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._loader: asyncio.Task[None] | None = None
@@ -91,9 +99,11 @@ class SqliteStore:
     async def open(self, now_us: int) -> None:
         """Take the file in hand. See `Store.open`."""
         self._closing.clear()
+        self._loop = asyncio.get_running_loop()
         try:
             self._take(datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat())
             await self._open_connections()
+            self._keys = await self._writing.run(partial(loaded_keys, held_max=self._keys_held_max))
             await self._doubt_the_former_run(now_us)
             await self._writing.execute(SQL["restore_all_arrivals"])
             await self._writing.execute(SQL["restore_times"], (now_us, now_us, now_us))
@@ -156,8 +166,7 @@ class SqliteStore:
         after = 0
         while entries := await self._many(SQL["in_flight"], (after,)):
             moves = [Move(entry=e, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart") for e in entries]
-            work = partial(commit.commit, works=[commit.Moves(moves)], reserve_bytes=0, folder="")
-            (result,) = await self._writing.run(work)
+            (result,) = await self._writing.run(self._doing([Moves(moves)], reserve_bytes=0))
             if isinstance(result, Exception):
                 raise SpoolUnfit(f"what the former run left in flight can't be put in doubt: {result}")
             after = entries[-1].number
@@ -167,7 +176,7 @@ class SqliteStore:
         self._snapshot = snapshot = await self._connect(self.path, writing=False)
         await snapshot.execute("BEGIN")
         rows = await snapshot.execute_fetchall(SQL["tally"])
-        self._expected.renew({_cell_of(row): (row[6], row[7]) for row in rows})
+        self._expected.renew({cell_in(row): (row[6], row[7]) for row in rows})
         waiting = sum(total.entries for cell, total in self.tally.cells() if cell.state in WAITING)
         if waiting <= LANES_LOADED_AT_ONCE:
             await self._load_lanes(snapshot)
@@ -195,45 +204,48 @@ class SqliteStore:
 
     # Writing: everything that waits shares one commit
 
-    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known]:
         """Record a new payment. See `Store.insert`."""
-        result: Inserted | Known = await self._submit(commit.Insertion(draft, key_id, sealed))
-        return result
+        return self._submit(Insertion(draft, key_id, sealed))
 
-    async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
+    def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known | NotReversible]:
         """Record a reversal. See `Store.reverse`."""
-        result: Inserted | Known | NotReversible = await self._submit(commit.Reversing(draft, key_id, sealed))
-        return result
+        return self._submit(Reversing(draft, key_id, sealed))
 
-    async def move(self, moves: Sequence[Move]) -> list[bool]:
+    def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make moves by compare-and-set. See `Store.move`."""
-        if not moves:
-            return []
-        made: list[bool] = await self._submit(commit.Moves(moves))
-        return made
+        return self._submit(Moves(moves))
 
     async def set_behind(self, entries: Sequence[Entry]) -> None:
         """Take ready entries out of arrival order. See `Store.set_behind`."""
         if entries:
-            await self._submit(commit.Behind(entries))
+            await self._submit(Behind(entries))
 
     async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
         """Ready entries of one lane that were set behind. See `Store.followers`."""
-        found: list[Entry] = await self._submit(commit.Followers(route, lane, limit))
+        found: list[Entry] = await self._submit(Followers(route, lane, limit))
         return found
 
     async def remember(self, name: str, value: bytes) -> None:
         """Keep a small named value. See `Store.remember`."""
-        await self._submit(commit.Memo(name, value))
+        await self._submit(Memo(name, value))
 
-    def _submit(self, work: commit.Work) -> asyncio.Future[Any]:
+    def _submit(self, work: Work) -> "asyncio.Future[Any]":
+        """The future answer; already there, as an error, when nothing is taken."""
+        answer: asyncio.Future[Any] = (self._loop or asyncio.get_running_loop()).create_future()
         if self._trouble:
-            raise SpoolClosed(f"the spool takes nothing: {self._trouble}")
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            answer.set_exception(SpoolClosed(f"the spool takes nothing: {self._trouble}"))
+            return answer
         self._expected.expect(work)
         self._pending.append((work, answer))
         self._wake.set()
         return answer
+
+    def _doing(self, works: Sequence[Work], reserve_bytes: int) -> Callable[[Any], list[Any]]:
+        """A commit, to be run in the writing connection's thread."""
+        assert self._keys is not None, "keys are read before anything is written"
+        folder = str(self.path.parent)
+        return partial(commit, works=works, keys=self._keys, reserve_bytes=reserve_bytes, folder=folder)
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -247,30 +259,27 @@ class SqliteStore:
     async def _commit_once(self) -> None:
         """One commit with everything that waits; the sync of the one before was the time to gather it."""
         batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
-        works = [work for work, _ in batch]
-        work = partial(commit.commit, works=works, reserve_bytes=self._reserve_bytes, folder=str(self.path.parent))
-        committing = asyncio.ensure_future(self._writing.run(work))
-        done, _ = await asyncio.wait([committing], timeout=self._stall_s)
-        if not done:
-            await self._sit_out(committing, batch)
-        error = committing.exception()
-        if isinstance(error, StorageUncertain):
+        watch = asyncio.get_running_loop().call_later(self._stall_s, self._give_up, batch)
+        try:
+            results = await self._writing.run(self._doing([work for work, _ in batch], self._reserve_bytes))
+        except StorageUncertain as error:
+            watch.cancel()
             await self._reopen(batch, error)
             return
-        # Any other error: surely nothing was stored, and everybody waits for an answer.
-        results = [error] * len(batch) if error is not None else committing.result()
+        except Exception as error:  # noqa: BLE001 - surely nothing was stored, and everybody waits for an answer
+            results = [error] * len(batch)
+        watch.cancel()
+        self._recover()
         for (each, answer), result in zip(batch, results, strict=True):
             self._expected.settle(each, result)
             _tell(answer, result)
 
-    async def _sit_out(self, committing: "asyncio.Future[Any]", batch: Batch) -> None:
+    def _give_up(self, batch: Batch) -> None:
         """A commit hangs: nobody waits longer than the stall limit, and nothing new is taken until it is over."""
         self._trouble = f"a commit has been hanging for over {self._stall_s:g} s"
         for _, answer in batch:
             _tell(answer, StorageUncertain(self._trouble))
         self._turn_away()
-        await asyncio.wait([committing])
-        self._recover()
 
     def _turn_away(self) -> None:
         """Tell whoever waits for a later commit that nothing was stored."""
@@ -282,6 +291,7 @@ class SqliteStore:
     async def _reopen(self, batch: Batch, error: StorageUncertain) -> None:
         """After a commit that raised, only what is on disk counts: open it anew, forget what memory thought."""
         self._trouble = f"reopening after an uncertain commit: {error}"
+        self._keys = None
         for _, answer in batch:
             _tell(answer, error)
         self._turn_away()
@@ -298,8 +308,10 @@ class SqliteStore:
             await self._make_sure_of_the_log()
             await self._close_connections()
             await self._open_connections()
+            keys = await self._writing.run(partial(loaded_keys, held_max=self._keys_held_max))
             await self._load()
-            await self._writing.run(partial(commit.commit, works=[_REOPENED], reserve_bytes=0, folder=""))
+            self._keys = keys
+            await self._writing.run(self._doing([_REOPENED], reserve_bytes=0))
         except (DatabaseError, SpoolError, OSError) as error:
             self._trouble = f"could not be reopened yet after an uncertain commit: {error}"
             return False
@@ -317,7 +329,17 @@ class SqliteStore:
 
     async def find(self, channel: str, key: str) -> Entry | None:
         """The entry that owns this key."""
-        return await self._one(SQL["find_entry"], (channel, key))
+        if self._keys is None:
+            return await self._find_unaided(channel, key)
+        # Memory first: what leaves it in between is in the table by then.
+        hashed = self._keys.hash(channel, key)
+        return await self._one(SQL["find_entry"], (self._keys.number(hashed), hashed, channel, key))
+
+    async def _find_unaided(self, channel: str, key: str) -> Entry | None:
+        """The same with nothing but the file."""
+        salt, _ = await self._row(SQL["key_mark"], ())
+        hashed = Keys(salt, 0, 0).hash(channel, key)
+        return await self._one(SQL["find_entry_unaided"], {"hash": hashed, "channel": channel, "key": key})
 
     async def reversal_of(self, number: int) -> Entry | None:
         """The reversal of a payment that was not refused, if there is one."""
@@ -372,18 +394,9 @@ class SqliteStore:
         if first is None:
             return []
         rows = await self._rows(SQL["history"], (number,))
-        recorded = Event(
-            number=number,
-            at_us=first[0],
-            name="record",
-            source=None,
-            target=State(first[1]),
-            attempt=1 if first[1] == State.IN_FLIGHT else 0,
-            reason="",
-            actor="",
-            note="",
-        )
-        return [recorded, *(_event_of(number, row) for row in rows)]
+        attempt = 1 if first[1] == State.IN_FLIGHT else 0
+        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
+        return [recorded, *(event_in(number, row) for row in rows)]
 
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
@@ -392,13 +405,13 @@ class SqliteStore:
         try:
             await connection.execute("BEGIN")
             kept = await connection.execute_fetchall(SQL["tally"])
-            yield {_cell_of(row): (row[6], row[7]) for row in kept if row[6] or row[7]}
+            yield {cell_in(row): (row[6], row[7]) for row in kept if row[6] or row[7]}
             counted: dict[Cell, tuple[int, int]] = {}
             after = 0
             while rows := list(await connection.execute_fetchall(SQL["recount"], (after,))):
                 for row in rows:
-                    entries, amount = counted.get(_cell_of(row), (0, 0))
-                    counted[_cell_of(row)] = (entries + row[6], amount + row[7])
+                    entries, amount = counted.get(cell_in(row), (0, 0))
+                    counted[cell_in(row)] = (entries + row[6], amount + row[7])
                 after = max(row[8] for row in rows)
                 yield counted
             yield counted
@@ -483,21 +496,3 @@ def _size_of(file: Path) -> int:
         return file.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _cell_of(row: Sequence[Any]) -> Cell:
-    return Cell(row[0], row[1], row[2], Kind(row[3]), State(row[4]), Told(row[5]))
-
-
-def _event_of(number: int, row: Sequence[Any]) -> Event:
-    return Event(
-        number=number,
-        at_us=row[0],
-        name=row[1],
-        source=State(row[2]),
-        target=State(row[3]),
-        attempt=row[4],
-        reason=row[5],
-        actor=row[6],
-        note=row[7],
-    )

@@ -1,10 +1,33 @@
 -- name: insert_entries
--- Record new entries; those whose key is owned already change nothing.
+-- Record new entries, but for those whose hash (column 18) is in the table of keys: whether they are new, their row says.
+-- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
     reverses, key_id, state, place, epoch, attempts, changed_at_us, told, sealed
-) VALUES /*rows*/
-ON CONFLICT (channel, key) WHERE owns_key = 1 DO NOTHING;
+)
+SELECT
+    column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, column12, column13,
+    column14, column15, column12, (column12 = 1) + 2 * (column12 = 2), column12 = 2, column12 = 2, column11, column16, column17
+FROM (VALUES /*rows*/) WHERE NOT EXISTS (SELECT 1 FROM key WHERE hash = column18);
+
+-- name: index_keys
+-- Take keys into the table. After a restart some are there already.
+INSERT INTO key (hash, number) VALUES /*rows*/ ON CONFLICT DO NOTHING;
+
+-- name: mark_keys
+-- Every entry up to this number is in the table of keys.
+UPDATE key_mark SET indexed_to = ?;
+
+-- name: key_mark
+SELECT salt, indexed_to FROM key_mark;
+
+-- name: keys_above
+-- Entries that may not be in the table of keys yet.
+SELECT channel, key, number FROM entry WHERE number > ? AND owns_key = 1 ORDER BY number;
+
+-- name: forget_key
+-- Who was given back is no candidate any more.
+DELETE FROM key WHERE hash = ? AND number = ?;
 
 -- name: move_entries
 -- Make moves: each row is (number, state, epoch and told expected; then what they become).
@@ -15,7 +38,7 @@ FROM (VALUES /*rows*/) AS m
 WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4;
 
 -- name: release_key
--- Let an entry that was given back go of its key. Not part of every move: naming the column rewrites the index of keys.
+-- Let an entry that was given back go of its key.
 UPDATE entry SET owns_key = 0 WHERE number = ?;
 
 -- name: insert_events
@@ -24,18 +47,25 @@ INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, 
 
 -- name: add_to_tally
 -- Add to (or, with negative figures, take from) the sums the entries are counted in.
-UPDATE tally SET entries = entries + ?, amount = amount + ?
-WHERE route = ? AND channel = ? AND currency = ? AND kind = ? AND state = ? AND told = ?;
-
--- name: begin_tally
--- The first entry of its kind at this place.
-INSERT INTO tally (entries, amount, route, channel, currency, kind, state, told) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount) VALUES /*rows*/
+ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, amount = amount + excluded.amount;
 
 -- name: get_entry
 SELECT /*entry*/ FROM entry WHERE number = ?;
 
 -- name: find_entry
-SELECT /*entry*/ FROM entry WHERE channel = ? AND key = ? AND owns_key = 1;
+-- Who owns a key, of those its hash names: the one held in memory (0 = none), and those in the table.
+SELECT /*entry*/ FROM entry
+WHERE number IN (SELECT ? UNION ALL SELECT number FROM key WHERE hash = ?) AND channel = ? AND key = ? AND owns_key = 1;
+
+-- name: find_entry_unaided
+-- Who owns a key, without anything held in memory: entries that may not be in the table are looked through.
+SELECT /*entry*/ FROM entry
+WHERE number IN (SELECT number FROM key WHERE hash = :hash) AND channel = :channel AND key = :key AND owns_key = 1
+UNION ALL
+SELECT /*entry*/ FROM entry
+WHERE number > (SELECT indexed_to FROM key_mark) AND channel = :channel AND key = :key AND owns_key = 1
+LIMIT 1;
 
 -- name: reversal_of
 -- The reversal of a payment that stands in the way of another one: any that did not come to nothing.

@@ -39,8 +39,22 @@ CREATE TABLE entry (
     CHECK (state <> 2 OR attempts > 0)
 ) STRICT;
 
--- One entry per key; a key given back with its payment is free again.
-CREATE UNIQUE INDEX entry_key ON entry (channel, key) WHERE owns_key = 1;
+-- Entries by the hash of (channel, key); those above key_mark.indexed_to need not be here yet. See spool.sqlite.keys.
+CREATE TABLE key (
+    hash   INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (hash, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key_mark (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    -- What keys are hashed with.
+    salt       BLOB    NOT NULL CHECK (length(salt) = 16),
+    -- Every entry up to this number that owns its key is in the table of keys.
+    indexed_to INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO key_mark VALUES (1, randomblob(16), 0);
 
 -- What the forwarder reads in arrival order; the lane comes along so that lanes can be counted from the index alone.
 CREATE INDEX entry_arrival ON entry (route, number, lane) WHERE place = 1;

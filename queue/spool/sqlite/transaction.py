@@ -1,0 +1,295 @@
+"""One transaction, in the writing connection's thread: plain functions over the driver's connection.
+
+New entries go first, then all moves, then the rest in the order it came. Nothing in a batch depends on anything else in
+it, as nobody was told of it yet; moves of one entry that cross are told apart by their compare-and-set. Each group is
+tried as one statement over all its rows; only when a row does not take (a key known already, an entry that had changed)
+is the whole done again row by row to see which. Few statements matter: each lets go of the interpreter's lock, and must
+win it back from a busy event loop.
+
+Members of enumerations are bound as plain integers (`+state`): the driver takes exact types as they are, and looks for an
+adapter for each other one, which costs more than all the rest of a row.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from spool.entry import Draft, Entry
+from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.sqlite.keys import Keys
+from spool.sqlite.statements import SQL, ManyRows, entry_of
+from spool.sqlite.work import (
+    Behind,
+    Followers,
+    Insertion,
+    Memo,
+    Moves,
+    Planned,
+    Reversing,
+    Work,
+    cell_of,
+    entry_from,
+    place_of,
+)
+from spool.store import Inserted, Known, Move, NotReversible
+from spool.tally import Cell
+
+_INSERT: Final = ManyRows("insert_entries", 18)
+_MOVE: Final = ManyRows("move_entries", 13)
+_EVENT: Final = ManyRows("insert_events", 9)
+_TALLY: Final = ManyRows("add_to_tally", 8)
+_KEY: Final = ManyRows("index_keys", 2)
+
+_LOOKED_UP: Final = None
+"""In the place of a row's hash: whoever else has it is known to have another key."""
+
+
+class NotAll(Exception):
+    """A row of a statement over many did not take: a known key, or an entry that had changed."""
+
+
+class Transaction:
+    """What is done between BEGIN and COMMIT. Not for a second use."""
+
+    __slots__ = ("_at_once", "_db", "_deltas", "_keys")
+
+    def __init__(self, db: Any, keys: Keys, *, at_once: bool) -> None:
+        """With nothing counted and no key taken yet.
+
+        Args:
+            db: the driver's connection, in a transaction.
+            keys: as of the last commit; to come true with this one.
+            at_once: one statement for all rows of a kind, and `NotAll` when one does not take; else row by row.
+        """
+        self._db = db
+        self._at_once = at_once
+        self._keys = keys
+        keys.begin()
+        self._deltas: dict[Cell, list[int]] = {}
+
+    def apply(self, works: Sequence[Work]) -> list[Any]:
+        """Do all works; one result for each, in order.
+
+        Raises:
+            NotAll: only row by row can tell.
+        """
+        insertions = [work for work in works if type(work) is Insertion]
+        planned = [each for work in works if type(work) is Moves for each in work.planned]
+        inserted = iter(self._insert(insertions))
+        moved = iter(self._move(planned))
+        results = [
+            next(inserted)
+            if type(work) is Insertion
+            else [next(moved) for _ in work.planned]
+            if type(work) is Moves
+            else self._do(work)
+            for work in works
+        ]
+        self._index_some()
+        self._execute(
+            _TALLY,
+            [
+                (cell.route, cell.channel, cell.currency, +cell.kind, +cell.state, +cell.told, entries, amount)
+                for cell, (entries, amount) in self._deltas.items()
+                if entries or amount
+            ],
+        )
+        return results
+
+    def _do(self, work: Work) -> Any:
+        if isinstance(work, Reversing):
+            return self._reverse(work)
+        if isinstance(work, Behind):
+            self._db.executemany(SQL["set_behind"], [(entry.number, entry.epoch) for entry in work.entries])
+            return None
+        if isinstance(work, Followers):
+            return self._followers(work)
+        assert isinstance(work, Memo)
+        self._db.execute(SQL["remember"], (work.name, work.value))
+        return None
+
+    def _execute(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> int:
+        """Do a statement over many rows; how many took."""
+        return sum(self._db.execute(sql, values).rowcount for sql, values in statement.pieces(rows))
+
+    def _count(self, cell: Cell, entries: int, amount: int) -> None:
+        at = self._deltas.get(cell)
+        if at is None:
+            at = self._deltas[cell] = [0, 0]
+        at[0] += entries
+        at[1] += amount
+
+    # New entries
+
+    def _insert(self, insertions: Sequence[Insertion]) -> Sequence[Inserted | Known]:
+        if not insertions:
+            return ()
+        if not self._at_once:
+            return [self._insert_one(work.entry) for work in insertions]
+        hashed = [self._keys.hash(work.entry.channel, work.entry.key) for work in insertions]
+        if not self._keys.hold_all((at, work.entry.number) for work, at in zip(insertions, hashed, strict=True)):
+            raise NotAll
+        rows = [_row_of(work.entry, at) for work, at in zip(insertions, hashed, strict=True)]
+        if self._execute(_INSERT, rows) != len(rows):
+            raise NotAll
+        for work in insertions:
+            self._count(work.cell, 1, work.entry.amount)
+        return [Inserted(entry=work.entry) for work in insertions]
+
+    def _insert_one(self, entry: Entry) -> Inserted | Known:
+        known = self._find(entry.channel, entry.key)
+        if known is not None:
+            return Known(entry=known)
+        self._record(entry)
+        return Inserted(entry=entry)
+
+    def _record(self, entry: Entry) -> None:
+        """Store an entry whose key nobody owns."""
+        hashed = self._keys.hash(entry.channel, entry.key)
+        taken = self._execute(_INSERT, [_row_of(entry, _LOOKED_UP)])
+        assert taken == 1, "it was looked up in this transaction"
+        if not self._keys.hold(hashed, entry.number):
+            self._execute(_KEY, [(hashed, entry.number)])
+        self._count(cell_of(entry), 1, entry.amount)
+
+    def _find(self, channel: str, key: str) -> Entry | None:
+        """Who owns a key."""
+        hashed = self._keys.hash(channel, key)
+        row = self._db.execute(SQL["find_entry"], (self._keys.candidate(hashed), hashed, channel, key)).fetchone()
+        return None if row is None else entry_of(row)
+
+    def _index_some(self) -> None:
+        """Take the keys whose turn it is into the table."""
+        rows, indexed_to = self._keys.sweep()
+        self._execute(_KEY, rows)
+        if indexed_to:
+            self._db.execute(SQL["mark_keys"], (indexed_to,))
+
+    # Moves
+
+    def _move(self, moves: Sequence[Planned]) -> Sequence[bool]:
+        """Make moves by compare-and-set, tell the history, count the difference."""
+        if not moves:
+            return ()
+        rows = [_move_row(each) for each in moves]
+        if self._at_once:
+            if self._execute(_MOVE, rows) != len(rows):
+                raise NotAll
+            results, done = [True] * len(rows), moves
+        else:
+            results = [self._execute(_MOVE, [row]) == 1 for row in rows]
+            done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
+        self._execute(_EVENT, [_event_row(each.move) for each in done])
+        for each in done:
+            amount = each.after.amount
+            self._count(each.from_cell, -1, -amount)
+            self._count(each.to_cell, 1, amount)
+            if each.move.transition is GIVE_BACK:
+                self._release(each.after)
+        return results
+
+    def _release(self, entry: Entry) -> None:
+        """Let an entry go of its key."""
+        hashed = self._keys.hash(entry.channel, entry.key)
+        self._keys.release(hashed, entry.number)
+        self._db.execute(SQL["release_key"], (entry.number,))
+        self._db.execute(SQL["forget_key"], (hashed, entry.number))
+
+    # Reversals
+
+    def _reverse(self, work: Reversing) -> Inserted | Known | NotReversible:
+        draft = work.draft
+        known = self._find(draft.channel, draft.key)
+        if known is not None:
+            return Known(entry=known)
+        payment = entry_of(self._db.execute(SQL["get_entry"], (draft.reverses,)).fetchone())
+        other = self._db.execute(SQL["reversal_of"], (draft.reverses,)).fetchone()
+        if other is not None:
+            return NotReversible(entry=payment, reversal=entry_of(other))
+        if payment.state in FINAL and payment.state is not State.POSTED:
+            return NotReversible(entry=payment)
+        reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
+        if reversal.state is State.CANCELLED:
+            self._cancel(payment, draft.accepted_at_us)
+        self._record(reversal)
+        return Inserted(entry=reversal, netted=payment if reversal.state is State.CANCELLED else None)
+
+    def _cancel(self, payment: Entry, at_us: int) -> None:
+        move = Move(entry=payment, transition=CANCEL, at_us=at_us, reason="reversed")
+        (made,) = self._move([Planned(move)])
+        assert made, "nobody else writes between the read and this write"
+
+    def _followers(self, work: Followers) -> list[Entry]:
+        rows = self._db.execute(SQL["followers"], (work.route, work.lane, work.limit)).fetchall()
+        found = [entry_of(row) for row in rows]
+        self._db.executemany(SQL["restore_arrival"], [(entry.number,) for entry in found])
+        return found
+
+
+def _placed(draft: Draft, payment: State) -> Draft:
+    """The reversal as it is recorded beside a payment in this state (see `Store.reverse`)."""
+    if payment is State.POSTED:
+        return draft
+    if payment in UNSENT:
+        return replace(draft, state=State.CANCELLED, told=Told.POSTED)
+    return replace(draft, state=State.READY, told=Told.PROVISIONAL)
+
+
+def _row_of(entry: Entry, hashed: int | None) -> tuple[Any, ...]:
+    """What can't be told from the rest; `insert_entries` works out what can."""
+    return (
+        entry.number,
+        entry.id,
+        +entry.kind,
+        entry.channel,
+        entry.key,
+        entry.fingerprint,
+        entry.route,
+        entry.lane,
+        entry.amount,
+        entry.currency,
+        entry.accepted_at_us,
+        +entry.state,
+        entry.policy,
+        entry.reverses,
+        entry.key_id,
+        +entry.told,
+        entry.sealed,
+        hashed,
+    )
+
+
+def _move_row(each: Planned) -> tuple[Any, ...]:
+    entry, after = each.move.entry, each.after
+    return (
+        entry.number,
+        +entry.state,
+        entry.epoch,
+        +entry.told,
+        +after.state,
+        after.epoch,
+        +after.told,
+        after.attempts,
+        place_of(after.state, after.due_at_us),
+        after.due_at_us,
+        after.changed_at_us,
+        after.reason,
+        after.core_id,
+    )
+
+
+def _event_row(each: Move) -> tuple[Any, ...]:
+    entry, transition = each.entry, each.transition
+    attempt = entry.attempts + 1 if transition.target is State.IN_FLIGHT else entry.attempts
+    return (
+        entry.number,
+        each.at_us,
+        transition.name,
+        +entry.state,
+        +transition.target,
+        attempt,
+        each.reason,
+        each.actor,
+        each.note,
+    )

@@ -1,0 +1,133 @@
+"""What can be asked of a commit: each work as data, with what follows from it worked out on the event loop."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from spool.entry import Draft, Entry
+from spool.lifecycle import FINAL, State
+from spool.store import Move
+from spool.tally import Cell
+
+_ARRIVAL: Final = 1
+_ASIDE: Final = 2
+
+
+class Insertion:
+    """A new entry on its way to disk."""
+
+    __slots__ = ("cell", "entry")
+
+    def __init__(self, draft: Draft, key_id: int, sealed: bytes) -> None:
+        """Make the entry of a draft."""
+        self.entry = entry_from(draft, key_id, sealed)
+        #: Where it is counted.
+        self.cell = cell_of(self.entry)
+
+
+class Reversing:
+    """A reversal on its way to disk; where it lands depends on its payment at that moment."""
+
+    __slots__ = ("draft", "key_id", "sealed")
+
+    def __init__(self, draft: Draft, key_id: int, sealed: bytes) -> None:
+        """Keep what makes the entry."""
+        self.draft, self.key_id, self.sealed = draft, key_id, sealed
+
+
+class Planned:
+    """A move with what it leads to, worked out once."""
+
+    __slots__ = ("after", "from_cell", "move", "to_cell")
+
+    def __init__(self, move: Move) -> None:
+        """Look ahead."""
+        self.move = move
+        self.after = move.after()
+        self.from_cell = cell_of(move.entry)
+        self.to_cell = cell_of(self.after)
+
+
+class Moves:
+    """Moves that were asked for together."""
+
+    __slots__ = ("planned",)
+
+    def __init__(self, moves: Sequence[Move]) -> None:
+        """Keep them in order."""
+        self.planned = [Planned(each) for each in moves]
+
+
+class Behind:
+    """Entries to be taken out of arrival order."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        """Keep them."""
+        self.entries = entries
+
+
+class Followers:
+    """A lane whose entries go back into arrival order."""
+
+    __slots__ = ("lane", "limit", "route")
+
+    def __init__(self, route: str, lane: int, limit: int) -> None:
+        """Keep which."""
+        self.route, self.lane, self.limit = route, lane, limit
+
+
+class Memo:
+    """A small named value to keep."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: bytes) -> None:
+        """Keep it."""
+        self.name, self.value = name, value
+
+
+Work = Insertion | Reversing | Moves | Behind | Followers | Memo
+
+
+def entry_from(draft: Draft, key_id: int, sealed: bytes) -> Entry:
+    """The entry a draft becomes. One recorded in flight has begun its first attempt."""
+    begun = 1 if draft.state is State.IN_FLIGHT else 0
+    at_us = draft.accepted_at_us
+    return Entry(
+        draft.number,
+        draft.id,
+        draft.kind,
+        draft.channel,
+        draft.key,
+        draft.fingerprint,
+        draft.route,
+        draft.lane,
+        draft.amount,
+        draft.currency,
+        at_us,
+        draft.state,
+        begun,  # epoch
+        begun,  # attempts
+        0,  # due_at_us
+        at_us,  # changed_at_us
+        draft.told,
+        "",  # reason
+        draft.policy,
+        draft.reverses,
+        "",  # core_id
+        key_id,
+        sealed,
+    )
+
+
+def cell_of(entry: Entry) -> Cell:
+    """The cell an entry is counted in."""
+    return Cell(entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
+
+
+def place_of(state: State, due_at_us: int) -> int:
+    """Where an entry waits: 0 nowhere, 1 in arrival order, 2 aside."""
+    if state in FINAL:
+        return 0
+    return _ARRIVAL if state is State.READY and not due_at_us else _ASIDE
