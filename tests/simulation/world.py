@@ -312,18 +312,17 @@ def _bury(world: World, main: "asyncio.Task[None]") -> None:
     loop.exhume()
     if not main.done():
         main.cancel()
-    tasks = asyncio.all_tasks(loop)
     for _ in range(20):
+        tasks = [task for task in loop.tasks if not task.done()]
         if not tasks:
             break
         for task in tasks:
             task.cancel()
         loop.run_until_complete(_all_end(tasks))
-        tasks = {task for task in asyncio.all_tasks(loop) if not task.done()}
     loop.close()
 
 
-async def _all_end(tasks: "set[asyncio.Task[Any]]") -> None:
+async def _all_end(tasks: "list[asyncio.Task[Any]]") -> None:
     await asyncio.wait(tasks, timeout=10.0)
 
 
