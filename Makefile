@@ -62,9 +62,10 @@ $(DEV_READY): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN
 
 test: lint imports tidy type fast process ## Everything that must hold before a change lands
 
-lint: $(DEV_READY) ## ruff: rules and format
+lint: $(DEV_READY) ## ruff: rules and format; bandit: dangers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive gateway adapters queue/spool
 
 format: $(DEV_READY) ## Put the code in shape
 	$(BIN)/ruff format .
@@ -120,6 +121,27 @@ powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop dev
 coverage: $(DEV_READY) ## Which branches no test below the process has seen
 	$(PYTEST) $(PARALLEL) $(APART) --cov=gateway --cov=adapters --cov=spool --cov-branch --cov-report=term:skip-covered tests
 
+SECONDS ?= 170
+EXAMPLES ?= 1000
+FUZZ := build/fuzz
+FUZZED = osmp_query osmp_form json_payment json_place json_headers amount osmp_answer json_answer retry_after \
+  admin_query admin_body route_record key_file sealed_content config_file config_tables http_request
+
+fuzz: $(FUZZ)/ready ## Coverage-guided fuzzing of every parser, SECONDS in all
+	@for target in $(FUZZED); do echo "$$target"; \
+	  $(FUZZ)/bin/python tests/hostile/fuzz.py $$target -max_total_time=$$(( $(SECONDS) / $(words $(FUZZED)) + 1 )) \
+	  >build/fuzz.log 2>&1 || { tail -40 build/fuzz.log; exit 1; }; grep DONE build/fuzz.log; done
+
+# atheris has wheels for CPython 3.11 to 3.13; the rest of the house doesn't need it.
+$(FUZZ)/ready: requirements/fuzz.txt requirements/run.txt
+	@$(PYTHON) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	@$(FUZZ)/bin/python -m pip install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+schemathesis: $(DEV_READY) ## The JSON API's description against a running service, EXAMPLES of each operation
+	NIGHTSAFE_EXAMPLES=$(EXAMPLES) $(PYTEST) -s tests/hostile/test_openapi_hostile.py
+
 bench: $(DEV_READY) ## Measure the speed, side by side with a bare server (bench/README.md)
 	$(BIN)/python -m bench
 
@@ -131,12 +153,14 @@ wheel: $(DEV_READY) ## Build the package into dist/
 # On the oldest Python we support: its lock names the back-ports the newer ones merely don't need.
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --generate-hashes --strip-extras \
   --newline lf --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options $(UPGRADE) pyproject.toml
+COMPILE_ALONE = $(COMPILE:pyproject.toml=)
 
 lock: ## Write requirements/ anew from pyproject.toml, keeping the versions that still fit
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Lock with Python 3.11."; exit 1; }
 	@test -x build/lock/bin/pip-compile || { $(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet pip-tools; }
 	$(COMPILE) --only-build-deps --build-deps-for editable -o requirements/build.txt
 	$(COMPILE) -o requirements/run.txt
+	$(COMPILE_ALONE) -c requirements/run.txt requirements/fuzz.in -o requirements/fuzz.txt
 	$(COMPILE) --extra dev -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
 
 upgrade: ## As lock, with the newest versions

@@ -39,4 +39,4 @@ def _decimal(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     read = Decimal(value)
-    return read if read.is_finite() and abs(read) < _NUMBER_MAX else None
+    return read if read.is_finite() and read.copy_abs() < _NUMBER_MAX else None

@@ -114,6 +114,8 @@ def parameters(query: str) -> dict[str, list[str]]:
         Trouble: there are too many, or they can't be read.
     """
     try:
+        # What came as other bytes than UTF-8 can't be written either, and this is where that is found out.
+        query.encode("utf-8")
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=PARAMETERS_MAX, errors="strict")
     except ValueError:
         raise Trouble(Code.INVALID, "the query string can't be read") from None

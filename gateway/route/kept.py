@@ -26,7 +26,7 @@ class KeptInFile:
             return msgspec.json.decode(self._path.read_bytes(), type=BreakerRecord)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("route_record_unreadable", file=self._path.name, error=type(error).__name__)
             return None
 

@@ -162,7 +162,7 @@ def read_key_file(path: Path) -> KeyRing:
     text = _read_guarded(path)
     try:
         kept = msgspec.json.decode(text, type=_KeyFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The decoder's own words name fields and positions, never values.
         raise KeysUnfit(f"the key file {path} is damaged ({error}); restore it from where keys are kept") from None
     if kept.version != VERSION:
