@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         if not answer.done():
             answer.set_result(result)
         # An answer to half a request: the rest would be read as the next one.
-        if stays and self._idle_s and not transport.is_closing() and not transport.get_write_buffer_size():
+        if stays and not transport.is_closing() and not transport.get_write_buffer_size():
             self._wait_until(self._loop.time() + self._idle_s)
             self._keeper.freed(self, stays=True)
         else:

@@ -118,6 +118,14 @@ class TestTime:
             await http.ask("GET", "/1", 30)
             assert await http.ask("GET", "/2", 0.02) == Unknown(cause=Cause.ANSWER_TIMEOUT)
 
+    async def test_with_no_time_left_nothing_is_written(self) -> None:
+        """Though a warm connection is there: it would be a payment nobody waits for."""
+        async with peer(plain) as core, client(core.port) as http:
+            await http.ask("GET", "/1", 5)
+            assert isinstance(await http.ask("GET", "/2", 0), NotSent)
+            assert await http.ask("GET", "/3", 5) == FINE
+            assert [target(each) for each in core.requests] == ["/1", "/3"]
+
     async def test_an_idle_connection_ends_by_itself(self) -> None:
         """Before the core would close it under a payment."""
         async with peer(keeping(OK)) as core, client(core.port, connection_idle_s=0.02) as http:
@@ -232,6 +240,8 @@ class TestSlots:
             second = await http.ask("GET", "/2", 30)
             assert isinstance(second, NotSent)
             assert second.cause is Cause.CONNECT_TIMEOUT
+            assert http._pool is not None
+            assert not http._pool._waiting
             may_answer.set()
             assert await first == FINE
             assert await http.ask("GET", "/3", 30) == FINE
@@ -267,6 +277,25 @@ class TestClosing:
             assert isinstance(await http.ask("GET", "/3", 30), NotSent)
             assert isinstance(await http.touch(30), NotSent)
             assert [target(each) for each in core.requests] == ["/0"]
+
+    async def test_who_waits_behind_one_that_is_still_connecting_is_told_at_once(self, free_port: int) -> None:
+        """A dead host must not hold up the end of the service."""
+        async with client(free_port, connections_max=1, connect_timeout_s=60) as http:
+            with deaf("127.0.0.1", free_port):
+                first, second = (asyncio.create_task(http.ask("GET", f"/{number}", 90)) for number in range(2))
+                await asyncio.sleep(0)
+                await http.close()
+                assert await second == NotSent(cause=Cause.UNREACHABLE, detail="closed")
+                first.cancel()
+                await asyncio.wait([first])
+
+    async def test_before_the_first_request_there_is_nothing_to_let_go_of(self) -> None:
+        """And nothing opens after."""
+        async with peer(plain) as core, client(core.port) as http:
+            await http.close()
+            assert isinstance(await http.ask("GET", "/1", 30), NotSent)
+            assert core.lines == []
+            assert http._pool is None
 
     async def test_a_connection_that_opens_after_the_end_is_not_used(self) -> None:
         """The service ends while the core is being called."""
