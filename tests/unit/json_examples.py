@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-
 from adapters.channel import Inbound
 from adapters.channels.json_headers import token_digest
 from adapters.channels.json_settings import JsonChannelSettings
