@@ -54,6 +54,9 @@ class Disk:
         self.nature = nature
         self.image = MemoryStore()
         self.image._opened = True
+        #: What was counted as finished while it was on its way to a disk that then didn't take it. Limits may be
+        #: overshot by as much: a known gap, as a release is counted when it is submitted (see `Judge.disk_changed`).
+        self.taken_back: list[Entry] = []
         #: Told after each change of the image.
         self.changed: Callable[[], None] = _nobody
         #: Told when the disk behaved badly: trouble seldom comes alone.
@@ -172,6 +175,8 @@ class SimStore:
         for move, was_made in zip(work.moves, made if work.moves else (), strict=True):
             if not was_made:
                 self._shift(move, -1)
+                if isinstance(result, Exception) and move.transition.target in FINAL:
+                    self.disk.taken_back.append(move.entry)
             elif move.transition.target in FINAL and move.entry.state not in FINAL:
                 self._lanes[move.entry.route, move.entry.lane] -= 1
 

@@ -54,6 +54,7 @@ class World:
         self.judge = Judge(nature)
         self.disk = Disk(nature)
         self.judge.image = self.disk.image
+        self.judge.taken_back = self.disk.taken_back
         self.disk.changed = self._disk_changed
         self.disk.trouble = self._trouble
         self.core = parts.billing(nature, self.judge)
