@@ -67,16 +67,22 @@ def found_at(bug: str, base: int = 0, seeds: int = BUG_SEEDS_MAX) -> Report | No
     return next((report for report in reports if report.promise), None)
 
 
-def totals(counts: Counter[str], virtual_s: float) -> str:
+def totals(counts: Counter[str], virtual_s: float, *, faults_named: bool = True) -> str:
     """What a run contained, in words."""
     faults = sorted((name.partition(" ")[2], times) for name, times in counts.items() if name.startswith("fault "))
     answers = sorted((name.partition(" ")[2], times) for name, times in counts.items() if name.startswith("answer "))
+    count = sum(times for _, times in faults)
+    brief = (
+        f"seeds {counts['seeds']:,}, payments {counts['payments']:,}, kills {counts['kills']:,}, faults {count:,},"
+        f" virtual years {virtual_s / 86_400 / 365.25:,.1f}"
+    )
+    if not faults_named:
+        return brief
     lines = [
-        f"seeds {counts['seeds']:,}, payments {counts['payments']:,}, requests {counts['requests']:,}",
-        f"reversals {counts['reversals']:,}, twins {counts['twins']:,}, core requests {counts['core requests']:,}",
-        f"kills {counts['kills']:,}, orderly stops {counts['stops']:,}, steps {counts['steps']:,}",
-        f"virtual time {virtual_s / 86_400 / 365.25:,.1f} years",
-        f"faults {sum(times for _, times in faults):,}: " + ", ".join(f"{name} {times:,}" for name, times in faults),
+        brief,
+        f"requests {counts['requests']:,}, reversals {counts['reversals']:,}, twins {counts['twins']:,}",
+        f"core requests {counts['core requests']:,}, orderly stops {counts['stops']:,}, steps {counts['steps']:,}",
+        "faults: " + ", ".join(f"{name} {times:,}" for name, times in faults),
         "answers: " + ", ".join(f"{name} {times:,}" for name, times in answers),
     ]
     return "\n".join(lines)
@@ -109,7 +115,7 @@ def campaign(base: int, seeds: int, workers: int) -> int:
                 say(told(report))
             if counts["seeds"] // 1_000 > before:
                 rate = counts["seeds"] / (time.monotonic() - begun)
-                say(f"... {counts['seeds']:,} seeds, {failures} failed, {rate:.1f} a second")
+                say(f"... {failures} failed, {rate:.1f} a second; {totals(counts, virtual_s, faults_named=False)}")
     say(totals(counts, virtual_s))
     say(f"{failures} failed" if failures else "all promises kept")
     return failures
