@@ -436,8 +436,6 @@ class Connection(asyncio.Protocol):
             log.error("request_failed", error=type(error).__name__, exc_info=True)
             around.unfit("failed")
             stays, answer = False, around.answers.bare(500)
-        if transport.is_closing():
-            return False
         transport.write(answer)
         return stays
 
