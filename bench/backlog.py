@@ -4,7 +4,8 @@ Two measurements, each on copies of spools made by `bench.preload`, with random 
 
 - *steps*: CPU (all threads) of accept, claim and settle per payment at the spool itself, seal included, 64 at a time, so
   that nothing above it dilutes a difference. Each turn takes 64 payments in, claims the 64 that have waited longest and
-  posts them, so the backlog stays as long as it was.
+  posts them, so the backlog stays as long as it was. Before that, so many turns that either spool has more keys than
+  it holds in memory.
 - *service*: seconds from the start of the process to the first connection it takes, the CPU it used until it was at
   rest (lanes are counted after it is ready), and then, with the same traffic on top of an empty spool and of a million,
   its memory and the CPU per payment accepted.
@@ -36,7 +37,8 @@ from spool.store import Inserted, Move
 LONG: Final = 1_000_000
 SHORT: Final = 1_000
 AT_ONCE: Final = 64
-WARM_UP_TURNS: Final = 10
+WARM_UP_TURNS: Final = 800
+"""Both spools are in use, as any soon is: so many keys came that the newest no longer fit memory and go into the table."""
 RATIO_WANTED: Final = 1.2
 MEMORY_MIB_WANTED: Final = 60
 READY_S_WANTED: Final = 2.0
