@@ -436,6 +436,9 @@ class Connection(asyncio.Protocol):
             log.error("request_failed", error=type(error).__name__, exc_info=True)
             around.unfit("failed")
             stays, answer = False, around.answers.bare(500)
+        if transport.is_closing():
+            # The client left; uvloop raises on what is written to it.
+            return False
         transport.write(answer)
         return stays
 

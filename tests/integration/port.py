@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,6 +162,9 @@ async def opened(grace_s: float = WAIT_S, **limits: Any) -> AsyncIterator[Port]:
     port = Port(clock, unfit)
     port.listener = Listener(settings, port.handle, clock=clock, on_unfit=unfit.append, grace_s=grace_s)
     listener = port.listener
+    loop, tasks, complaints = asyncio.get_running_loop(), list[asyncio.Future[Any]](), list[str]()
+    loop.set_task_factory(partial(_kept, tasks))
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context["message"]))
     await listener.start()
     try:
         yield port
@@ -170,8 +174,19 @@ async def opened(grace_s: float = WAIT_S, **limits: Any) -> AsyncIterator[Port]:
         for caller in port.callers:
             await caller.leave()
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        loop.set_task_factory(None)
+        loop.set_exception_handler(None)
     assert not listener._all()
     assert not listener._by_peer
+    assert [task for task in tasks if task.done() and not task.cancelled() and task.exception()] == []
+    assert complaints == []
+
+
+def _kept(tasks: list[asyncio.Future[Any]], loop: asyncio.AbstractEventLoop, coro: Any, **more: Any) -> Any:
+    """A task that is looked at in the end: what fails in the background is otherwise told by the collector, or never."""
+    task = asyncio.Task(coro, loop=loop, **more)
+    tasks.append(task)
+    return task
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:

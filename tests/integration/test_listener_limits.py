@@ -119,6 +119,19 @@ async def test_who_takes_no_answers_is_let_go() -> None:
         await until(lambda: port.open == 0)
 
 
+async def test_for_who_left_without_taking_answers_nothing_more_is_begun() -> None:
+    """What waits behind an answer nobody took is asked again by whoever still wants it."""
+    async with opened() as port:
+        caller = await _deaf(port)
+        caller.writer.write(b"GET /a?50000 HTTP/1.1\r\nHost: h\r\n\r\n" * 2_000)
+        (connection,) = await _one(port)
+        await until(lambda: connection._drained is not None)
+        taken = len(port.seen)
+        caller.vanish()
+        await until(lambda: connection.serving is not None and connection.serving.done())
+        assert len(port.seen) == taken
+
+
 def _buffered(connection: Connection) -> int:
     assert connection._transport is not None
     return connection._transport.get_write_buffer_size()

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config.model import TlsSettings
 from gateway.http.listener import PARTING_S
-from gateway.http.tls import HANDSHAKES_MAX
+from gateway.http.tls import HANDSHAKES_MAX, server_context
 from tests.integration.port import GET, Port, certificate, opened, until
 
 
@@ -41,8 +41,11 @@ async def test_requests_come_over_tls(port: Port, trust: ssl.SSLContext) -> None
     assert {(await caller.answer()).status for _ in range(2_000)} == {200}
 
 
-async def test_old_protocols_are_refused(port: Port, trust: ssl.SSLContext) -> None:
-    """Below TLS 1.2 nothing is private."""
+async def test_old_protocols_are_refused(port: Port, files: TlsSettings, trust: ssl.SSLContext) -> None:
+    """Below TLS 1.2 nothing is private; whatever the machine's own OpenSSL would still allow."""
+    context = server_context(files)
+    assert context is not None
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     trust.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     with pytest.warns(DeprecationWarning, match="TLS"):
         trust.maximum_version = ssl.TLSVersion.TLSv1_1
