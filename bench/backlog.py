@@ -3,9 +3,9 @@
 Two measurements, each on copies of spools made by `bench.preload`, with random keys and with keys that rise:
 
 - *steps*: CPU (all threads) of accept, claim and settle per payment at the spool itself, seal included, 64 at a time, so
-  that nothing above it dilutes a difference. Each turn takes 64 payments in, claims the 64 that have waited longest and
-  posts them, so the backlog stays as long as it was. Before that, so many turns that either spool has more keys than
-  it holds in memory.
+  that nothing above it dilutes a difference. Both spools take turns in one process, so that a busy moment meets both.
+  Each turn takes 64 payments in, claims the 64 that have waited longest and posts them, so the backlog stays as long
+  as it was. Before that, so many turns that either spool has more keys than it holds in memory.
 - *service*: seconds from the start of the process to the first connection it takes, the CPU it used until it was at
   rest (lanes are counted after it is ready), and then, with the same traffic on top of an empty spool and of a million,
   its memory and the CPU per payment accepted.
@@ -91,19 +91,27 @@ class Turns:
         self._drafter = drafter
         self._clock = SystemClock()
         self._cursor = 0
+        self._counted = False
         self.cpu_s: dict[str, float] = dict.fromkeys(("accept", "claim", "settle"), 0.0)
 
-    async def turn(self) -> None:
-        """One of each."""
+    async def turn(self, *, counted: bool) -> None:
+        """One of each; `counted` or to warm up."""
+        self._counted = counted
         drafts = [self._drafter.draft() for _ in range(AT_ONCE)]
         await self._timed("accept", lambda: self._accept(drafts))
         claimed = await self._timed("claim", self._claim)
         await self._timed("settle", lambda: self._settle(claimed))
 
+    def cost(self, payments: int) -> Steps:
+        """CPU per payment."""
+        cost = {f"{name}_us": seconds / payments * 1e6 for name, seconds in self.cpu_s.items()}
+        return msgspec.convert(cost, Steps)
+
     async def _timed(self, name: str, step: Step) -> Any:
         began = time.process_time()
         done = await step()
-        self.cpu_s[name] += time.process_time() - began
+        if self._counted:
+            self.cpu_s[name] += time.process_time() - began
         return done
 
     async def _accept(self, drafts: list[Draft]) -> None:
@@ -130,22 +138,23 @@ class Turns:
         assert all(each == [True] for each in made), "nobody else moves them"
 
 
-async def inside(folder: Path, keys: str, turns: int) -> Steps:
-    """Measure the steps on the spool in this folder, in this process."""
-    made = Installation(folder=folder, port=0)
-    spool, core = await opened(made)
+async def inside(folders: list[Path], keys: str, turns: int) -> list[Steps]:
+    """Measure the steps on the spools in these folders, in this process, turn about: a busy moment meets all alike."""
+    spools: list[Spool] = []
     try:
-        await _lanes_loaded(spool)
-        measured = Turns(spool, Drafter(spool, core, keys, seed=os.getpid()))
-        for _ in range(WARM_UP_TURNS):
-            await measured.turn()
-        measured.cpu_s = dict.fromkeys(measured.cpu_s, 0.0)
-        for _ in range(turns):
-            await measured.turn()
+        measured: list[Turns] = []
+        for number, folder in enumerate(folders):
+            spool, core = await opened(Installation(folder=folder, port=0))
+            spools.append(spool)
+            await _lanes_loaded(spool)
+            measured.append(Turns(spool, Drafter(spool, core, keys, seed=2 * os.getpid() + number)))
+        for number in range(WARM_UP_TURNS + turns):
+            for each in measured:
+                await each.turn(counted=number >= WARM_UP_TURNS)
     finally:
-        await spool.close()
-    cost = {name: seconds / (turns * AT_ONCE) * 1e6 for name, seconds in measured.cpu_s.items()}
-    return Steps(accept_us=cost["accept"], claim_us=cost["claim"], settle_us=cost["settle"])
+        for spool in spools:
+            await spool.close()
+    return [each.cost(turns * AT_ONCE) for each in measured]
 
 
 async def _lanes_loaded(spool: Spool) -> None:
@@ -157,17 +166,23 @@ async def _lanes_loaded(spool: Spool) -> None:
 # Outside
 
 
-def steps(keys: str, waiting: int, number: int, turns: int) -> StepsRun:
-    """Measure the steps in a process of its own, on a copy."""
+def steps(keys: str, number: int, turns: int) -> list[StepsRun]:
+    """Measure the steps in a process of its own, on a copy of the short spool and one of the long."""
+    sizes = ((SHORT, LONG), (LONG, SHORT))[number % 2]
     with scratch() as folder:
-        install(folder, 9)
-        copied(folder, preloaded(waiting, keys))
-        command = python("-m", "bench.backlog", "--inside", str(folder), "--keys", keys, "--turns", str(turns))
+        for waiting in sizes:
+            install(folder / str(waiting), 9)
+            copied(folder / str(waiting), preloaded(waiting, keys))
+        inside = [str(folder / str(waiting)) for waiting in sizes]
+        command = python("-m", "bench.backlog", "--inside", *inside, "--keys", keys, "--turns", str(turns))
         said = subprocess.run(pinned(command, SERVER_CORE), capture_output=True, text=True, check=False)
     if said.returncode:
         raise Trouble(said.stderr[-2000:])
-    found = msgspec.json.decode(said.stdout, type=Steps)
-    return StepsRun(keys=keys, waiting=waiting, round=number, steps=found)
+    found = msgspec.json.decode(said.stdout, type=list[Steps])
+    return [
+        StepsRun(keys=keys, waiting=waiting, round=number, steps=cost)
+        for waiting, cost in zip(sizes, found, strict=True)
+    ]
 
 
 def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
@@ -261,10 +276,10 @@ def run(told: argparse.Namespace) -> None:
     found: list[StepsRun] = []
     for number in range(told.rounds):
         for keys in KEYS:
-            for waiting in ((SHORT, LONG), (LONG, SHORT))[number % 2]:
-                found.append(one := steps(keys, waiting, number, told.turns))
+            for one in steps(keys, number, told.turns):
+                found.append(one)
                 keep("backlog-steps", msgspec.to_builtins(one))
-                tell(f"round {number} {keys} {waiting:>9,}: {one.steps}")
+                tell(f"round {number} {keys} {one.waiting:>9,}: {one.steps}")
     starts: list[ServiceRun] = []
     for number in range(told.rounds):
         for keys in KEYS:
@@ -279,7 +294,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.backlog", description=__doc__)
     add_arguments(parser)
-    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=Path, nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--keys", choices=KEYS, default="v4", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.inside is None:
