@@ -20,7 +20,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench lock upgrade wheel clean
+.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench lock upgrade wheel clean powercut powercut-kernel
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
