@@ -47,7 +47,8 @@ class Expected:
             self._occupy(entry, sign)
         elif isinstance(work, works.Moves):
             for each in work.planned:
-                self._shift(each, sign)
+                if each.after.state not in FINAL:
+                    self._shift(each, sign)
         elif isinstance(work, works.Reversing):
             self.lanes.add(work.draft.route, work.draft.lane)
 
@@ -62,10 +63,14 @@ class Expected:
         self.tally.add(each.from_cell, -sign, -amount)
 
     def _settle_move(self, each: works.Planned, *, made: bool) -> None:
-        if not made:
-            self._shift(each, -1)
-        elif each.after.state in FINAL and each.move.entry.state not in FINAL:
-            self.lanes.remove(each.after.route, each.after.lane)
+        if each.after.state not in FINAL:
+            if not made:
+                self._shift(each, -1)
+        elif made:
+            # Counted only now: room under a limit that a failing commit takes back would have been given to others.
+            self._shift(each, 1)
+            if each.move.entry.state not in FINAL:
+                self.lanes.remove(each.after.route, each.after.lane)
 
     def _settle_reversing(self, work: works.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None
