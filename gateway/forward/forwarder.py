@@ -5,6 +5,7 @@ walks (`gateway.forward.walks`) as the pace allows.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -268,7 +269,10 @@ class Forwarder:
         return False
 
     def _may_resend(self, entry: Entry) -> bool:
-        age_s = (self._clock.now_us() - entry.accepted_at_us) / 1_000_000
+        now_us = self._clock.now_us()
+        # A clock that was set back while we were stopped shows times to come: then nobody knows how old the key is.
+        is_known = now_us >= max(entry.accepted_at_us, entry.changed_at_us)
+        age_s = (now_us - entry.accepted_at_us) / 1_000_000 if is_known else math.inf
         return may_resend(self._route.core.capabilities, age_s)
 
     def _start_walks(self) -> int:
