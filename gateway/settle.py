@@ -58,10 +58,13 @@ class Settler:
         found = await self._spool.store.get(move.entry.number)
         return found is not None and _is_made(move, found)
 
-    async def unclaim(self, number: int, epoch: int, transition: Transition = NOT_SENT) -> Entry | None:
+    async def unclaim(
+        self, number: int, epoch: int, transition: Transition = NOT_SENT, *, holds_lane: bool = False
+    ) -> Entry | None:
         """After an uncertain claim: if it was stored, take it back by `transition`, for nothing was sent.
 
-        The entry as it was taken back; None when there was nothing to take back.
+        The entry as it was taken back; None when there was nothing to take back. An entry that nobody has in hand
+        `holds_lane`: it is due at once, and nothing of its lane that was read meanwhile goes before it.
         """
         taking_back: Move | None = None
         while True:
@@ -72,7 +75,14 @@ class Settler:
                     return found
                 if found.state is not State.IN_FLIGHT or found.epoch != epoch:
                     return None
-                taking_back = Move(entry=found, transition=transition, at_us=self._clock.now_us(), reason="storage")
+                now_us = self._clock.now_us()
+                taking_back = Move(
+                    entry=found,
+                    transition=transition,
+                    at_us=now_us,
+                    due_at_us=now_us if holds_lane else 0,
+                    reason="storage",
+                )
                 (made,) = await self._spool.move([taking_back])
                 return taking_back.after() if made else None
             except (StorageFull, StorageUncertain, SpoolClosed):

@@ -244,11 +244,11 @@ class Live:
 
     async def _unclaim(self, route: Route, draft: Draft) -> None:
         if draft.state is State.IN_FLIGHT:
-            await self._settler.unclaim(draft.number, epoch=1)
+            returned = await self._settler.unclaim(draft.number, epoch=1, holds_lane=True)
+            route.entry_waits(returned.due_at_us if returned is not None else 0)
         else:
             await self._settler.pass_barrier()
-        route.entry_returned(draft.number)
-        route.lane_freed(draft.lane)
+            route.entry_returned(draft.number)
 
 
 def _hurry(under_way: set[asyncio.Timeout]) -> None:

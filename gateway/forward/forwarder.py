@@ -76,7 +76,7 @@ class Forwarder:
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
         self._due_at_us = 0
         self._freed: set[int] = set()
-        #: Lanes of which nobody knows whether what waited behind was fetched: the commit raised.
+        #: Lanes of which nobody knows what waits behind and what in arrival order: a commit raised.
         self._half_fetched: set[int] = set()
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
@@ -187,6 +187,7 @@ class Forwarder:
             lane = self._freed.pop()
             try:
                 await self._put_in_line(lane)
+                self._window.open(lane)
                 found = await self._store.followers(self._route.name, lane, limit)
             except SpoolError:
                 self._freed.add(lane)
@@ -200,7 +201,7 @@ class Forwarder:
         return behind
 
     async def _put_in_line(self, lane: int) -> None:
-        """After an uncertain fetch some of a lane may be in arrival order, the rest behind: all of it is read anew there.
+        """Where some of a lane may be in arrival order, the rest behind, all of it is read anew in arrival order.
 
         Fetched and offered directly, the rest would overtake the first.
         """
@@ -361,5 +362,7 @@ class Forwarder:
         try:
             await self._store.set_behind(entries)
         except SpoolError:
-            # They stay in arrival order and are read again, and set behind then.
+            # They may have stayed in arrival order, where they are read again. What of their lanes was set behind
+            # meanwhile must not be fetched before them.
+            self._half_fetched.update(entry.lane for entry in entries)
             self.rewind(min(entry.number for entry in entries))

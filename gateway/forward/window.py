@@ -28,6 +28,8 @@ class Window:
         self._heads: list[tuple[int, int]] = []
         #: Lanes of which entries were set behind for want of room.
         self._overflowed: set[int] = set()
+        #: Lanes given back as a whole: whatever of them is read before they are opened anew stands behind as well.
+        self._shut: set[int] = set()
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -56,7 +58,7 @@ class Window:
                 continue
             full = waiting is not None and len(waiting) >= self._lane_entries_max
             # Once one of a lane is set behind, the later ones must be, or they would overtake it.
-            if each.blocked or full or entry.lane in self._overflowed:
+            if each.blocked or full or entry.lane in self._overflowed or entry.lane in self._shut:
                 # What blocks it may be our own entry in hand: then nobody but us will look behind it.
                 if full or entry.lane in self._busy or waiting:
                     self._overflowed.add(entry.lane)
@@ -93,6 +95,10 @@ class Window:
         """More of this lane is behind on disk: whoever finishes it must look. A lane nobody is in has nobody to look."""
         if lane in self._busy or lane in self._lanes:
             self._overflowed.add(lane)
+
+    def open(self, lane: int) -> None:
+        """A lane given back may be taken in again: whoever calls has nothing of it read and not yet offered."""
+        self._shut.discard(lane)
 
     def take(self) -> Entry | None:
         """The earliest entry whose lane is free, now in hand; None when there is none."""
@@ -134,11 +140,15 @@ class Window:
             return False
         overflowed = entry.lane in self._overflowed
         self._overflowed.discard(entry.lane)
-        return overflowed
+        return overflowed or entry.lane in self._shut
 
     def block(self, entry: Entry) -> list[Entry]:
-        """An entry in hand now holds its lane on disk; the rest of the lane is given back, to be set behind."""
+        """An entry in hand now holds its lane on disk; the rest of the lane is given back, to be set behind.
+
+        The lane is shut until `open`: what was read while they were on their way there would overtake them.
+        """
         self._release(entry)
+        self._shut.add(entry.lane)
         waiting = self._lanes.pop(entry.lane, deque())
         self._waiting -= len(waiting)
         self._known.difference_update(other.number for other in waiting)

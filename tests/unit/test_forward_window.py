@@ -134,7 +134,30 @@ def test_an_entry_that_holds_its_lane_gives_the_rest_back_to_be_set_behind(windo
     window.take()
     assert numbers_of(window.block(first)) == [2, 3]
     assert taken(window) == [4]
+    window.open(7)
     assert window.offer(found(entry(2, lane=7))) == []
+
+
+def test_a_lane_given_back_takes_nothing_in_until_it_is_opened(window: Window) -> None:
+    """What is read while the rest is on its way behind would overtake it (seed 1047949886064 of the simulation)."""
+    first = entry(1, lane=7)
+    window.offer(found(first, entry(2, lane=7)))
+    window.take()
+    window.block(first)
+    assert numbers_of(window.offer(found(entry(3, lane=7), entry(4)))) == [3]
+    window.open(7)
+    assert window.offer(found(entry(2, lane=7), entry(3, lane=7))) == []
+    assert taken(window) == [2, 4]
+
+
+def test_whoever_finishes_in_a_lane_given_back_is_told_to_look_behind(window: Window) -> None:
+    """It is opened only by whoever looks there."""
+    first = entry(1, lane=7)
+    window.offer(found(first))
+    window.take()
+    window.block(first)
+    assert window.seize(first) is True
+    assert window.finish(first) is True
 
 
 def test_an_entry_that_fell_due_is_seized_unless_its_lane_is_busy(window: Window) -> None:
@@ -206,6 +229,8 @@ class WindowAgainstADisk(RuleBasedStateMachine):
         self.in_hand: list[Entry] = []
         self.holding: set[int] = set()
         self.freed: set[int] = set()
+        #: What was given back and is on its way behind, with the lanes to look at once it is there.
+        self.on_the_way: list[tuple[list[Entry], set[int]]] = []
         self.sent: dict[int, list[int]] = {}
 
     @rule(lane=st.integers(1, 3))
@@ -225,8 +250,11 @@ class WindowAgainstADisk(RuleBasedStateMachine):
 
     @rule()
     def look_behind(self) -> None:
-        """Fetch what waited behind lanes that became free."""
-        for lane in sorted(self.freed):
+        """Fetch what waited behind lanes that became free; the disk takes everything in the order it was submitted."""
+        lanes, self.freed = sorted(self.freed), set()
+        self.reaches_the_disk()
+        for lane in lanes:
+            self.window.open(lane)
             ahead = [n for n in sorted({*self.behind, *self.holding}) if self.lanes[n] == lane]
             numbers = ahead[: next((i for i, n in enumerate(ahead) if n in self.holding), len(ahead))][:2]
             for number in numbers:
@@ -236,7 +264,14 @@ class WindowAgainstADisk(RuleBasedStateMachine):
             over = self.window.offer(found(*[entry(n, lane) for n in numbers]))
             self.window.overflow(lane)
             self._set_behind(over)
-        self.freed.clear()
+
+    @rule()
+    def reaches_the_disk(self) -> None:
+        """What was given back stands behind now."""
+        while self.on_the_way:
+            entries, freed = self.on_the_way.pop(0)
+            self._set_behind(entries)
+            self.freed |= freed
 
     @rule()
     def take(self) -> None:
@@ -271,7 +306,16 @@ class WindowAgainstADisk(RuleBasedStateMachine):
     @rule(data=st.data())
     def is_in_doubt(self, data: st.DataObject) -> None:
         """It holds its lane from now on."""
-        self._set_behind(self.window.block(self._out_of_hand(data)))
+        self.on_the_way.append((self.window.block(self._out_of_hand(data)), set()))
+
+    @precondition(lambda self: self.in_hand)
+    @rule(data=st.data())
+    def is_somebody_elses(self, data: st.DataObject) -> None:
+        """A person or its channel finished it while it was in hand: its lane is looked at anew."""
+        each = self._out_of_hand(data)
+        self.holding.discard(each.number)
+        self.sent.setdefault(each.lane, []).append(each.number)
+        self.on_the_way.append((self.window.block(each), {each.lane}))
 
     @rule(data=st.data())
     def falls_due(self, data: st.DataObject) -> None:
