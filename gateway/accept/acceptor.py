@@ -247,6 +247,9 @@ class Acceptor:
             return answers.refused(Refusal.NOT_FOUND)
         unsent, over = payment.state in UNSENT, payment.state in FINAL - {State.POSTED}
         if not unsent and not route.core.capabilities.reversal:
+            if self._live.as_told(payment).state not in FINAL:
+                # It may yet turn out never to have reached the core, and is undone here then: a no would be too early.
+                return answers.unknown(reversal.key)
             return answers.refused(Refusal.NOT_REVERSIBLE, "the core cannot undo a booking")
         return await self._undo(reversal, fingerprint, payment, route, until, here=unsent or over)
 

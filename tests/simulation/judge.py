@@ -231,6 +231,9 @@ class Judge:
     def is_with_a_person(self, request: Payment | Reversal, answer: Answer | None) -> bool:
         """No machine can answer this client: a person must see to its payment, or to what fills the limits."""
         owner = self._owner(request)
+        if owner is None and isinstance(request, Reversal):
+            # Whether its payment can be undone is open as long as nobody knows what became of that.
+            owner = self.image._entries.get(request.number) or self.image._owner(request.channel, request.payment_key)
         if owner is not None and owner.state is State.PARKED:
             return True
         parked = any(entry.state is State.PARKED for entry in self.image._entries.values())

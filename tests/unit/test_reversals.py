@@ -18,7 +18,7 @@ from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
 
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
-LATER, UNDER_WAY = AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS
+LATER, UNDER_WAY = AnswerKind.TRY_LATER, UNDER_WAY
 
 
 async def states(heart: Heart) -> list[State]:
@@ -201,6 +201,21 @@ async def test_where_the_core_cannot_undo_only_the_unsent_is_reversed(open_heart
     await heart.pay("k2", account="200")
     assert (await heart.undo("r1", "k1")).refusal is Refusal.NOT_REVERSIBLE
     assert (await heart.undo("r2", "k2")).kind is YES
+
+
+async def test_where_the_core_cannot_undo_nothing_is_said_of_what_may_never_have_reached_it(
+    open_heart: OpenHeart,
+) -> None:
+    """A no would be for good, and the payment may turn out to be unsent (seed 20003075 of the simulation)."""
+    heart = await open_heart(capabilities=able(Level.A, reversal=False))
+    heart.core.will(NOT_SENT)
+    heart.core.hang()
+    paying = asyncio.ensure_future(heart.pay("k1"))
+    await heart.core.asked(1)
+    assert (await heart.undo("r1", "k1")).kind is UNDER_WAY
+    heart.core.let_go()
+    await paying
+    assert (await heart.undo("r1", "k1")).kind is YES
 
 
 async def test_a_reversal_at_a_core_that_cannot_undo_is_parked_and_stops_nobody(open_heart: OpenHeart) -> None:
