@@ -18,7 +18,7 @@ from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
 
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
-LATER, UNDER_WAY = AnswerKind.TRY_LATER, UNDER_WAY
+LATER, UNDER_WAY = AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS
 
 
 async def states(heart: Heart) -> list[State]:
