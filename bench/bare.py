@@ -25,13 +25,13 @@ class Body(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(Body).decode
-_ANSWER = b'{"id":"%b","status":"accepted","amount":"%b","currency":"RUB"}'
+ANSWER = b'{"id":"%b","status":"accepted","amount":"%b","currency":"RUB"}'
 
 
 async def take(request: web.Request) -> web.Response:
     """Say yes to a payment."""
     body = _decode(await request.read())
-    said = _ANSWER % (body.account.encode(), body.amount.encode())
+    said = ANSWER % (body.account.encode(), body.amount.encode())
     return web.Response(body=said, status=202, headers={"Content-Type": "application/json"})
 
 

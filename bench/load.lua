@@ -1,19 +1,21 @@
 -- wrk script: a new payment with every request.
--- Arguments after "--": PROTOCOL KEYS BODY TOKEN
+-- Arguments after "--": PROTOCOL KEYS BODY TOKEN PATH
 --   PROTOCOL  json (POST /v1/payments) or osmp (GET /osmp/kiosk)
 --   KEYS      v4 (random) or v7 (rising with time); OSMP's txn_id likewise, as digits
 --   BODY      full (every field of the API) or plain (the three it needs); osmp: -
 --   TOKEN     the bearer token; osmp: -
+--   PATH      where JSON goes when not to /v1/payments: a peer's own
 -- Accounts are drawn from a million.
 local ffi = require("ffi")
 ffi.cdef[[ typedef struct { long s; long ns; } bench_ts; int clock_gettime(int, bench_ts *); int getpid(void); ]]
 local ts = ffi.new("bench_ts")
 local fmt, random, floor = string.format, math.random, math.floor
-local protocol, keys, shape, token
+local protocol, keys, shape, token, path
 local counter = 0
 
 function init(args)
   protocol, keys, shape, token = args[1] or "json", args[2] or "v4", args[3] or "full", args[4] or ""
+  path = args[5] or "/v1/payments"
   ffi.C.clock_gettime(0, ts)
   math.randomseed(tonumber(ts.ns) + ffi.C.getpid() * 7919)
   for _ = 1, 10 do random() end
@@ -56,8 +58,8 @@ local function json()
       '"attributes":{"terminal":"T1001045","receipt":"000123456"}'
   end
   body = body .. "}"
-  return fmt("POST /v1/payments HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\n" ..
-    "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", token, uuid(), #body, body)
+  return fmt("POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\n" ..
+    "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, token, uuid(), #body, body)
 end
 
 function request()

@@ -113,6 +113,10 @@ class Server:
         """Memory of it and its children by a field of `/proc/PID/status`: VmRSS now, VmHWM the most ever."""
         return sum(_status_kib(pid, field) for pid in family(self.pid)) / 1024
 
+    def shared_out_mib(self) -> float:
+        """Memory of it and its children now, each page divided by the processes that share it (PSS)."""
+        return sum(_rollup_kib(pid) for pid in family(self.pid)) / 1024
+
 
 def family(pid: int) -> list[int]:
     """A process and all its descendants."""
@@ -137,6 +141,14 @@ def _status_kib(pid: int, field: str) -> int:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(field + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+def _rollup_kib(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
                 return int(line.split()[1])
     return 0
 
@@ -203,7 +215,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 def wrk(port: int, seconds: float, connections: int, *script: str) -> Load:
     """Ask as fast as answers come over keep-alive connections, from the load's core.
 
-    `script` goes to `load.lua`: protocol, kind of keys, body, token.
+    `script` goes to `load.lua`: protocol, kind of keys, body, token, path.
 
     Raises:
         Trouble: wrk is missing or said nothing.
@@ -226,11 +238,24 @@ def wrk(port: int, seconds: float, connections: int, *script: str) -> Load:
     raise Trouble(f"wrk said nothing: {said.stdout[-500:]}{said.stderr[-500:]}")
 
 
+RUN: Final = f"{time.time_ns() // 1000:x}-{os.getpid():x}"
+"""Names this run among the raw results: only what was measured in one run is compared."""
+
+
 def keep(name: str, result: Mapping[str, Any]) -> None:
     """Add a raw result to `bench/out/<name>.jsonl`."""
     OUT.mkdir(parents=True, exist_ok=True)
+    stamp = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "run": RUN}
     with (OUT / f"{name}.jsonl").open("a") as file:
-        file.write(json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **result}) + "\n")
+        file.write(json.dumps({**stamp, **result}) + "\n")
+
+
+def kept(name: str, folder: Path = OUT) -> list[dict[str, Any]]:
+    """The raw results of the newest run of a name; none if it never ran."""
+    path = folder / f"{name}.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    return [each for each in found if each.get("run") == found[-1].get("run")]
 
 
 def tell(line: str) -> None:

@@ -11,8 +11,8 @@ def spread(values: Sequence[float], decimals: int) -> str:
     return f"{median(values):,.{decimals}f} ({min(values):,.{decimals}f}-{max(values):,.{decimals}f})"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the first column is words, the others are figures."""
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "--:|" * (len(head) - 1)]
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: bool = False) -> str:
+    """A Markdown table; the first column is words, the others are figures, unless all are `words`."""
+    lines = ["| " + " | ".join(head) + " |", "|---|" + ("---|" if words else "--:|") * (len(head) - 1)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
