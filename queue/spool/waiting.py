@@ -44,10 +44,8 @@ class Waiting:
             insort(self._aside[entry.route, entry.lane], entry.number)
 
     def take(self, entry: Entry) -> None:
-        """Forget where an entry waits."""
-        spot = self._spots.pop(entry.number, None)
-        if spot is None:
-            return
+        """Forget where an unfinished entry waits; nothing leaves a final state."""
+        spot = self._spots.pop(entry.number)
         queue = self._queues[spot, entry.route]
         del queue[bisect_left(queue, _place(spot, entry))]
         self._unfinished[entry.route, entry.lane] -= 1

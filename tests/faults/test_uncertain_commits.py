@@ -328,6 +328,24 @@ async def test_reads_during_a_reopening_are_answered_or_refused_in_words(store: 
     assert {type(each) for each in heard} <= {type(await store.get(1)), SpoolClosed}
 
 
+async def test_while_it_can_not_be_reopened_a_payment_is_found_by_what_is_on_disk(tmp_path: Path, disk: Disk) -> None:
+    """What memory held of keys is forgotten by then: a payment that is on disk must not be called unknown."""
+    opening = partial(connect, open_file=disk.open_file)
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, reopen_s=WAIT_S, connect=opening)
+    await store.open(NOW_US)
+    await put(store, draft(1))
+    disk.will("COMMIT", KEPT)
+    disk.will("BEGIN", fine, fails)
+    await put_all(store, 2)
+    await kept_out(store)
+
+    found = [await store.find("kiosk", f"key-{number}") for number in (1, 2, 3)]
+
+    assert [entry and entry.number for entry in found] == [1, 2, None]
+    async with asyncio.timeout(WAIT_S):
+        await store.close()
+
+
 async def test_a_spool_that_vanished_is_not_begun_anew(store: SqliteStore, disk: Disk) -> None:
     """An empty spool in its place would accept the twins of what it held."""
     await put(store, draft(1))

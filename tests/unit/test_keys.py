@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spool.errors import KeysUnfit
-from spool.keys import KeyRing, make_key_file, read_key_file
+from spool.keys import KeyRing, _DataKey, _KeyFile, make_key_file, read_key_file
 
 NOW_US = 1_767_225_600_000_000
 ONE, TWO, INDEX = b"\x01" * 32, b"\x02" * 32, b"\x03" * 32
@@ -180,6 +180,14 @@ def test_a_link_is_refused(path: Path, tmp_path: Path) -> None:
         read_key_file(path)
 
 
+def test_a_key_file_that_cannot_be_read_is_named_with_the_reason(path: Path) -> None:
+    """Here a file stands where its folder should be."""
+    write(path, content())
+
+    with pytest.raises(KeysUnfit, match=r"keys\.json/keys\.json can't be read: Not a directory"):
+        read_key_file(path / "keys.json")
+
+
 def test_a_folder_is_refused(path: Path) -> None:
     """It is no file."""
     path.mkdir(mode=0o700)
@@ -265,6 +273,9 @@ def ring(*data_keys: tuple[int, bytes], index_key: bytes = INDEX) -> KeyRing:
 def test_a_ring_shows_nothing() -> None:
     """Not in a log, not in a traceback."""
     assert repr(ring()) == "KeyRing()"
+    kept = _DataKey(id=7, key=text(ONE), created="2026-01-01T00:00:00Z")
+    assert repr(kept) == "_DataKey(7)"
+    assert repr(_KeyFile(version=1, index_key=text(INDEX), data_keys=[kept])) == "_KeyFile()"
 
 
 def test_fingerprints_tell_keys_apart() -> None:

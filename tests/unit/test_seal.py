@@ -272,3 +272,4 @@ def test_a_record_of_another_key_with_the_same_id_does_not_open() -> None:
 def test_a_sealer_shows_nothing() -> None:
     """Not in a log, not in a traceback."""
     assert repr(sealer()) == "Sealer()"
+    assert repr(Nonces(counting())) == "Nonces()"

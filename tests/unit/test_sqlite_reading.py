@@ -109,3 +109,27 @@ async def test_a_spool_of_another_version_is_left_alone(tmp_path: Path) -> None:
     newer.close()
     with pytest.raises(SpoolUnfit, match="version 99"):
         await SqliteReading(tmp_path / "spool.db").open()
+
+
+async def test_a_file_that_is_no_database_is_refused_in_words(tmp_path: Path) -> None:
+    """Never by a raw error of the driver; and nothing of it stays open."""
+    path = tmp_path / "spool.db"
+    path.write_bytes(b"no database " * 1_000)
+    with pytest.raises(SpoolUnfit, match=r"spool\.db can't be read: file is not a database"):
+        await SqliteReading(path).open()
+
+
+async def test_all_that_is_read_within_is_of_one_moment(tmp_path: Path) -> None:
+    """A report whose sums and entries are of two moments would not add up; afterwards it sees what came meanwhile."""
+    await made(tmp_path / "spool.db")
+    reading = SqliteReading(tmp_path / "spool.db")
+    await reading.open()
+    owner = SqliteStore(tmp_path / "spool.db", reserve_bytes=0)
+    async with reading.still():
+        before = await reading.page(Filter(), 10)
+        await owner.open(NOW_US)
+        await owner.insert(draft(2), 1, b"sealed")
+        assert await reading.page(Filter(), 10) == before
+    assert [entry.number for entry in await reading.page(Filter(), 10)] == [1, 2]
+    await owner.close()
+    await reading.close()

@@ -7,10 +7,12 @@ from msgspec.structs import replace
 
 from spool import lifecycle as way
 from spool import verify as module
+from spool.entry import Entry
 from spool.keys import KeyRing
 from spool.lifecycle import Kind, State, Told
 from spool.memory import MemoryStore
 from spool.seal import Sealer
+from spool.store import Filter
 from spool.tally import NOTHING, Cell, Sum
 from spool.verify import balances, differences, verify
 from tests.contracts.spool_examples import NOW_US, WAYS, draft, go, put, put_as, reversal, undo
@@ -135,6 +137,28 @@ async def test_every_seal_is_opened(sealer: Sealer) -> None:
 
     assert verdict.ok
     assert (verdict.opened, verdict.damaged) == (module.PAGE_ENTRIES + 2, ())
+
+
+class Busy(MemoryStore):
+    """Takes another payment each time it is looked through."""
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """A page with one more entry at its end."""
+        await put(self, draft(await self.highest_number() + 1))
+        return await super().page(wanted, limit)
+
+
+async def test_what_comes_while_seals_are_opened_is_left_for_the_next_check(sealer: Sealer) -> None:
+    """A check of a busy service has an end."""
+    store = Busy()
+    await store.open(NOW_US)
+    await put_sealed(store, sealer, 1)
+    await put_sealed(store, sealer, 2)
+
+    verdict = await verify(store, sealer)
+
+    assert (verdict.opened, verdict.damaged_count) == (2, 0)
+    assert await store.highest_number() > 2
 
 
 async def test_damaged_records_are_named_and_the_rest_goes_on(sealer: Sealer) -> None:

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from adapters.core import Level
 from adapters.payment import AnswerKind
 from gateway.clock import settle
 from spool.entry import Entry
 from spool.keys import KeyRing
-from spool.lifecycle import State
+from spool.lifecycle import PARK, State
 from spool.memory import MemoryStore
 from spool.seal import Sealer
 from spool.store import Move
@@ -233,3 +235,85 @@ class Cracked(Sealer):
         if entry.number == self._number:
             raise ZeroDivisionError("a bug")
         return super().open(entry)
+
+
+# Whatever comes of it
+
+
+async def test_a_bug_behind_an_outcome_is_told_and_takes_no_other_account_with_it(open_heart: OpenHeart) -> None:
+    """P9: the account whose followers could not be set behind stands; it is written down that it does."""
+    heart = await open_heart(store=Clumsy())
+    await taken(heart, 4, accounts=2)
+    heart.core.will(BOOKED_SILENTLY)
+    with capture_logs() as said:
+        await heart.forwards(4)
+    assert [(line["event"], line["error"]) for line in said] == [("forwarding_failed", "ZeroDivisionError")]
+    assert (await heart.entry("k1")).state is (await heart.entry("k3")).state is State.POSTED
+
+
+class Clumsy(MemoryStore):
+    """Breaks when an entry is set behind."""
+
+    async def set_behind(self, entries: Sequence[Entry]) -> None:
+        """Break, or do nothing where there is nothing to do."""
+        if entries:
+            raise ZeroDivisionError("a bug")
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.CLOSED])
+async def test_what_waits_behind_a_doubt_keeps_its_order_when_it_cannot_be_set_behind(
+    heart: Heart, trouble: Trouble
+) -> None:
+    """It may still stand in arrival order, or not: it is read anew, and overtakes nobody."""
+    await taken(heart, 6, accounts=1)
+    heart.core.will(BOOKED_SILENTLY)
+    heart.troubles.will("set_behind", Trouble.NONE, trouble)
+    await heart.forwards()
+    assert not heart.troubles.ahead["set_behind"]
+    for _ in range(20):
+        await heart.later(1.0)
+    assert_each_is_booked_once(heart, 6)
+    sent = list(dict.fromkeys(call.number for call in heart.core.calls))
+    assert sent == [entry.number for entry in await heart.entries()]
+
+
+async def test_at_level_c_what_a_crash_left_under_way_is_a_persons_work(open_heart: OpenHeart) -> None:
+    """It may have been booked, and this core can't be asked: sent again, it might be booked twice."""
+    heart = await open_heart(Level.C)
+    await taken(heart, 2, accounts=1)
+    heart.core.hang()
+    await heart.forwards()
+    again = await heart.restarted()
+    await again.forwards(4)
+    assert await states(again) == [State.PARKED, State.READY]
+    assert len(heart.core.calls) == 1
+
+
+async def test_a_damaged_record_in_doubt_is_put_in_quarantine_and_not_asked_about(open_heart: OpenHeart) -> None:
+    """Nobody knows what to ask for; its account waits for a person."""
+    heart = await open_heart(Level.B)
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    entry = await heart.entry("k0")
+    heart.store._entries[entry.number] = replace(entry, sealed=entry.sealed[:-1] + b"\x00\x00")
+    await heart.later(60.0, rounds=3)
+    assert (await states(heart), [call.operation for call in heart.core.calls]) == ([State.QUARANTINED], ["post"])
+
+
+async def test_what_a_person_parks_while_the_core_is_asked_stays_parked_and_holds_its_account(
+    open_heart: OpenHeart,
+) -> None:
+    """The first word counts: an answer that comes later finds another entry than it was asked for."""
+    heart = await open_heart(Level.B)
+    await taken(heart, 2, accounts=1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    heart.core.hang()
+    await heart.later(60.0)
+    parking = Move(entry=await heart.entry("k0"), transition=PARK, at_us=heart.clock.now_us(), actor="anna")
+    assert await heart.spool.move([parking]) == [True]
+    heart.core.let_go()
+    await heart.later(60.0, rounds=4)
+    assert await states(heart) == [State.PARKED, State.READY]
+    assert [call.operation for call in heart.core.calls] == ["post", "inquire"]
