@@ -1,14 +1,17 @@
-"""What a million waiting payments cost those that come after them, beside a thousand.
+"""What a million waiting payments cost those that come after them, beside a thousand; or as many as `--waiting` says.
 
 Two measurements, each on copies of spools made by `bench.preload`, with random keys and with keys that rise:
 
 - *steps*: CPU (all threads) of accept, claim and settle per payment at the spool itself, seal included, 64 at a time, so
-  that nothing above it dilutes a difference. Both spools take turns in one process, so that a busy moment meets both.
+  that nothing above it dilutes a difference. All spools take turns in one process, so that a busy moment meets all.
   Each turn takes 64 payments in, claims the 64 that have waited longest and posts them, so the backlog stays as long
-  as it was. Before that, so many turns that either spool has more keys than it holds in memory.
+  as it was. Before that, so many turns that each spool has more keys than it holds in memory.
 - *service*: seconds from the start of the process to the first connection it takes, the CPU it used until it was at
-  rest (lanes are counted after it is ready), and then, with the same traffic on top of an empty spool and of a million,
-  its memory and the CPU per payment accepted.
+  rest (lanes are counted after it is ready), and then, with the same traffic on top of an empty spool and of each
+  longer than a thousand, its memory and the CPU per payment accepted.
+
+Ten million (`--waiting 1000 10000 100000 1000000 10000000`) want 15 GB of disk, and ten minutes to be made, once, for each
+kind of keys.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -27,6 +30,7 @@ import msgspec
 from bench.installation import TOKEN, Installation, install, running, scratch
 from bench.preload import KEYS, ROUTE, Drafter, copied, opened, preloaded
 from bench.rig import SERVER_CORE, Trouble, dead_port, keep, pinned, python, tell, wrk
+from bench.rounds import rotated
 from bench.table import spread, table
 from gateway.clock import SystemClock
 from spool.entry import Draft, Entry
@@ -34,11 +38,13 @@ from spool.lifecycle import CLAIM, POST, Told
 from spool.spool import Spool
 from spool.store import Inserted, Move
 
-LONG: Final = 1_000_000
+WAITING: Final = (1_000, 1_000_000)
 SHORT: Final = 1_000
+"""A spool of no more isn't worth a start of the service: it is as good as empty."""
+
 AT_ONCE: Final = 64
 WARM_UP_TURNS: Final = 800
-"""Both spools are in use, as any soon is: so many keys came that the newest no longer fit memory and go into the table."""
+"""Every spool is in use, as any soon is: so many keys came that the newest no longer fit memory and go into the table."""
 RATIO_WANTED: Final = 1.2
 MEMORY_MIB_WANTED: Final = 60
 READY_S_WANTED: Final = 2.0
@@ -166,22 +172,21 @@ async def _lanes_loaded(spool: Spool) -> None:
 # Outside
 
 
-def steps(keys: str, number: int, turns: int) -> list[StepsRun]:
-    """Measure the steps in a process of its own, on a copy of the short spool and one of the long."""
-    sizes = ((SHORT, LONG), (LONG, SHORT))[number % 2]
+def steps(keys: str, number: int, waiting: Sequence[int], turns: int) -> list[StepsRun]:
+    """Measure the steps in a process of its own, on a copy of a spool of each size."""
+    sizes = rotated(waiting, number)
     with scratch() as folder:
-        for waiting in sizes:
-            install(folder / str(waiting), 9)
-            copied(folder / str(waiting), preloaded(waiting, keys))
-        inside = [str(folder / str(waiting)) for waiting in sizes]
+        for size in sizes:
+            install(folder / str(size), 9)
+            copied(folder / str(size), preloaded(size, keys))
+        inside = [str(folder / str(size)) for size in sizes]
         command = python("-m", "bench.backlog", "--inside", *inside, "--keys", keys, "--turns", str(turns))
         said = subprocess.run(pinned(command, SERVER_CORE), capture_output=True, text=True, check=False)
     if said.returncode:
         raise Trouble(said.stderr[-2000:])
     found = msgspec.json.decode(said.stdout, type=list[Steps])
     return [
-        StepsRun(keys=keys, waiting=waiting, round=number, steps=cost)
-        for waiting, cost in zip(sizes, found, strict=True)
+        StepsRun(keys=keys, waiting=size, round=number, steps=cost) for size, cost in zip(sizes, found, strict=True)
     ]
 
 
@@ -209,22 +214,19 @@ def service(keys: str, waiting: int, number: int, seconds: float) -> ServiceRun:
             )
 
 
-def steps_report(runs: list[StepsRun]) -> str:
-    """The table of the steps."""
+def steps_report(runs: Sequence[StepsRun]) -> str:
+    """The table of the steps; the ratio is that of the longest backlog to the shortest."""
+    sizes = sorted({run.waiting for run in runs})
     rows = list[list[str]]()
-    for keys in KEYS:
-        for step in ("accept_us", "claim_us", "settle_us"):
-            short, long = (_costs(runs, keys, waiting, step) for waiting in (SHORT, LONG))
-            ratios = [long[number] / short[number] for number in long if number in short]
-            name = f"{step.removesuffix('_us')}, {keys} keys"
-            rows.append([name, spread([*short.values()], 1), spread([*long.values()], 1), spread(ratios, 2)])
-        whole = [_costs(runs, keys, waiting, "") for waiting in (SHORT, LONG)]
-        ratios = [whole[1][number] / whole[0][number] for number in whole[1] if number in whole[0]]
-        rows.append([f"all three, {keys} keys", *(spread([*each.values()], 1) for each in whole), spread(ratios, 2)])
-    return table(("step", "CPU µs, 1,000 wait", "CPU µs, 1,000,000 wait", "ratio"), rows)
+    for keys in sorted({run.keys for run in runs}):
+        for name, step in (("accept", "accept_us"), ("claim", "claim_us"), ("settle", "settle_us"), ("all three", "")):
+            costs = [_costs(runs, keys, waiting, step) for waiting in sizes]
+            ratios = [cost / costs[0][number] for number, cost in costs[-1].items() if number in costs[0]]
+            rows.append([f"{name}, {keys} keys", *(spread([*each.values()], 1) for each in costs), spread(ratios, 2)])
+    return table(("step", *(f"CPU µs, {waiting:,} wait" for waiting in sizes), "ratio"), rows)
 
 
-def _costs(runs: list[StepsRun], keys: str, waiting: int, step: str) -> dict[int, float]:
+def _costs(runs: Sequence[StepsRun], keys: str, waiting: int, step: str) -> dict[int, float]:
     """By round; of all steps together when none is named."""
     mine = [run for run in runs if (run.keys, run.waiting) == (keys, waiting)]
     fields = [step] if step else Steps.__struct_fields__
@@ -269,22 +271,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--turns", type=int, default=150, help="of 64 payments, in each measurement of the steps")
     parser.add_argument("--seconds", type=float, default=4.0, help="of traffic on the service")
+    parser.add_argument("--waiting", type=int, nargs="+", default=list(WAITING), help="how many wait, each measured")
+    parser.add_argument("--keys", choices=KEYS, help="one kind of keys alone")
 
 
 def run(told: argparse.Namespace) -> None:
     """Measure all, print both tables."""
+    waiting, kinds = sorted(set(told.waiting)), [told.keys] if told.keys else KEYS
     found: list[StepsRun] = []
     for number in range(told.rounds):
-        for keys in KEYS:
-            for one in steps(keys, number, told.turns):
+        for keys in kinds:
+            for one in steps(keys, number, waiting, told.turns):
                 found.append(one)
                 keep("backlog-steps", msgspec.to_builtins(one))
                 tell(f"round {number} {keys} {one.waiting:>9,}: {one.steps}")
     starts: list[ServiceRun] = []
     for number in range(told.rounds):
-        for keys in KEYS:
-            for waiting in ((0, LONG), (LONG, 0))[number % 2]:
-                starts.append(start := service(keys, waiting, number, told.seconds))
+        for keys in kinds:
+            for size in rotated([0, *(each for each in waiting if each > SHORT)], number):
+                starts.append(start := service(keys, size, number, told.seconds))
                 keep("backlog-service", msgspec.to_builtins(start))
                 tell(f"round {number} {start}")
     print(steps_report(found), service_report(starts), sep="\n\n")
@@ -295,7 +300,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.backlog", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--inside", type=Path, nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--keys", choices=KEYS, default="v4", help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.inside is None:
         run(told)

@@ -7,6 +7,7 @@ made is kept under `bench/out/preloaded` and copied for each use.
 import argparse
 import asyncio
 import hashlib
+import os
 import random
 import shutil
 import time
@@ -36,6 +37,8 @@ CHANNEL: Final = "bank"
 KEYS: Final = ("v4", "v7")
 AT_ONCE: Final = 512
 """Payments that share a commit."""
+
+TOLD_EVERY: Final = 1_000_000
 
 _ANY_PORT: Final = 9
 """The core's port, written anew for each use."""
@@ -107,6 +110,8 @@ async def fill(made: Installation, count: int, keys: str) -> None:
         for start in range(0, count, AT_ONCE):
             drafts = [drafter.draft() for _ in range(min(AT_ONCE, count - start))]
             await asyncio.gather(*(spool.record(draft) for draft in drafts))
+            if start and start // TOLD_EVERY != (start - AT_ONCE) // TOLD_EVERY:
+                tell(f"{start:,} of {count:,} preloaded")
     finally:
         await spool.close()
 
@@ -129,9 +134,10 @@ def _layout() -> str:
 
 
 def copied(folder: Path, source: Path) -> None:
-    """Copy keys and spool of a preloaded folder into a scratch folder."""
+    """Copy keys and spool of a preloaded folder into a scratch folder, and have them on disk before anything is measured."""
     for name in ("nightsafe.key", "spool.db"):
-        shutil.copy(source / name, folder / name)
+        with Path(shutil.copy(source / name, folder / name)).open("rb") as file:
+            os.fsync(file)
 
 
 def main() -> None:
