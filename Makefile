@@ -20,7 +20,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench lock upgrade wheel clean powercut powercut-kernel
+.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,8 +142,11 @@ $(FUZZ)/ready: requirements/fuzz.txt requirements/run.txt
 schemathesis: $(DEV_READY) ## The JSON API's description against a running service, EXAMPLES of each operation
 	NIGHTSAFE_EXAMPLES=$(EXAMPLES) $(PYTEST) -s tests/hostile/test_openapi_hostile.py
 
-bench: $(DEV_READY) ## Measure the speed, side by side with a bare server (bench/README.md)
+bench: $(DEV_READY) ## Measure the speed, side by side with a bare server and with peers (bench/README.md)
 	$(BIN)/python -m bench
+
+bench-peers: ## Install the peers that the bench measures beside us: Debian's packages as root, the rest in bench/out
+	PYTHON=$(PYTHON) bench/peers/install.sh
 
 # --- The house ---
 

@@ -18,7 +18,7 @@ from statistics import median
 from bench.case import Case, Setting
 from bench.installation import TOKEN, install, running
 from bench.rig import LOAD_CORE, SERVER_CORE, dead_port, free_port, python, server
-from bench.rounds import CONNECTIONS, Result, rounds
+from bench.rounds import CONNECTIONS, Result, insist, rounds
 from bench.table import spread, table
 
 
@@ -101,10 +101,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(told: argparse.Namespace) -> None:
-    """Measure, print the table."""
+    """Measure, print the table.
+
+    Raises:
+        Trouble: a case could not be measured in some round, or kept less than it answered.
+    """
     chosen = [case for case in cases(told.body) if case.name == "B" or told.only in case.name]
-    results = rounds("accept", chosen, told.rounds, told.seconds)
+    results, troubles = rounds("accept", chosen, told.rounds, told.seconds)
     print(report(results))
+    insist(troubles)
 
 
 def main() -> None:

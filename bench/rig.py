@@ -213,7 +213,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wrk(port: int, seconds: float, connections: int, *script: str) -> Load:
-    """Ask as fast as answers come over keep-alive connections, from the load's core.
+    """Ask as fast as answers come over keep-alive connections, from the load's core, for whole seconds.
 
     `script` goes to `load.lua`: protocol, kind of keys, body, token, path.
 
@@ -224,7 +224,7 @@ def wrk(port: int, seconds: float, connections: int, *script: str) -> Load:
         "wrk",
         "-t1",
         f"-c{connections}",
-        f"-d{seconds:g}s",
+        f"-d{max(1, round(seconds))}s",
         "--timeout",
         "20s",
         "-s",

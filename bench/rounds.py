@@ -46,7 +46,7 @@ def measure(case: Case, number: int, seconds: float) -> Result:
     """Run one case once.
 
     Raises:
-        Trouble: it can't be run, or less is on disk than was answered.
+        Trouble: it can't be run, answers nothing, or less is on disk than was answered.
     """
     with scratch() as folder:
         with case.setting(folder) as setting:
@@ -55,6 +55,8 @@ def measure(case: Case, number: int, seconds: float) -> Result:
             load = wrk(setting.server.port, seconds, CONNECTIONS, *case.script)
             cpu_s, memory = setting.cpu_s() - before, setting.memory_mib()
             stored = setting.stored() if setting.stored else None
+        if not load.requests:
+            raise Trouble(f"{case.name}: nothing was answered in {seconds:g} s")
         stood_in: float | None = None
         if setting.spool is not None:
             stored, provisional = count(setting.spool)
@@ -64,7 +66,7 @@ def measure(case: Case, number: int, seconds: float) -> Result:
         round=number,
         requests=load.requests,
         per_s=load.per_s,
-        cpu_us=cpu_s / max(1, load.requests) * 1e6,
+        cpu_us=cpu_s / load.requests * 1e6,
         p50_ms=load.p50 / 1e3,
         p99_ms=load.p99 / 1e3,
         p999_ms=load.p999 / 1e3,
@@ -97,16 +99,34 @@ def rotated(row: Sequence[T], number: int) -> list[T]:
     return [*row[turn:], *row[:turn]]
 
 
-def rounds(name: str, chosen: Sequence[Case], how_many: int, seconds: float) -> list[Result]:
-    """All rounds; raw results are added to `bench/out/<name>.jsonl`."""
-    results: list[Result] = []
+def rounds(name: str, chosen: Sequence[Case], how_many: int, seconds: float) -> tuple[list[Result], list[str]]:
+    """All rounds, and what went wrong in them; raw results are added to `bench/out/<name>.jsonl`."""
+    results, troubles = list[Result](), list[str]()
     for number in range(how_many):
         for case in rotated(chosen, number):
-            result = measure(case, number, seconds)
-            results.append(result)
-            keep(name, msgspec.to_builtins(result))
-            tell(
-                f"round {number} {result.case:40} {result.per_s:8,.0f}/s {result.cpu_us:7.1f} µs "
-                f"p50 {result.p50_ms:.2f} p99 {result.p99_ms:.2f} ms failed {result.failed}"
-            )
-    return results
+            try:
+                results.append(one := measure(case, number, seconds))
+            except Trouble as trouble:
+                troubles.append(f"round {number}, {trouble}")
+                tell(f"NOT MEASURED: {troubles[-1]}")
+            else:
+                keep(name, msgspec.to_builtins(one))
+                tell(_line(one))
+    return results, troubles
+
+
+def _line(one: Result) -> str:
+    return (
+        f"round {one.round} {one.case:40} {one.per_s:8,.0f}/s {one.cpu_us:7.1f} µs p50 {one.p50_ms:.2f} "
+        f"p99 {one.p99_ms:.2f} ms failed {one.failed}"
+    )
+
+
+def insist(troubles: Sequence[str]) -> None:
+    """End a run, once its report is printed.
+
+    Raises:
+        Trouble: something went wrong in it.
+    """
+    if troubles:
+        raise Trouble("; ".join(troubles))
