@@ -248,7 +248,8 @@ class Live:
             route.entry_waits(returned.due_at_us if returned is not None else 0)
         else:
             await self._settler.pass_barrier()
-            route.entry_returned(draft.number)
+            # It may wait, be finished, or have cancelled out with a payment others waited behind.
+            route.lane_unsure(draft.lane)
 
 
 def _hurry(under_way: set[asyncio.Timeout]) -> None:

@@ -85,8 +85,8 @@ class Forwarder:
         self._wake = asyncio.Event()
         self._stopping = False
         route.entry_waits = self.entry_waits
-        route.entry_returned = self.rewind
         route.lane_freed = self.lane_freed
+        route.lane_unsure = self.lane_unsure
         route.health.backlog_waits = self.may_wait
         route.health.on_change(lambda old, new, _diagnosis: self._zone_changed(old, new))
 
@@ -106,8 +106,13 @@ class Forwarder:
         self._freed.add(lane)
         self._wake.set()
 
+    def lane_unsure(self, lane: int) -> None:
+        """Nobody knows what of this lane waits behind, what in arrival order, and what for nothing any more."""
+        self._half_fetched.add(lane)
+        self.lane_freed(lane)
+
     def rewind(self, number: int) -> None:
-        """Entries from this number on may be ready anew (released by a person, found absent at the core)."""
+        """Entries from this number on may stand in arrival order again."""
         self._cursor = min(self._cursor, number - 1)
         # A load under way ends by moving the cursor on, but not past this.
         self._rewound_to = min(self._rewound_to, self._cursor)

@@ -33,8 +33,8 @@ class Route:
         self.lane_freed: Callable[[int], None] = _nobody_waits
         #: Told when an entry waits, and from when on (µs since 1970; 0 = at once): set by the forwarder.
         self.entry_waits: Callable[[int], None] = _nobody_listens
-        #: Told when an entry, by its number, is ready anew that was out of arrival order before: set by the forwarder.
-        self.entry_returned: Callable[[int], None] = _nobody_listens
+        #: Told of a lane in which an uncertain commit may have changed anything: set by the forwarder.
+        self.lane_unsure: Callable[[int], None] = _nobody_waits
 
 
 def _nobody_waits(_lane: int) -> None:

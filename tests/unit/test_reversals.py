@@ -302,6 +302,20 @@ async def test_after_an_unsure_commit_a_reversal_is_asked_for_again_and_done_onc
     assert heart.health.counts.waiting == 0
 
 
+async def test_who_waits_behind_a_payment_goes_on_when_an_unsure_reversal_cancelled_that_out(heart: Heart) -> None:
+    """Nobody else looks behind a payment that is over (seed 30020981 of the simulation)."""
+    heart.open_route()
+    await heart.pay("k1")
+    await heart.pay("k2")
+    heart.close_route()
+    heart.core.will(NOT_SENT)
+    await heart.forwards(3)
+    heart.troubles.will("reverse", Trouble.UNSURE_KEPT)
+    assert (await heart.undo("r1", "k1")).kind is UNDER_WAY
+    await heart.later(60.0, rounds=4)
+    assert await states(heart) == [State.CANCELLED, State.POSTED, State.CANCELLED]
+
+
 @pytest.mark.parametrize("trouble", [Trouble.FULL, Trouble.CLOSED])
 async def test_a_reversal_that_was_surely_not_stored_comes_later(heart: Heart, trouble: Trouble) -> None:
     """As with payments."""
