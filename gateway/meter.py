@@ -126,7 +126,8 @@ class Meter(Collector):
 
     def answered(self, channel: str, kind: AnswerKind, seconds: float) -> None:
         """A channel got its answer."""
-        self._answers.add(channel, kind)
+        counts, key = self._answers.by_labels, (channel, kind)
+        counts[key] = counts.get(key, 0) + 1
         self._answer_seconds.add(seconds, channel)
 
     def rejected(self, channel: str, reason: str) -> None:

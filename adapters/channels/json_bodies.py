@@ -73,6 +73,13 @@ class NewPayment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fal
     time: Time | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
 
+    @property
+    def keys(self) -> int:
+        """How many keys its JSON had, those of the attributes included, when none came twice."""
+        attributes = self.attributes
+        more = 0 if attributes is UNSET else 1 + len(attributes)
+        return 3 + (self.service is not UNSET) + (self.time is not UNSET) + more  # three are always there
+
 
 class NewReversal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Undo the payment in the path, whole."""
@@ -82,6 +89,11 @@ class NewReversal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
         | UnsetType
     ) = UNSET
 
+    @property
+    def keys(self) -> int:
+        """As `NewPayment.keys`."""
+        return int(self.reason is not UNSET)
+
 
 class NewCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A question: may this account be paid? Moves no money."""
@@ -90,6 +102,11 @@ class NewCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
     currency: Currency
     amount: Amount | UnsetType = UNSET
     service: Service | UnsetType = UNSET
+
+    @property
+    def keys(self) -> int:
+        """As `NewPayment.keys`."""
+        return 2 + (self.amount is not UNSET) + (self.service is not UNSET)  # two are always there
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):

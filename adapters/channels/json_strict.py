@@ -12,11 +12,11 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from adapters.channels.json_bodies import Fault
+from adapters.channels.json_bodies import Fault, NewCheck, NewPayment, NewReversal
 from adapters.channels.problem import Code
 from adapters.channels.unfit import Unfit
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", NewPayment, NewReversal, NewCheck)
 
 _PATH: Final = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _spaced: Final = re.compile(rb'"[ \t\r\n]+:').search
@@ -43,18 +43,9 @@ def read_body(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         raise Unfit("syntax", Code.MALFORMED, "the body is not JSON") from None
     # A quote before a colon ends a key, unless it is an escaped one inside of a string, or blanks stand between them.
     plain = b"\\" not in body and _spaced(body) is None
-    if not (plain and body.count(b'":') == _keys(read)) and _has_twice(body):
+    if not (plain and body.count(b'":') == read.keys) and _has_twice(body):
         raise Unfit("repeated", Code.MALFORMED, "an object has the same field twice")
     return read
-
-
-def _keys(read: msgspec.Struct) -> int:
-    """Keys the body has when none came twice: one for each field sent, and those of the attributes."""
-    count = 0
-    for value in msgspec.structs.astuple(read):
-        if value is not msgspec.UNSET:
-            count += 1 if type(value) is str else 1 + len(value)
-    return count
 
 
 def _has_twice(body: bytes) -> bool:

@@ -42,6 +42,8 @@ class ReversalWire(msgspec.Struct, frozen=True, array_like=True):
     original_number: int
 
 
+_ATTRIBUTE: Final = "attributes."
+
 _read_reversal: Final = msgspec.json.Decoder(ReversalWire).decode
 
 
@@ -56,6 +58,10 @@ class JsonCore:
         """
         self.name = name
         self._body = Body(settings.post.body)
+        #: Attributes the body has a place for, each with the name of that place.
+        self._attributes = tuple(
+            (name.removeprefix(_ATTRIBUTE), name) for name in self._body.names if name.startswith(_ATTRIBUTE)
+        )
         self.capabilities = settings.declared(
             lookup=settings.lookup is not False,
             reversal=settings.reverse is not False,
@@ -88,8 +94,8 @@ class JsonCore:
             "key": payment.key,
             "paid_at": paid_at_rfc3339(payment.channel_time, id, self._zone),
         }
-        for name, text in payment.attributes.items():
-            values[f"attributes.{name}"] = text
+        for name, place in self._attributes:
+            values[place] = payment.attributes.get(name, "")
         return self._body.fill(values)
 
     def prepare_reversal(self, number: int, id: str, original: Delivery, core_id: str) -> bytes:  # noqa: A002 - the field's word

@@ -71,8 +71,8 @@ class Body:
         """The JSON bytes with `values`."""
         if self._flat is None:
             return _encode(_filled(self._node, values))
-        filled = [key + _encode(value) for key, name in self._flat if (value := values.get(name, "")) != ""]
-        return b"{" + b",".join(filled) + b"}"
+        get = values.get
+        return _encode({key: value for key, name in self._flat if (value := get(name, "")) != ""})
 
 
 def _cut(tree: JsonValue) -> _Node:
@@ -88,15 +88,15 @@ def _cut(tree: JsonValue) -> _Node:
     return tree
 
 
-def _flat(node: _Node) -> list[tuple[bytes, str]] | None:
-    """A table of nothing but lone placeholders (what most cores take) as (key and colon, name), else None."""
+def _flat(node: _Node) -> list[tuple[str, str]] | None:
+    """A table of nothing but lone placeholders (what most cores take) as (key, name), else None."""
     if not isinstance(node, dict):
         return None
-    found = list[tuple[bytes, str]]()
+    found = list[tuple[str, str]]()
     for key, each in node.items():
         if not (isinstance(each, Text) and each.alone):
             return None
-        found.append((_encode(key) + b":", each.names[0]))
+        found.append((key, each.names[0]))
     return found
 
 

@@ -95,13 +95,15 @@ class Acceptor:
         if twin is not None:
             return await self._join(twin, request, min(until, twin_until))
         hand = self._in_hand[key] = InHand(request)
-        answer = answers.unknown(request.key)
+        answer: Answer | None = None
         try:
             answer = await take(request, self._spool.fingerprint(canonical(request)), until)
         except Exception as error:  # noqa: BLE001 - our own bug: the channel is told to ask again, and we are told loudly
             log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=True)
         finally:
             del self._in_hand[key]
+            if answer is None:
+                answer = answers.unknown(request.key)
             hand.tell(answer)
         return answer
 

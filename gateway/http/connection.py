@@ -273,13 +273,17 @@ class Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         """The target, or a piece of it."""
-        self._count_head(len(url))
+        self._head_left -= len(url)
+        if self._head_left < 0:
+            self._refuse(431, "head_size")
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line."""
-        self._count_head(len(name) + len(value))
+        self._head_left -= len(name) + len(value)
         self._lines_left -= 1
+        if self._head_left < 0:
+            self._refuse(431, "head_size")
         if self._lines_left < 0:
             self._refuse(431, "headers")
         known = _HEADERS.get(name) or _HEADERS.get(name.lower())
@@ -287,6 +291,7 @@ class Connection(asyncio.Protocol):
             return
         if known is _HOST:
             self._hosts += 1
+            return
         text = value.decode("latin-1").rstrip(" \t")
         before = self._headers.get(known)
         self._headers[known] = text if before is None else f"{before}, {text}"
@@ -349,11 +354,6 @@ class Connection(asyncio.Protocol):
         self._turn(Phase.ANSWER)
         self._put((inbound, stays))
 
-    def _count_head(self, size: int) -> None:
-        self._head_left -= size
-        if self._head_left < 0:
-            self._refuse(431, "head_size")
-
     def _expect(self, text: str) -> None:
         if text.lower() != "100-continue":
             self._refuse(417, "expectation")
@@ -398,7 +398,14 @@ class Connection(asyncio.Protocol):
             if not waiting:
                 if self._closing or self._around.stopping:
                     break
-                await self._next(transport)
+                if self._is_reading_paused:
+                    self._go_on_reading(transport)
+                    continue
+                if self.phase is Phase.ANSWER:
+                    self._turn(Phase.IDLE)
+                self._wake = asyncio.get_running_loop().create_future()
+                await self._wake
+                self._wake = None
                 continue
             item = waiting.popleft()
             if isinstance(item, Unfit):
@@ -410,20 +417,13 @@ class Connection(asyncio.Protocol):
                 await self._drained
         self._leave(transport)
 
-    async def _next(self, transport: asyncio.Transport) -> None:
-        """Wait for a request, unless there is one among what came already."""
-        if self._is_reading_paused:
-            self._is_reading_paused = False
-            self.since_s = self._around.now_s
-            self._read_on()
-            if self._waiting:
-                return
+    def _go_on_reading(self, transport: asyncio.Transport) -> None:
+        """Read what came already, and more once that holds no whole request."""
+        self._is_reading_paused = False
+        self.since_s = self._around.now_s
+        self._read_on()
+        if not self._waiting:
             transport.resume_reading()
-        if self.phase is Phase.ANSWER:
-            self._turn(Phase.IDLE)
-        self._wake = asyncio.get_running_loop().create_future()
-        await self._wake
-        self._wake = None
 
     async def _answer(self, transport: asyncio.Transport, inbound: Inbound, stays: bool) -> bool:  # noqa: FBT001 - a pair that waited
         """Ask, and write the answer; whether the connection stays."""

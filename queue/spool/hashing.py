@@ -45,6 +45,8 @@ class Hashes:
     def __init__(self, index_key: bytes) -> None:
         """Derive a key for each use from the index key."""
         self._lane = KeyedHash(hmac.digest(index_key, _LANE_LABEL, "sha256"))
+        #: By route, of which there are few: its length and its name.
+        self._prefixes: dict[str, bytes] = {}
         self._fingerprint = KeyedHash(hmac.digest(index_key, _FINGERPRINT_LABEL, "sha256"))
 
     def __repr__(self) -> str:
@@ -55,8 +57,11 @@ class Hashes:
 
         The route's length comes first, so that no two pairs are written alike.
         """
-        name = route.encode()
-        digest = self._lane.digest(len(name).to_bytes(4, "big") + name + account.encode())
+        prefix = self._prefixes.get(route)
+        if prefix is None:
+            name = route.encode()
+            prefix = self._prefixes[route] = len(name).to_bytes(4, "big") + name
+        digest = self._lane.digest(prefix + account.encode())
         return int.from_bytes(digest[:8], "big", signed=True)
 
     def fingerprint(self, canonical: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spool.entry import Entry
 from spool.lanes import LaneFilter
 from spool.lifecycle import FINAL, State
 from spool.sqlite import work as works
@@ -26,13 +25,23 @@ class Expected:
 
     def expect(self, work: works.Work) -> None:
         """A work was submitted."""
-        self._count(work, 1)
+        if isinstance(work, works.Insertion):
+            entry = work.entry
+            self.tally.add(work.cell, 1, entry.amount)
+            if entry.state not in FINAL:
+                self.lanes.add(entry.route, entry.lane)
+        elif isinstance(work, works.Moves):
+            for each in work.planned:
+                if each.after.state not in FINAL:
+                    self._shift(each, 1)
+        elif isinstance(work, works.Reversing):
+            self.lanes.add(work.draft.route, work.draft.lane)
 
     def settle(self, work: works.Work, result: Any) -> None:
         """Bring memory in step with what became of a work: its result, or the error that stored nothing of it."""
         if isinstance(work, works.Insertion):
             if not isinstance(result, Inserted):
-                self._count(work, -1)
+                self._take_back(work)
         elif isinstance(work, works.Moves):
             made = [False] * len(work.planned) if isinstance(result, Exception) else result
             for each, was_made in zip(work.planned, made, strict=True):
@@ -40,21 +49,11 @@ class Expected:
         elif isinstance(work, works.Reversing):
             self._settle_reversing(work, result)
 
-    def _count(self, work: works.Work, sign: int) -> None:
-        if isinstance(work, works.Insertion):
-            entry = work.entry
-            self.tally.add(work.cell, sign, sign * entry.amount)
-            self._occupy(entry, sign)
-        elif isinstance(work, works.Moves):
-            for each in work.planned:
-                if each.after.state not in FINAL:
-                    self._shift(each, sign)
-        elif isinstance(work, works.Reversing):
-            self.lanes.add(work.draft.route, work.draft.lane)
-
-    def _occupy(self, entry: Entry, sign: int) -> None:
+    def _take_back(self, work: works.Insertion) -> None:
+        entry = work.entry
+        self.tally.add(work.cell, -1, -entry.amount)
         if entry.state not in FINAL:
-            (self.lanes.add if sign > 0 else self.lanes.remove)(entry.route, entry.lane)
+            self.lanes.remove(entry.route, entry.lane)
 
     def _shift(self, each: works.Planned, sign: int) -> None:
         """Count a move; a move that crosses (two of one entry at once) may only be taken back."""

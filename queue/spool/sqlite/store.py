@@ -22,6 +22,7 @@ from spool.sqlite.connection import (
     make_file,
 )
 from spool.sqlite.expected import Expected
+from spool.sqlite.gathering import WAIT_S, Gathering
 from spool.sqlite.keys import HELD_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, cell_in, entry_of, event_in
@@ -54,6 +55,7 @@ class SqliteStore:
         reserve_bytes: int = 64 * 2**20,
         stall_s: float = 5.0,
         reopen_s: float = 1.0,
+        gather_s: float = WAIT_S,
         connect: Connect = connect,
         write_over: Callable[[Path], None] = write_over,
         keys_held_max: int = HELD_MAX,
@@ -65,6 +67,7 @@ class SqliteStore:
             reserve_bytes: nothing new is taken when its disk has less than this free.
             stall_s: seconds after which whoever waits for a hanging commit is told that nobody knows.
             reopen_s: seconds between attempts to open the file again after an uncertain commit.
+            gather_s: longest wait of a commit for those whom the one before it answered.
             connect: opens a connection to the file.
             write_over: makes sure that SQLite's log is on disk as it reads. See `spool.sqlite.wal`.
             keys_held_max: how many keys are held in memory before they are taken into the table of keys.
@@ -72,6 +75,7 @@ class SqliteStore:
         self.path = path
         self._stall_s = stall_s
         self._reopen_s = reopen_s
+        self._gathering = Gathering(gather_s)
         self._connect = connect
         self._write_over = write_over
         self._keys_held_max = keys_held_max
@@ -86,6 +90,8 @@ class SqliteStore:
         #: Where lanes of an earlier run are counted: the file as it was when it was opened.
         self._snapshot: Connection | None = None
         self._pending: Batch = []
+        #: How many works must wait for the committer to be woken.
+        self._enough = 1
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
@@ -238,7 +244,8 @@ class SqliteStore:
             return answer
         self._expected.expect(work)
         self._pending.append((work, answer))
-        self._wake.set()
+        if len(self._pending) >= self._enough:
+            self._wake.set()
         return answer
 
     def _doing(self, works: Sequence[Work], reserve_bytes: int) -> Callable[[Any], list[Any]]:
@@ -252,9 +259,23 @@ class SqliteStore:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
+                await self._gather()
                 await self._commit_once()
             if self._closing.is_set():
                 return
+
+    async def _gather(self) -> None:
+        """Under load, wait for those whom the last commit answered, but not for long."""
+        loop = asyncio.get_running_loop()
+        wanted = min(self._gathering.wanted(loop.time()), BATCH_MAX)
+        if len(self._pending) >= wanted or self._closing.is_set():
+            return
+        self._enough = wanted
+        self._wake.clear()
+        timer = loop.call_later(self._gathering.wait_s, self._wake.set)
+        await self._wake.wait()
+        timer.cancel()
+        self._enough = 1
 
     async def _commit_once(self) -> None:
         """One commit with everything that waits; the sync of the one before was the time to gather it."""
@@ -270,6 +291,7 @@ class SqliteStore:
             results = [error] * len(batch)
         watch.cancel()
         self._recover()
+        self._gathering.ended(len(batch), len(self._pending), asyncio.get_running_loop().time())
         for (each, answer), result in zip(batch, results, strict=True):
             self._expected.settle(each, result)
             _tell(answer, result)
