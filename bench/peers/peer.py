@@ -104,6 +104,13 @@ def front(folder: Path, store: str, way: str, at: str) -> Generator[Server]:
 
 
 def asked(port: int) -> int:
-    """What a front says of how many payments its store keeps."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/stored", timeout=120) as answer:
-        return int(answer.read())
+    """What a front says of how many payments its store keeps.
+
+    Raises:
+        Trouble: it does not say.
+    """
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/stored", timeout=120) as answer:
+            return int(answer.read())
+    except (OSError, ValueError) as error:
+        raise Trouble(f"the store does not say what it keeps: {error}") from error
