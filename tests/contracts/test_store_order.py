@@ -180,6 +180,15 @@ async def test_an_entry_set_behind_leaves_arrival_order(store: Store) -> None:
     assert await store.oldest_waiting_us("billing") == second.accepted_at_us
 
 
+async def test_setting_nobody_behind_is_nothing(store: Store) -> None:
+    """Whoever looks for what must wait finds none most of the time; others keep their places."""
+    await put(store, draft(1))
+
+    await store.set_behind([])
+
+    assert await ready_numbers(store) == [1]
+
+
 async def test_setting_behind_changes_no_state(store: Store) -> None:
     """It can still be held, cancelled or claimed by whoever knows it."""
     entry = await put(store, draft(1))

@@ -3,9 +3,9 @@
 import pytest
 
 from spool.errors import StorageFull
-from spool.lifecycle import CLAIM, GIVE_BACK, POST, REFUSE, Transition
+from spool.lifecycle import CLAIM, GIVE_BACK, POST, REFUSE, State, Transition
 from spool.sqlite.expected import Expected
-from spool.sqlite.work import Insertion, Moves
+from spool.sqlite.work import Behind, Followers, Insertion, Memo, Moves, Work
 from spool.store import Inserted, Move
 from spool.tally import NOTHING, Sum
 from tests.contracts.spool_examples import LATER_US, draft
@@ -50,6 +50,56 @@ def test_an_end_that_was_not_recorded_changes_nothing() -> None:
 
     expected.expect(ending)
     expected.settle(ending, StorageFull("no room"))
+
+    assert expected.tally.snapshot() == before
+    assert not expected.lanes.is_clear(claim.entry.route, claim.entry.lane)
+
+
+def test_a_payment_that_was_not_recorded_leaves_no_trace() -> None:
+    """Neither in the sums nor in its lane: room under a limit would be gone for ever."""
+    expected, insertion = Expected(), Insertion(draft(1), 1, b"sealed")
+
+    expected.expect(insertion)
+    expected.settle(insertion, StorageFull("no room"))
+
+    assert expected.tally.snapshot() == {}
+    assert expected.lanes.is_clear(insertion.entry.route, insertion.entry.lane)
+
+
+def test_what_comes_finished_occupies_no_lane_and_leaves_none() -> None:
+    """Another payment of its account waits in the lane; it must go on doing so whatever becomes of this one."""
+    expected, waiting = Expected(), Insertion(draft(1, lane=7), 1, b"sealed")
+    expected.expect(waiting)
+    finished = Insertion(draft(2, lane=7, state=State.POSTED), 1, b"sealed")
+
+    expected.expect(finished)
+    expected.settle(finished, StorageFull("no room"))
+
+    assert not expected.lanes.is_clear("billing", 7)
+    expected.settle(waiting, StorageFull("no room"))
+    assert expected.lanes.is_clear("billing", 7)
+
+
+def test_the_end_of_a_payment_leaves_its_lane_to_the_next() -> None:
+    """Who came after it still waits there: nobody may overtake him."""
+    expected, claim = claimed()
+    following = Insertion(draft(2, lane=claim.entry.lane), 1, b"sealed")
+    expected.expect(following)
+    expected.settle(following, Inserted(entry=following.entry))
+    ending = Moves([Move(entry=claim.after(), transition=POST, at_us=LATER_US)])
+    expected.expect(ending)
+    expected.settle(ending, [True])
+    assert not expected.lanes.is_clear(claim.entry.route, claim.entry.lane)
+
+
+@pytest.mark.parametrize("work", [Memo("name", b"value"), Behind([]), Followers("billing", 1, 10)])
+def test_what_moves_no_money_changes_no_sums(work: Work) -> None:
+    """Order and small values are nobody's limit."""
+    expected, claim = claimed()
+    before = expected.tally.snapshot()
+
+    expected.expect(work)
+    expected.settle(work, None)
 
     assert expected.tally.snapshot() == before
     assert not expected.lanes.is_clear(claim.entry.route, claim.entry.lane)

@@ -68,8 +68,7 @@ class Expected:
         elif made:
             # Counted only now: room under a limit that a failing commit takes back would have been given to others.
             self._shift(each, 1)
-            if each.move.entry.state not in FINAL:
-                self.lanes.remove(each.after.route, each.after.lane)
+            self.lanes.remove(each.after.route, each.after.lane)
 
     def _settle_reversing(self, work: works.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None

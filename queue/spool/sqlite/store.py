@@ -22,21 +22,18 @@ from spool.sqlite.connection import (
     make_file,
 )
 from spool.sqlite.expected import Expected
+from spool.sqlite.fetching import Parameters, fetch_all, fetch_one, size_of
 from spool.sqlite.gathering import WAIT_S, Gathering
 from spool.sqlite.keys import HELD_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, cell_in, entry_of, event_in
 from spool.sqlite.wal import log_of, write_over
-from spool.sqlite.work import Behind, Followers, Insertion, Memo, Moves, Reversing, Work
+from spool.sqlite.work import Batch, Behind, Followers, Insertion, Memo, Moves, Reversing, Work, tell
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell
 
 BATCH_MAX: Final = 512
 """Most requests that share one commit: bounds the memory and the latency of one transaction."""
-
-Parameters = tuple[Any, ...] | dict[str, Any]
-
-Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 
 _REOPENED: Final = Memo("reopened", b"")
 """What is written to show that the disk takes writes again."""
@@ -129,9 +126,9 @@ class SqliteStore:
             return
         self._trouble = self._trouble or "closed"
         self._closing.set()
-        if self._committer is not None:
-            self._wake.set()
-            await self._committer
+        assert self._committer is not None, "who holds the file is open: nobody closes while it is being opened"
+        self._wake.set()
+        await self._committer
         await self._let_go()
 
     def _take(self, started: str) -> None:
@@ -294,13 +291,13 @@ class SqliteStore:
         self._gathering.ended(len(batch), len(self._pending), asyncio.get_running_loop().time())
         for (each, answer), result in zip(batch, results, strict=True):
             self._expected.settle(each, result)
-            _tell(answer, result)
+            tell(answer, result)
 
     def _give_up(self, batch: Batch) -> None:
         """A commit hangs: nobody waits longer than the stall limit, and nothing new is taken until it is over."""
         self._trouble = f"a commit has been hanging for over {self._stall_s:g} s"
         for _, answer in batch:
-            _tell(answer, StorageUncertain(self._trouble))
+            tell(answer, StorageUncertain(self._trouble))
         self._turn_away()
 
     def _turn_away(self) -> None:
@@ -308,17 +305,19 @@ class SqliteStore:
         waiting, self._pending = self._pending, []
         for work, answer in waiting:
             self._expected.settle(work, error := SpoolClosed(f"nothing was stored: {self._trouble}"))
-            _tell(answer, error)
+            tell(answer, error)
 
     async def _reopen(self, batch: Batch, error: StorageUncertain) -> None:
         """After a commit that raised, only what is on disk counts: open it anew, forget what memory thought."""
         self._trouble = f"reopening after an uncertain commit: {error}"
         self._keys = None
         for _, answer in batch:
-            _tell(answer, error)
+            tell(answer, error)
         self._turn_away()
         while not self._closing.is_set() and not await self._is_open_anew():
-            closing = asyncio.ensure_future(self._closing.wait())
+            closing = asyncio.ensure_future(
+                self._closing.wait()
+            )  # pragma: no cover - 3.11 traces no line after a throw
             await asyncio.wait([closing], timeout=self._reopen_s)
             closing.cancel()
         self._recover()
@@ -457,13 +456,12 @@ class SqliteStore:
             trouble=self._trouble or ("the disk is down to its reserve" if short else ""),
             free_bytes=free,
             reserve_bytes=self._reserve_bytes,
-            size_bytes=sum(map(_size_of, files)),
+            size_bytes=sum(map(size_of, files)),
         )
 
     @property
     def _writing(self) -> Connection:
-        if self._writer is None:
-            raise SpoolClosed("the spool isn't open")
+        assert self._writer is not None, "whoever writes has opened it, and closes it only after"
         return self._writer
 
     def _require_open(self) -> None:
@@ -477,10 +475,10 @@ class SqliteStore:
         return self._reader
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        return await self._reading.run(partial(_fetch_all, sql=sql, parameters=parameters))
+        return await self._reading.run(partial(fetch_all, sql=sql, parameters=parameters))
 
     async def _row(self, sql: str, parameters: Parameters) -> Any:
-        return await self._reading.run(partial(_fetch_one, sql=sql, parameters=parameters))
+        return await self._reading.run(partial(fetch_one, sql=sql, parameters=parameters))
 
     async def _one(self, sql: str, parameters: Parameters) -> Entry | None:
         row = await self._row(sql, parameters)
@@ -492,29 +490,3 @@ class SqliteStore:
     async def _figure(self, sql: str, parameters: Parameters) -> int:
         row = await self._row(sql, parameters)
         return 0 if row is None else row[0] or 0
-
-
-def _fetch_all(db: Any, sql: str, parameters: Parameters) -> list[Any]:
-    return list(db.execute(sql, parameters).fetchall())
-
-
-def _fetch_one(db: Any, sql: str, parameters: Parameters) -> Any:
-    return db.execute(sql, parameters).fetchone()
-
-
-def _tell(answer: "asyncio.Future[Any]", result: Any) -> None:
-    """Answer whoever still waits; a caller that was cancelled harms nobody."""
-    if answer.done():
-        return
-    if isinstance(result, Exception):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)
-
-
-def _size_of(file: Path) -> int:
-    """Bytes in a file; SQLite removes its log whenever it likes."""
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
