@@ -35,6 +35,9 @@ PAYMENT: Final = Payment(
 ID: Final = "019bc379-0ae0-7000-8000-0000000000a1"
 NUMBER: Final = 140_737_488_355_329
 
+PATIENCE_S: Final = 1.5
+"""What an attempt gets at a core that may never answer: more than any that answers takes on a busy machine."""
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
 

@@ -26,7 +26,7 @@ from adapters.outcome import (
     Unknown,
 )
 from adapters.payment import Check, Payment, Refusal
-from tests.contracts.core_examples import ID, NUMBER, PAYMENT, PROTOCOLS, core_of, delivery_of
+from tests.contracts.core_examples import ID, NUMBER, PATIENCE_S, PAYMENT, PROTOCOLS, core_of, delivery_of
 
 OTHER_ID = "019bc379-0ae0-7000-8000-0000000000a2"
 ACCOUNTS = Accounts(known="[0-9]+", inactive=frozenset({"555"}), amount_min=100, amount_max=1_000_000)
@@ -182,7 +182,7 @@ class TestFaults:
     ) -> None:
         """Only what surely books nothing is not sent; the rest is unknown even though here nothing was booked."""
         billing.control.outage(kind)
-        got = await core.post(delivery_of(core), 0.3)
+        got = await core.post(delivery_of(core), PATIENCE_S)
         assert isinstance(got, NotSent | Unknown | Misconfigured)
         assert (type(got), got.cause) == (outcome, cause)
         assert billing.ledger.bookings() == []
@@ -193,7 +193,7 @@ class TestFaults:
     ) -> None:
         """The one mistake that books twice would be to call any of these not sent."""
         billing.control.set(Fault(kind=kind, operation=Operation.PAY, delay_s=30))
-        got = await core.post(delivery_of(core), 0.3)
+        got = await core.post(delivery_of(core), PATIENCE_S)
         assert isinstance(got, Unknown)
         assert got.cause is cause
         assert len(billing.ledger.bookings()) == 1
@@ -204,7 +204,7 @@ class TestFaults:
     ) -> None:
         """That is what settles it at level B."""
         billing.control.set(Fault(kind=kind, operation=Operation.PAY, delay_s=30))
-        await core.post(delivery_of(core), 0.3)
+        await core.post(delivery_of(core), PATIENCE_S)
         found = await core.inquire(delivery_of(core), 5)
         assert isinstance(found, Posted)
         assert found.core_id == billing.ledger.bookings()[0].core_id
@@ -237,7 +237,7 @@ class TestFaults:
     async def test_it_works_again_after_a_failure(self, core: Core, billing: ScriptedCore, kind: FaultKind) -> None:
         """A broken connection isn't kept for the next payment."""
         billing.control.outage(kind)
-        await core.post(delivery_of(core), 0.2)
+        await core.post(delivery_of(core), PATIENCE_S)
         billing.control.clear()
         assert isinstance(await core.post(delivery_of(core, attempt=2), 5), Posted)
         assert len(billing.ledger.bookings()) == 1

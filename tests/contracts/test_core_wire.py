@@ -16,7 +16,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.core import Core
 from adapters.outcome import Cause, Misconfigured, NotSent, Unknown
-from tests.contracts.core_examples import PROTOCOLS, core_of, delivery_of, http, raw_server, read_request, saying
+from tests.contracts.core_examples import (
+    PATIENCE_S,
+    PROTOCOLS,
+    core_of,
+    delivery_of,
+    http,
+    raw_server,
+    read_request,
+    saying,
+)
 
 MakeCore = Callable[..., Core]
 
@@ -91,7 +100,7 @@ class TestNeverSent:
     ) -> None:
         """A connection's time ends before the attempt's: some is left for the answer."""
         core = make_core(deaf_port, connect_timeout_s=30)
-        assert isinstance(await core.post(delivery_of(core), 0.2), NotSent)
+        assert isinstance(await core.post(delivery_of(core), PATIENCE_S), NotSent)
 
     async def test_an_unknown_name_is_not_sent(self, make_core: MakeCore) -> None:
         """RFC 6761 keeps .invalid from ever being one."""
@@ -265,7 +274,7 @@ class TestSent:
 
         async with raw_server(drip) as port:
             core = make_core(port)
-            outcome = await core.post(delivery_of(core), 0.2)
+            outcome = await core.post(delivery_of(core), PATIENCE_S)
             assert isinstance(outcome, Unknown)
             assert outcome.cause is Cause.ANSWER_TIMEOUT
 

@@ -6,6 +6,7 @@ read-only, one process owns the file, and the driver is `pysqlite3`, whose wheel
 exists.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import importlib
@@ -44,6 +45,16 @@ OperationalError: Final[type[Exception]] = driver.OperationalError
 
 class Connection(aiosqlite.Connection):
     """aiosqlite's connection, able to run a whole function in its thread: one hop for one transaction."""
+
+    #: Done when its thread has nothing more to say to the loop, once it was told to stop.
+    stopped: "asyncio.Future[Any] | None" = None
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        """Have the thread end after what it was given."""
+        # aiosqlite leaves the types of its own way in open.
+        stop: Callable[[], asyncio.Future[Any] | None] = getattr(super(), "stop")  # noqa: B009 - typed by hand
+        self.stopped = stop()
+        return self.stopped
 
     async def run(self, work: Callable[[Any], T]) -> T:
         """Call `work` with the driver's own connection, in the connection's thread."""
@@ -85,6 +96,9 @@ async def connect(path: Path, *, writing: bool, open_file: Callable[[str], Any] 
         await connection.run(_set_for_writing if writing else _set_for_reading)
     except BaseException:
         await connection.close()
+        if connection.stopped is not None:
+            # aiosqlite doesn't wait when opening fails, and a thread that outlives its loop would raise in it.
+            await asyncio.wait([connection.stopped])
         raise
     return connection
 

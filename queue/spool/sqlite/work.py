@@ -1,7 +1,8 @@
 """What can be asked of a commit: each work as data, with what follows from it worked out on the event loop."""
 
+import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from spool.entry import Draft, Entry
 from spool.lifecycle import FINAL, State
@@ -88,6 +89,19 @@ class Memo:
 
 
 Work = Insertion | Reversing | Moves | Behind | Followers | Memo
+
+Batch = list[tuple[Work, "asyncio.Future[Any]"]]
+"""Works that share a commit, each with who waits for its result."""
+
+
+def tell(answer: "asyncio.Future[Any]", result: Any) -> None:
+    """Answer whoever still waits; a caller that was cancelled harms nobody."""
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
 
 
 def entry_from(draft: Draft, key_id: int, sealed: bytes) -> Entry:
