@@ -22,6 +22,7 @@ LAYERS: Final = {
     "faults",
     "hostile",
     "integration",
+    "mutation",
     "powercut",
     "simulation",
     "tidy",

@@ -14,6 +14,7 @@ from spool.lifecycle import State
 from spool.memory import MemoryStore
 from spool.store import Ready
 from tests.unit.heart import DEADLINE_S, Heart, OpenHeart
+from tests.unit.troubled_store import Trouble
 
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
 UNDER_WAY, CONFLICT = AnswerKind.IN_PROGRESS, AnswerKind.CONFLICT
@@ -152,6 +153,25 @@ async def test_what_ended_while_the_window_was_read_strands_nobody_behind_it(ope
     await reading
     await heart.forwards(3)
     assert heart.core.numbers("post") == [entry.number for entry in await heart.entries()]
+
+
+async def test_a_payment_that_was_stored_late_and_unsurely_is_found_below_what_was_read_since(heart: Heart) -> None:
+    """Its number is lower: read on from there alone, it would lie until the next start."""
+    heart.open_route()
+    heart.troubles.will("insert", Trouble.UNSURE_KEPT)
+    heart.troubles.stop("insert")
+    paying = asyncio.ensure_future(heart.pay("k1", account="1"))
+    await settle()
+    heart.troubles._stopped.clear()
+    assert (await heart.pay("k2", account="2")).kind is PROVISIONAL
+    heart.close_route()
+    await heart.forwards(2)
+    heart.troubles.go_on()
+    assert (await paying).kind is UNDER_WAY
+    await settle()
+    await heart.forwards(3)
+    first, second = await heart.entries()
+    assert heart.core.numbers("post") == [second.number, first.number]
 
 
 # Cut off from what is sealed, or from the core

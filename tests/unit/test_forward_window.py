@@ -71,6 +71,8 @@ def test_an_entry_that_is_known_is_not_taken_in_twice(window: Window) -> None:
     assert one is not None
     assert window.offer(found(entry(1), entry(2))) == []
     assert taken(window) == [2]
+    assert window.finish(entry(1)) is window.finish(entry(2)) is False
+    assert (taken(window), window.room) == ([], 10)
 
 
 def test_what_is_blocked_on_disk_is_given_back(window: Window) -> None:
@@ -184,7 +186,7 @@ def test_a_lane_seized_for_what_fell_due_gives_nothing_else_out(window: Window) 
 def test_an_entry_ready_anew_stands_where_it_stood(window: Window) -> None:
     """It came back after others of its lane had been read."""
     window.offer(found(entry(2, lane=7), entry(3, lane=7)))
-    window.offer(found(entry(1, lane=7)))
+    assert window.offer(found(entry(1, lane=7))) == []
     order = list[int]()
     while (each := window.take()) is not None:
         order.append(each.number)

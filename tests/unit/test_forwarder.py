@@ -530,6 +530,7 @@ async def test_running_it_sends_newcomers_at_once_and_wakes_for_what_falls_due(h
     for _ in range(10):
         await heart.clock.advance(1.0)
     assert_each_is_booked_once(heart, 3)
+    assert len(asyncio.all_tasks()) <= 4
     assert await heart.forwarder.stop(0) == 0
     await _ended(heart.clock, running)
 

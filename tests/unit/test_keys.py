@@ -273,6 +273,7 @@ def ring(*data_keys: tuple[int, bytes], index_key: bytes = INDEX) -> KeyRing:
 def test_a_ring_shows_nothing() -> None:
     """Not in a log, not in a traceback."""
     assert repr(ring()) == "KeyRing()"
+    assert (len(ring().check_value(1)), len(ring().fingerprint(1))) == (16, 8)
     kept = _DataKey(id=7, key=text(ONE), created="2026-01-01T00:00:00Z")
     assert repr(kept) == "_DataKey(7)"
     assert repr(_KeyFile(version=1, index_key=text(INDEX), data_keys=[kept])) == "_KeyFile()"

@@ -43,6 +43,7 @@ async def test_it_names_itself(store: MemoryStore) -> None:
     """And takes no disk."""
     health = await store.health()
 
+    assert (health.version, health.trouble, health.accepting) == ("", "", True)
     assert (health.engine, health.free_bytes, health.reserve_bytes, health.size_bytes) == ("memory", 0, 0, 0)
 
 

@@ -4,13 +4,16 @@ import importlib.util
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from spool.errors import SpoolUnfit
 from spool.sqlite import connection
 
 WHEEL: Final = "pysqlite3"
@@ -53,3 +56,36 @@ def test_without_the_wheel_the_interpreters_own_library_is_used() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (module.driver, module.LIBRARY_VERSION) == (sqlite3, sqlite3.sqlite_version)
+
+
+class Stubborn:
+    """The driver's connection, on a library that doesn't take a setting; says when it was closed."""
+
+    def __init__(self, uri: str, closed: list[str]) -> None:
+        """Open the file."""
+        self._db, self._uri, self._closed = connection.open_file(uri), uri, closed
+
+    def execute(self, sql: str) -> Any:
+        """Do, but for one setting."""
+        return self._db.execute("SELECT 1" if sql.startswith("PRAGMA temp_store =") else sql)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+        self._closed.append(self._uri)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+
+@pytest.mark.parametrize("writing", [True, False])
+async def test_a_connection_whose_setting_does_not_take_is_closed(
+    tmp_path: Path,
+    writing: bool,  # noqa: FBT001 - two cases
+) -> None:
+    """Its thread would keep the process from ending, and its locks the file from being opened."""
+    path, closed = tmp_path / "spool.db", list[str]()
+    connection.make_file(path)
+    with pytest.raises(SpoolUnfit, match="did not take temp_store = 2"):
+        await connection.connect(path, writing=writing, open_file=partial(Stubborn, closed=closed))
+    assert len(closed) == 1

@@ -132,6 +132,32 @@ async def test_a_reversal_whose_payment_cannot_be_read_now_waits_a_moment(heart:
     assert await states(heart) == [State.POSTED, State.POSTED]
 
 
+async def test_a_trial_that_cannot_be_read_now_holds_no_leave(heart: Heart) -> None:
+    """Its route would wait for it for ever."""
+    await heart.pay()
+    await settle()
+    heart.open_route()
+    await heart.undo()
+    heart.health.release()
+    heart.health.watch_once()
+    heart.troubles.will("get", Trouble.CLOSED)
+    await heart.forwards()
+    assert (heart.health.counts.withdrawn, heart.health.counts.waiting) == (1, 0)
+    assert heart.core.numbers("reverse") == []
+
+
+async def test_while_it_is_found_out_whether_some_were_claimed_others_go(heart: Heart) -> None:
+    """Nobody is at the core for them: they take none of the pace."""
+    await taken(heart, 8)
+    heart.troubles.will("move", Trouble.UNSURE_LOST)
+    heart.troubles.stop("remember")
+    await heart.forwards(6)
+    assert (await states(heart)).count(State.POSTED) == 4
+    heart.troubles.go_on()
+    await heart.forwards(6)
+    assert_each_is_booked_once(heart, 8)
+
+
 # Together, and ahead
 
 
