@@ -353,6 +353,9 @@ class Connection(asyncio.Protocol):
         self._closing = not stays
         self._turn(Phase.ANSWER)
         self._put((inbound, stays))
+        if self._rest is not None:
+            # A body of more than a slice: the next may be as large, and nobody needs two of them in memory.
+            self._read_no_more()
 
     def _expect(self, text: str) -> None:
         if text.lower() != "100-continue":
@@ -377,13 +380,18 @@ class Connection(asyncio.Protocol):
 
     def _put(self, item: tuple[Inbound, bool] | Unfit) -> None:
         self._waiting.append(item)
-        if len(self._waiting) >= REQUESTS_WAITING_MAX and not self._is_reading_paused and self._transport is not None:
-            self._is_reading_paused = True
-            self._transport.pause_reading()
+        if len(self._waiting) >= REQUESTS_WAITING_MAX:
+            self._read_no_more()
         if self.serving is None:
             self.serving = asyncio.get_running_loop().create_task(self._serve())
         else:
             self._release()
+
+    def _read_no_more(self) -> None:
+        """Until what waits is answered."""
+        if not self._is_reading_paused and self._transport is not None:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
 
     def _release(self) -> None:
         wake = self._wake
