@@ -66,7 +66,8 @@ def spot_of(root: type[BaseModel], loc: Place) -> Spot:
 
 def _step(spot: Spot, step: str | int) -> Spot:
     kind = bare(spot.kind)
-    if step == KEY_MARK:
+    if step == KEY_MARK and spot.place and spot.owner is None:
+        # Only behind a key that isn't a model's: elsewhere somebody has given a table this very name.
         return spot
     if is_union(kind):
         members = [member for member in get_args(kind) if step in _labels(member)]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.fault import written
+from gateway.config.fault import ConfigUnfit, written
 from gateway.config.lines import Place
-from gateway.config.load import examine
+from gateway.config.load import examine, load
 from gateway.config.tree import leaves
 
 _TEXT: Final = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
@@ -78,3 +78,12 @@ def test_a_secret_in_a_wrong_place_is_never_repeated(place: Place) -> None:
 def test_any_table_at_all_is_a_fault_or_fine(data: dict[str, Any]) -> None:
     """Not even the outline is given."""
     assert examine(data)[1]
+
+
+@pytest.mark.parametrize("text", ['"[key]" = 1\n', '["[key]"]\n', '[node]\n"[key]" = 1\n', '[routes."[key]"]\n"[key]" = 1\n'])
+def test_a_name_that_looks_like_a_mark_of_the_checker_is_a_fault_like_any_other(tmp_path: Path, text: str) -> None:
+    """Found by fuzzing: `[key]` is how the library below marks a fault in a name; as a table's own name it got through."""
+    path = tmp_path / "nightsafe.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigUnfit, match=re.escape("[key]")):
+        load(path)
