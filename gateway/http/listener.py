@@ -7,7 +7,6 @@ idle longest makes room for who comes, and one address never gets more than its 
 
 import asyncio
 import ipaddress
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -16,6 +15,7 @@ from adapters.channel import Inbound, Reply
 from gateway.clock import Clock
 from gateway.config.model import ChannelListenerSettings
 from gateway.http.answers import Answers
+from gateway.http.buffers import bound_buffers
 from gateway.http.connection import Connection, Phase
 from gateway.http.tls import TlsDoor, server_context
 from gateway.log import log
@@ -25,10 +25,6 @@ Handler = Callable[[Inbound], Awaitable[Reply]]
 BACKLOG: Final = 1_024
 ROUND_S: Final = 0.5
 """Time between two rounds, and how late they may be with each limit."""
-
-RECEIVED_BYTES: Final = 32_768
-"""Asked of the system for each connection's receive buffer (Linux takes twice that), which is as much as is ever read at
-once; by itself it grows to megabytes for whoever sends and doesn't listen."""
 
 PARTING_S: Final = 2.0
 """What a refused client gets to read why, while it may still be sending."""
@@ -101,11 +97,11 @@ class Listener:
                 self._connection, settings.host, settings.port, backlog=BACKLOG, reuse_address=True
             )
             for end in self._server.sockets:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_BYTES)
+                bound_buffers(end)
             self.port = int(self._server.sockets[0].getsockname()[1])
         else:
             self._tls = TlsDoor(context, self._connection, self._clock)
-            await self._tls.open(settings.host, settings.port, BACKLOG, RECEIVED_BYTES)
+            await self._tls.open(settings.host, settings.port, BACKLOG)
             self.port = self._tls.port
         self._go_round()
 

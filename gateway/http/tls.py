@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.config.model import TlsSettings
+from gateway.http.buffers import bound_buffers
 from gateway.log import log
 
 HANDSHAKES_MAX: Final = 128
@@ -58,8 +59,8 @@ class TlsDoor:
         """How many handshakes are under way."""
         return len(self._shaking)
 
-    async def open(self, host: str, port: int, backlog: int, received_bytes: int) -> None:
-        """Listen at every address of `host`; `received_bytes` is asked for each connection's receive buffer.
+    async def open(self, host: str, port: int, backlog: int) -> None:
+        """Listen at every address of `host`.
 
         Raises:
             OSError: it can't.
@@ -69,7 +70,7 @@ class TlsDoor:
         for family, address in dict.fromkeys((family, address[:2]) for family, _, _, _, address in found):
             end = socket.create_server(address, family=family, backlog=backlog)
             end.setblocking(False)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
+            bound_buffers(end)
             self._ends.append(end)
         self.port = int(self._ends[0].getsockname()[1])
         self._accepting = [loop.create_task(self._accept(end)) for end in self._ends]

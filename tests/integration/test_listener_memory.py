@@ -3,7 +3,7 @@
 import socket
 from typing import Final
 
-from gateway.http.listener import RECEIVED_BYTES
+from gateway.http.buffers import RECEIVED_BYTES, SENT_BYTES
 from tests.integration.port import Port, opened, until
 
 BODY_MAX: Final = 65_536
@@ -25,16 +25,19 @@ async def test_of_large_bodies_sent_ahead_one_is_in_memory() -> None:
         assert [(await caller.answer()).status for _ in range(COUNT + 1)] == [200] * (COUNT + 1)
 
 
-async def test_a_connection_has_the_receive_buffer_we_ask_for() -> None:
-    """Left alone, Linux lets it grow to megabytes for each client that is not read from."""
+async def test_a_connection_has_the_buffers_we_ask_for() -> None:
+    """Left alone, Linux lets them grow to megabytes for each client that sends and doesn't listen."""
     async with opened() as port:
         await port.call()
         await until(lambda: port.open == 1)
-        assert _received_bytes(port) == 2 * RECEIVED_BYTES
+        assert _buffers(port) == (2 * RECEIVED_BYTES, 2 * SENT_BYTES)
 
 
-def _received_bytes(port: Port) -> int:
+def _buffers(port: Port) -> tuple[int, int]:
     (connection,) = port.listener._connections
     assert connection._transport is not None
     end: socket.socket = connection._transport.get_extra_info("socket")
-    return end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    return (
+        end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+        end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+    )
