@@ -169,17 +169,17 @@ async def test_attempts_of_a_former_run_become_in_doubt(make_store: MakeStore) -
 
 
 async def test_what_was_submitted_before_closing_is_stored(make_store: MakeStore) -> None:
-    """Closing commits first: a stop loses nothing that was in hand."""
+    """Closing commits first, be it more than one commit takes: a stop loses nothing that was in hand."""
     first = make_store()
     await first.open(NOW_US)
-    inserts = [asyncio.ensure_future(first.insert(draft(number), 1, b"")) for number in range(1, 21)]
+    inserts = [asyncio.ensure_future(first.insert(draft(number), 1, b"")) for number in range(1, 601)]
     await asyncio.sleep(0)
     await first.close()
-    assert [type(result) for result in await asyncio.gather(*inserts)] == [Inserted] * 20
+    assert [type(result) for result in await asyncio.gather(*inserts)] == [Inserted] * 600
     second = make_store()
     await second.open(NOW_US)
 
-    assert len(await second.page(Filter(), 100)) == 20
+    assert len(await second.page(Filter(), 1_000)) == 600
 
     await second.close()
 

@@ -124,6 +124,25 @@ async def test_a_reversal_that_was_recorded_a_moment_ago_is_not_recorded_again(
     assert len(heart.core.numbers("reverse")) == sent
 
 
+@pytest.mark.parametrize("route_is_open", [True, False])
+async def test_however_long_the_disk_takes_to_tell_an_unsure_payment_is_not_denied(
+    heart: Heart,
+    route_is_open: bool,  # noqa: FBT001 - two cases
+) -> None:
+    """Nor is its repeat taken for a new one that there is no room for (P3b)."""
+    (heart.open_route if route_is_open else heart.close_route)()
+    heart.troubles.will("insert", Trouble.UNSURE_LOST, Trouble.FULL, Trouble.FULL)
+    heart.troubles.stop("remember")
+    told = [await heart.pay()]
+    await settle()
+    await heart.clock.advance(3_600.0)
+    told.append(await heart.pay())
+    heart.troubles.go_on()
+    await settle()
+    told.append(await heart.pay())
+    assert [answer.kind for answer in told] == [UNDER_WAY, UNDER_WAY, AnswerKind.TRY_LATER]
+
+
 async def test_of_two_reversals_at_once_one_is_taken_and_the_other_refused(heart: Heart) -> None:
     """Both found the payment booked and nothing in the way; the core undoes it once."""
     await heart.pay()

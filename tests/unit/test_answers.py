@@ -60,6 +60,14 @@ def test_a_question_hears_how_it_stands_now(state: State, told: Told) -> None:
     assert answers.now(entry(state, told)).kind is (ended or waiting)
 
 
+@pytest.mark.parametrize("state", [State.READY, State.IN_FLIGHT, State.IN_DOUBT, State.PARKED])
+def test_a_reversal_that_waits_is_not_said_to_be_done(state: State) -> None:
+    """Whoever hears yes gives the money back."""
+    waiting = replace(entry(state, Told.PROVISIONAL), kind=Kind.REVERSAL, reverses=6)
+    assert answers.now(waiting).kind is PROVISIONAL
+    assert answers.now(replace(waiting, told=Told.NOTHING)).kind is UNDER_WAY
+
+
 def test_an_answer_carries_the_number_and_the_sum_and_no_more_of_a_refusal_than_there_is() -> None:
     """Channels print these on receipts."""
     answer = answers.first(entry(State.POSTED), YES)

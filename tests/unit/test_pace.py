@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forward.pace import KEPT_FOR, Pace
+from gateway.forward.pace import CLEAN_MIN, KEPT_FOR, LEVEL_MIN, Pace
 
 
 def test_a_round_of_answers_raises_it_by_about_one() -> None:
@@ -112,6 +112,43 @@ def test_an_outage_of_a_core_that_had_little_to_do_is_no_cliff() -> None:
     burst(pace, 5, failures=5)
     pace.restart()
     assert pace.learned is None
+
+
+def test_trouble_at_what_is_proved_is_no_cliff() -> None:
+    """The same load went well many times before: it has another reason."""
+    pace = Pace(64)
+    rounds_until(pace, 21)
+    burst(pace, 15, failures=1)
+    pace.restart()
+    assert pace.learned is None
+
+
+def test_trouble_of_a_handful_is_no_cliff() -> None:
+    """So few at once knock nothing down, whatever was never tried before."""
+    pace = Pace(64)
+    for _ in range(100):
+        pace.succeeded(pace.begun())
+    burst(pace, LEVEL_MIN - 1, failures=1)
+    pace.restart()
+    assert pace.learned is None
+    for _ in range(100):
+        pace.succeeded(pace.begun())
+    burst(pace, LEVEL_MIN, failures=1)
+    pace.restart()
+    assert pace.learned is not None
+
+
+def test_trouble_before_a_clean_run_is_no_cliff_and_after_it_is() -> None:
+    """A clean run is so many good answers on end."""
+    pace = Pace(64)
+    for answers in (CLEAN_MIN - 1, CLEAN_MIN):
+        assert pace.learned is None
+        pace.restart()
+        for _ in range(answers):
+            pace.succeeded(pace.begun())
+        burst(pace, 30, failures=1)
+        pace.restart()
+    assert pace.learned is not None
 
 
 def test_trouble_of_a_core_that_is_warming_up_is_no_cliff() -> None:

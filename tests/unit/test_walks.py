@@ -246,6 +246,7 @@ async def test_a_record_that_breaks_us_takes_no_neighbour_with_it(heart: Heart) 
     heart.spool._sealer = Cracked(KEYS, (await heart.entry("k1")).number)
     await heart.forwards(30)
     assert (await states(heart)).count(State.POSTED) == 39
+    assert heart.forwarder.in_hand == 0
 
 
 class Cracked(Sealer):
@@ -325,6 +326,18 @@ async def test_a_damaged_record_in_doubt_is_put_in_quarantine_and_not_asked_abou
     heart.store._entries[entry.number] = replace(entry, sealed=entry.sealed[:-1] + b"\x00\x00")
     await heart.later(60.0, rounds=3)
     assert (await states(heart), [call.operation for call in heart.core.calls]) == ([State.QUARANTINED], ["post"])
+
+
+async def test_what_is_being_asked_about_is_in_hand(open_heart: OpenHeart) -> None:
+    """It takes a place at the core like any other, and whoever stops us hears that it was left."""
+    heart = await open_heart(Level.B)
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    heart.core.hang()
+    await heart.later(60.0)
+    assert (heart.core.calls[-1].operation, heart.forwarder.in_hand) == ("inquire", 1)
+    assert await heart.forwarder.stop(0) == 1
 
 
 async def test_what_a_person_parks_while_the_core_is_asked_stays_parked_and_holds_its_account(
