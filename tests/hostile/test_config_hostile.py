@@ -80,7 +80,9 @@ def test_any_table_at_all_is_a_fault_or_fine(data: dict[str, Any]) -> None:
     assert examine(data)[1]
 
 
-@pytest.mark.parametrize("text", ['"[key]" = 1\n', '["[key]"]\n', '[node]\n"[key]" = 1\n', '[routes."[key]"]\n"[key]" = 1\n'])
+@pytest.mark.parametrize(
+    "text", ['"[key]" = 1\n', '["[key]"]\n', '[node]\n"[key]" = 1\n', '[routes."[key]"]\n"[key]" = 1\n']
+)
 def test_a_name_that_looks_like_a_mark_of_the_checker_is_a_fault_like_any_other(tmp_path: Path, text: str) -> None:
     """Found by fuzzing: `[key]` is how the library below marks a fault in a name; as a table's own name it got through."""
     path = tmp_path / "nightsafe.toml"
