@@ -20,7 +20,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel
+.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,7 +60,7 @@ $(DEV_READY): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN
 
 # --- The tests, quickest word first ---
 
-test: lint imports tidy type fast process ## Everything that must hold before a change lands
+test: lint semgrep imports tidy type fast process ## Everything that must hold before a change lands
 
 lint: $(DEV_READY) ## ruff: rules and format; bandit: dangers
 	$(BIN)/ruff check .
@@ -70,6 +70,19 @@ lint: $(DEV_READY) ## ruff: rules and format; bandit: dangers
 format: $(DEV_READY) ## Put the code in shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+SEMGREP := build/semgrep
+SCAN := $(SEMGREP)/bin/semgrep scan --quiet --metrics=off --disable-version-check --config .semgrep/dangers.yml
+
+semgrep: $(SEMGREP)/ready ## Our own rules of semgrep: what comes from outside, followed through functions
+	$(SCAN) --test .semgrep/dangers.py
+	$(SCAN) --error gateway adapters queue
+
+# Its packages agree with none of ours.
+$(SEMGREP)/ready: requirements/semgrep.txt
+	@$(PYTHON) -m venv $(SEMGREP)
+	@$(SEMGREP)/bin/python -m pip install --quiet --require-hashes -r requirements/semgrep.txt
+	@touch $@
 
 imports: $(DEV_READY) ## import-linter: who may know whom
 	$(BIN)/lint-imports
@@ -125,12 +138,15 @@ SECONDS ?= 170
 EXAMPLES ?= 1000
 FUZZ := build/fuzz
 FUZZED = osmp_query osmp_form json_payment json_place json_headers amount osmp_answer json_answer retry_after \
-  admin_query admin_body route_record key_file sealed_content config_file config_tables http_request
+  admin_query admin_body route_record key_file sealed_content config_file config_tables http_request core_wire
 
 fuzz: $(FUZZ)/ready ## Coverage-guided fuzzing of every parser, SECONDS in all
 	@for target in $(FUZZED); do echo "$$target"; \
 	  $(FUZZ)/bin/python tests/hostile/fuzz.py $$target -max_total_time=$$(( $(SECONDS) / $(words $(FUZZED)) + 1 )) \
 	  >build/fuzz.log 2>&1 || { tail -40 build/fuzz.log; exit 1; }; grep DONE build/fuzz.log; done
+
+corpus: $(DEV_READY) ## Keep the smallest of what fuzzing found; each run of the tests feeds it again
+	$(BIN)/python -m tests.hostile.keep
 
 # atheris has wheels for CPython 3.11 to 3.13; the rest of the house doesn't need it.
 $(FUZZ)/ready: requirements/fuzz.txt requirements/run.txt
@@ -164,6 +180,7 @@ lock: ## Write requirements/ anew from pyproject.toml, keeping the versions that
 	$(COMPILE) --only-build-deps --build-deps-for editable -o requirements/build.txt
 	$(COMPILE) -o requirements/run.txt
 	$(COMPILE_ALONE) -c requirements/run.txt requirements/fuzz.in -o requirements/fuzz.txt
+	$(COMPILE_ALONE) requirements/semgrep.in -o requirements/semgrep.txt
 	$(COMPILE) --extra dev -c requirements/build.txt -c requirements/run.txt -o requirements/dev.txt
 
 upgrade: ## As lock, with the newest versions

@@ -8,7 +8,9 @@ request its own answer.
 import asyncio
 import atexit
 import socket
-from typing import Any, Final
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Final, TypeVarTuple
 
 from adapters.cores.http_answer import RETRY_AFTER_S_MAX, HttpAnswer
 from adapters.cores.wire import Connection
@@ -32,30 +34,29 @@ for _end in _ENDS:
     atexit.register(_end.close)
 
 
-class StillLoop(asyncio.AbstractEventLoop):
+Sent = TypeVarTuple("Sent")
+
+
+class StillLoop(asyncio.SelectorEventLoop):
     """A loop in which no time passes and no timer rings."""
 
     def time(self) -> float:
         """Always now."""
         return 0.0
 
-    def get_debug(self) -> bool:
-        """Futures ask."""
-        return False
-
-    def create_future(self) -> asyncio.Future[Any]:
-        """One that nobody waits for."""
-        return asyncio.Future(loop=self)
-
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Sent], object],
+        *args: *Sent,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         """Never."""
         return asyncio.TimerHandle(when, callback, args, self, context)
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It would not have rung anyway."""
-
 
 _LOOP: Final = StillLoop()
+atexit.register(_LOOP.close)
 
 
 class Line(Sink):

@@ -145,7 +145,7 @@ def json_place(data: bytes) -> None:
 def json_headers(data: bytes) -> None:
     """A channel's headers, each a line, around a sound payment."""
     lines = data.decode("latin-1").split("\n")
-    headers = dict(zip(HEADERS_KNOWN, lines, strict=False))
+    headers: dict[str, str] = dict(zip(HEADERS_KNOWN, lines, strict=False))
     body = b'{"account":"1","amount":"1.00","currency":"KZT"}'
     for sent in (headers, headers | {"Authorization": f"Bearer {TOKEN}"}):
         inbound = _inbound("POST", "/v1/payments", body=body, headers=sent)

@@ -11,7 +11,7 @@ import fcntl
 import re
 import sys
 import termios
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,6 @@ LARGE: Final = json_pay("thief", body=b" " * BODY_MAX)
 DOCUMENT: Final = request("GET /v1/openapi.json HTTP/1.1")
 HEAD: Final = b"POST /v1/payments HTTP/1.1\r\nHost: h\r\n"
 LOOKS: Final = 8
-HEARD: Final = re.compile(rb"HTTP/1\.1 [0-9]{3}")
 
 ATTACKS: Final = {
     "idle": b"",
@@ -70,13 +69,13 @@ def rested(stage: Stage) -> int:
 
 
 def _pid(stage: Stage) -> int:
-    process = stage.gateway._process
-    assert process is not None
-    return process.pid
+    """The service's process, as its lock file has it."""
+    found = stage.scene.folder.joinpath("spool/nightsafe.db.lock").read_text(encoding="utf-8").split()
+    return next(int(word) for word in found if word.isdecimal())
 
 
 @contextlib.asynccontextmanager
-async def crowd(port: int, count: int) -> AsyncIterator[list[asyncio.StreamWriter]]:
+async def crowd(port: int, count: int) -> AsyncGenerator[list[asyncio.StreamWriter]]:
     """So many connections that read nothing; reset in the end."""
     writers = list[asyncio.StreamWriter]()
     try:
@@ -95,9 +94,10 @@ async def served(port: int) -> bytes:
     async with asyncio.timeout(WAIT_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(json_pay("thief"))
-        answer = await reader.readuntil(b"\r\n\r\n")
+        answer = await reader.readuntil(b" ")
+        status = await reader.readexactly(3)
         writer.close()
-        return HEARD.findall(answer)[0]
+        return answer + status
 
 
 async def taken(stage: Stage, writers: list[asyncio.StreamWriter]) -> None:
