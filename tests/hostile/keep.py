@@ -70,7 +70,7 @@ def keep(name: str) -> int:
     folder = CORPUS / name
     files = [path for place in (FOUND / name, folder) if place.is_dir() for path in place.iterdir()]
     inputs = [path.read_bytes() for path in files if path.stat().st_size <= BYTES_MAX]
-    kept = {sha256(data).hexdigest()[:16]: data for data in chosen(TARGETS[name], inputs)}
+    kept = {f"{sha256(data).hexdigest()[:16]}.bin": data for data in chosen(TARGETS[name], inputs)}
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.name not in kept:
