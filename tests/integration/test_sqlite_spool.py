@@ -106,7 +106,7 @@ def remove(path: Path) -> None:
     ("name", "value"),
     [
         ("journal_mode", "wal"),
-        ("synchronous", 2),
+        ("synchronous", 1),
         ("secure_delete", 1),
         ("foreign_keys", 1),
         ("mmap_size", 0),

@@ -5,7 +5,7 @@ image on a loop device), and says so on its output; after some of that the file 
 own ioctl, which drops the page cache and the unflushed journal; it is mounted again, replays its journal, and the spool
 is opened and held against what the process had said.
 
-`python -m tests.powercut.kernel pay PATH FIRST [lax]` is that process; `lax` is the control (`synchronous=NORMAL`).
+`python -m tests.powercut.kernel pay PATH FIRST [lax]` is that process; `lax` is the control (no commit is synced).
 """
 
 import asyncio
@@ -18,17 +18,18 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from spool.lifecycle import CLAIM, POST, State
 from spool.sqlite import SqliteStore
-from spool.sqlite.connection import connect, driver, open_file
+from spool.sqlite.connection import driver
+from spool.sqlite.wal import Log, Syncing
 from spool.store import Filter, Inserted, Move
 from spool.verify import verify
 from tests.contracts.spool_examples import NOW_US, draft
+from tests.powercut.tape import Unsynced
 
 MAKERS: Final = {"ext4": ("mkfs.ext4", "-q", "-F"), "xfs": ("mkfs.xfs", "-q", "-f")}
 """What makes each file system."""
@@ -158,9 +159,9 @@ def _is_so(found: State | None, said: str) -> bool:
     return {"ready": True, "in_flight": found is not State.READY, "posted": found is State.POSTED}[said]
 
 
-async def pay(path: Path, first: int, open_file: Any = open_file) -> None:
+async def pay(path: Path, first: int, open_log: Callable[[Path], Syncing] = Log) -> None:
     """Store, claim and settle payments until the power is cut; say each when it was told."""
-    store = SqliteStore(path, reserve_bytes=0, connect=partial(connect, open_file=open_file))
+    store = SqliteStore(path, reserve_bytes=0, open_log=open_log)
     await store.open(NOW_US)
     try:
         while True:
@@ -184,26 +185,6 @@ async def _one_payment(store: SqliteStore, number: int) -> None:
 
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - its judge listens
-
-
-class Lax:
-    """The driver's connection, which syncs less than it was asked to (a control)."""
-
-    def __init__(self, uri: str) -> None:
-        """Open the file."""
-        self._db = open_file(uri)
-
-    def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Do a statement; after the engine has read its setting back, undo it."""
-        rows = self._db.execute(sql, parameters)
-        if sql != "PRAGMA synchronous":
-            return rows
-        found = rows.fetchone()
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        return self._db.execute("SELECT ?", (found[0],))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._db, name)
 
 
 def rounds(kind: str, number: int, *how: str) -> Iterator[Round]:
@@ -232,7 +213,7 @@ def main(number: int) -> int:
             unsound = sum(not each.sound for each in told)
             said = sum(each.said for each in told)
             _say(
-                f"{kind}{' with synchronous=NORMAL (the control)' if how else ''}: {len(told)} cuts, {said} things said,"
+                f"{kind}{' with no sync of its own (the control)' if how else ''}: {len(told)} cuts, {said} things said,"
                 f" lost in {len(lost)} cuts, unsound after {unsound}"
             )
             code |= bool(unsound or lost) and not how
@@ -244,7 +225,7 @@ if __name__ == "__main__":
         case ["pay", path, first]:
             asyncio.run(pay(Path(path), int(first)))
         case ["pay", path, first, "lax"]:
-            asyncio.run(pay(Path(path), int(first), Lax))
+            asyncio.run(pay(Path(path), int(first), Unsynced))
         case [number]:
             sys.exit(main(int(number)))
         case _:

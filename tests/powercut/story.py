@@ -19,7 +19,7 @@ from spool.sqlite.statements import entry_of
 from spool.store import Inserted, Move
 from tests.contracts.spool_examples import NOW_US, draft, reversal
 from tests.powercut.look import SPOOL, doubted
-from tests.powercut.tape import Tape
+from tests.powercut.tape import Tape, Unsynced
 from tests.powercut.taped_driver import Habits, opening
 from tests.powercut.witness import Found, Witness
 
@@ -28,14 +28,24 @@ SIZES: Final = (40, 300, 300, 2_500)
 
 LANES: Final = 5
 STALL_S: Final = 60
+LOG_PAGES_MAX: Final = 24
+"""A short story must see the log carried over many times."""
+
 LARGE_S: Final = 600
 
 
 def recorded_store(path: Path, tape: Tape, habits: Habits) -> SqliteStore:
     """The real engine, on tape."""
-    opening_file = partial(connect, open_file=opening(tape, habits))
+    as_it_is = habits == Habits()
     return SqliteStore(
-        path, reserve_bytes=0, stall_s=STALL_S, reopen_s=LARGE_S, connect=opening_file, write_over=tape.write_over
+        path,
+        reserve_bytes=0,
+        stall_s=STALL_S,
+        reopen_s=LARGE_S,
+        connect=partial(connect, open_file=opening(tape, habits)),
+        write_over=tape.write_over,
+        open_log=tape.log if as_it_is else Unsynced,
+        log_pages_max=LOG_PAGES_MAX,
     )
 
 

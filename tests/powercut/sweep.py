@@ -27,6 +27,7 @@ from tests.powercut.campaign import SHARED_MEMORY
 from tests.powercut.disk import Disk, Image
 from tests.powercut.disk import State as CutState
 from tests.powercut.look import SPOOL, Bench, doubted, look, sums_are_right
+from tests.powercut.story import LOG_PAGES_MAX
 from tests.powercut.tape import SHORT, Synced, Tape
 from tests.powercut.taped_driver import opening
 from tests.powercut.witness import Act, Found, Witness
@@ -103,6 +104,8 @@ class Run:
             reopen_s=0.001,
             connect=opened,
             write_over=self.tape.write_over,
+            open_log=self.tape.log,
+            log_pages_max=LOG_PAGES_MAX,
         )
         #: What is wrong, in words.
         self.wrong: list[str] = []

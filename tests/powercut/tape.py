@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
+from spool.sqlite.wal import log_of
+
 
 class Wrote(NamedTuple):
     """Bytes were written to a file, and are in the kernel's cache."""
@@ -131,6 +133,10 @@ class Tape(apsw.VFS):
             if operation == "write" or not self.lying:
                 self.steps.append(step)
 
+    def log(self, path: Path) -> "TapedLog":
+        """What the engine syncs its commits with, on tape."""
+        return TapedLog(self, log_of(path).name)
+
     def inode(self, name: str) -> int:
         """The file under this name; one that is not known yet has just been made."""
         if name not in self.names:
@@ -143,6 +149,45 @@ class Tape(apsw.VFS):
         code = self.trouble(operation, name)
         if code:
             raise apsw.exception_for(apsw.SQLITE_FULL if code == SHORT else code)
+
+
+class TapedLog:
+    """The engine's own hand on SQLite's log, on tape."""
+
+    def __init__(self, tape: Tape, name: str) -> None:
+        """Of the file of this name."""
+        self._tape = tape
+        self._name = name
+
+    def sync(self) -> None:
+        """Sync. One that failed leaves pages that the kernel calls clean and the disk may not have.
+
+        Raises:
+            OSError: its moment has come.
+        """
+        if self._tape.lying:
+            return
+        inode = self._tape.names[self._name]
+        if self._tape.trouble("sync", self._name):
+            self._tape.steps.append(Synced(inode, succeeded=False))
+            raise OSError(errno.EIO, "sync")
+        self._tape.steps.append(Synced(inode, succeeded=True))
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Unsynced:
+    """A hand on the log that does nothing (a control)."""
+
+    def __init__(self, path: Path) -> None:
+        """Of whatever file."""
+
+    def sync(self) -> None:
+        """Leave it to the system."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class TapedFile(apsw.VFSFile):

@@ -1,7 +1,6 @@
 """SQLite by APSW in the clothes of the driver the engine knows, so that the real engine runs on a taped disk.
 
-What differs from the engine's own settings is set behind its back, after it has read them back: a checkpoint every few
-pages instead of every 2,000 (a short story must meet many), and what the controls take away.
+What the controls take away is set behind the engine's back, after it has read its settings back.
 """
 
 import contextlib
@@ -12,9 +11,6 @@ import apsw
 
 from spool.sqlite.connection import driver
 from tests.powercut.tape import Tape
-
-CHECKPOINT_PAGES: Final = 24
-"""Pages in the log after which it is carried over."""
 
 BUSY_MS: Final = 5_000
 """How long the driver waits for a lock, as the engine's own does."""
@@ -35,7 +31,7 @@ _KINDS: Final[dict[int, type[Exception]]] = {
 class Habits(NamedTuple):
     """What is done otherwise than the engine asks, each a control: it must lose what was told."""
 
-    #: `PRAGMA synchronous = NORMAL`: a commit in the log isn't synced.
+    #: `PRAGMA synchronous = NORMAL` and nothing more: a commit in the log isn't synced.
     lax: bool = False
     #: Python's default: a rollback journal, whose deletion isn't synced.
     rollback_journal: bool = False
@@ -108,8 +104,8 @@ class TapedConnection:
         if self._habits.rollback_journal and sql.startswith("PRAGMA journal_mode"):
             sql = "SELECT 'wal'"
         rows = self._execute(sql, parameters)
-        if sql in ("PRAGMA wal_autocheckpoint", "PRAGMA synchronous"):
-            return self._read_back(sql, rows.fetchall())
+        if sql == "PRAGMA synchronous" and self._habits.rollback_journal:
+            return self._read_back(rows.fetchall())
         return rows
 
     def _execute(self, sql: str, parameters: Any) -> Rows:
@@ -118,14 +114,10 @@ class TapedConnection:
             cursor = self._db.execute(sql, parameters)
             return Rows(cursor, self._db.total_changes() - before)
 
-    def _read_back(self, sql: str, found: list[Any]) -> "Found":
-        """Show what was found, then set what this story has instead."""
-        if sql == "PRAGMA wal_autocheckpoint":
-            self._db.set_wal_hook(_carry_over)
-        elif self._habits.lax:
-            self._db.execute("PRAGMA synchronous = NORMAL")
-        elif self._habits.rollback_journal:
-            assert self._db.execute("PRAGMA journal_mode").get == "delete", "Python's default"
+    def _read_back(self, found: list[Any]) -> "Found":
+        """Show what was found, then set what Python's default has instead."""
+        self._db.execute("PRAGMA synchronous = FULL")
+        assert self._db.execute("PRAGMA journal_mode").get == "delete", "Python's default"
         return Found(found)
 
     def executemany(self, sql: str, parameters: Sequence[Any]) -> Any:
@@ -171,14 +163,6 @@ class Found(list[Any]):
     def fetchone(self) -> Any:
         """The first."""
         return self[0] if self else None
-
-
-def _carry_over(db: apsw.Connection, name: str, pages: int) -> int:
-    """SQLite's own hook after a commit, for fewer pages: the commit stands, whatever becomes of the checkpoint."""
-    if pages >= CHECKPOINT_PAGES:
-        with contextlib.suppress(apsw.Error):
-            db.wal_checkpoint(name, apsw.SQLITE_CHECKPOINT_PASSIVE)
-    return apsw.SQLITE_OK
 
 
 def opening(tape: Tape, habits: Habits = Habits()) -> Callable[[str], Any]:  # noqa: B008 - a constant

@@ -1,8 +1,8 @@
 """What one commit does with everything that waited: a transaction, its sync, and a result for each."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from spool.errors import StorageFull, StorageUncertain
 from spool.sqlite.connection import DatabaseError, OperationalError
@@ -11,15 +11,36 @@ from spool.sqlite.transaction import NotAll, Transaction
 from spool.sqlite.work import Insertion, Reversing, Work
 
 
-def commit(db: Any, works: Sequence[Work], keys: Keys, reserve_bytes: int, folder: str) -> list[Any]:
+class Disk(NamedTuple):
+    """Where a spool is kept, as far as a commit must know."""
+
+    #: Its folder, of whose file system `reserve_bytes` are left free.
+    folder: str
+    reserve_bytes: int
+    #: Takes SQLite's log to disk; raises OSError.
+    sync: Callable[[], None]
+
+    def is_short(self) -> bool:
+        """Less is free than is to be left."""
+        if not self.reserve_bytes:
+            return False
+        disk = os.statvfs(self.folder)
+        return disk.f_bavail * disk.f_frsize < self.reserve_bytes
+
+
+def commit(db: Any, works: Sequence[Work], keys: Keys, disk: Disk) -> list[Any]:
     """Do everything in one transaction and sync it; one result (or error of its own) for each work, in order.
 
     Raises:
         StorageFull: nothing was stored (the statements failed and were rolled back).
-        StorageUncertain: the commit itself raised; nobody knows.
+        StorageUncertain: the commit itself raised, or its sync; nobody knows.
     """
-    if reserve_bytes and _free_bytes(folder) < reserve_bytes:
-        return _commit_without_insertions(db, works, keys)
+    if disk.is_short():
+        return _commit_without_insertions(db, works, keys, disk)
+    return _commit(db, works, keys, disk)
+
+
+def _commit(db: Any, works: Sequence[Work], keys: Keys, disk: Disk) -> list[Any]:
     try:
         results = _transact(db, works, keys)
     except OperationalError as error:
@@ -27,10 +48,11 @@ def commit(db: Any, works: Sequence[Work], keys: Keys, reserve_bytes: int, folde
         raise StorageFull(f"nothing was stored: {error}") from error
     except Exception as error:  # noqa: BLE001 - whatever a work breaks, its neighbours go on
         _roll_back(db)
-        return [error] if len(works) == 1 else [_alone(db, work, keys) for work in works]
+        return [error] if len(works) == 1 else [_alone(db, work, keys, disk) for work in works]
     try:
         db.execute("COMMIT")
-    except DatabaseError as error:
+        disk.sync()
+    except (DatabaseError, OSError) as error:
         raise StorageUncertain(f"the commit failed: {error}") from error
     keys.come_true()
     return results
@@ -47,25 +69,20 @@ def _transact(db: Any, works: Sequence[Work], keys: Keys) -> list[Any]:
         return Transaction(db, keys, at_once=False).apply(works)
 
 
-def _alone(db: Any, work: Work, keys: Keys) -> Any:
+def _alone(db: Any, work: Work, keys: Keys, disk: Disk) -> Any:
     """A work in a commit of its own: one that breaks a rule must not take its neighbours with it."""
     try:
-        (result,) = commit(db, [work], keys, 0, "")
+        (result,) = _commit(db, [work], keys, disk)
     except StorageFull as full:
         return full  # of this work alone: those before it are on disk
     return result
 
 
-def _free_bytes(folder: str) -> int:
-    disk = os.statvfs(folder)
-    return disk.f_bavail * disk.f_frsize
-
-
-def _commit_without_insertions(db: Any, works: Sequence[Work], keys: Keys) -> list[Any]:
+def _commit_without_insertions(db: Any, works: Sequence[Work], keys: Keys, disk: Disk) -> list[Any]:
     """What may go on when the disk is down to its reserve: settling yes, new entries no."""
     full = StorageFull("the disk is down to its reserve; nothing was stored")
     rest = [work for work in works if not isinstance(work, Insertion | Reversing)]
-    results = iter(commit(db, rest, keys, 0, "") if rest else [])
+    results = iter(_commit(db, rest, keys, disk) if rest else [])
     return [full if isinstance(work, Insertion | Reversing) else next(results) for work in works]
 
 

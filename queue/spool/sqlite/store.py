@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from spool.entry import Draft, Entry, Event
+from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
-from spool.lifecycle import DOUBT, WAITING, State
-from spool.sqlite.commit import commit
+from spool.lifecycle import DOUBT, WAITING
+from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import (
     LIBRARY_VERSION,
     Connect,
@@ -22,14 +22,15 @@ from spool.sqlite.connection import (
     make_file,
 )
 from spool.sqlite.expected import Expected
-from spool.sqlite.fetching import Parameters, fetch_all, fetch_one, size_of
+from spool.sqlite.fetching import size_of
 from spool.sqlite.gathering import WAIT_S, Gathering
-from spool.sqlite.keys import HELD_MAX, Keys, loaded_keys
+from spool.sqlite.keys import HELD_MAX, loaded_keys
+from spool.sqlite.questions import Questions
 from spool.sqlite.schema import bring_up_to_date
-from spool.sqlite.statements import SQL, cell_in, entry_of, event_in
-from spool.sqlite.wal import log_of, write_over
-from spool.sqlite.work import Batch, Behind, Followers, Insertion, Memo, Moves, Reversing, Work, tell
-from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.sqlite.statements import SQL, cell_in
+from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_over
+from spool.sqlite.work import Batch, Behind, Followers, Insertion, Memo, Moves, Reversing, Work, pages_of, tell
+from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 
 BATCH_MAX: Final = 512
@@ -42,7 +43,7 @@ LANES_LOADED_AT_ONCE: Final = 50_000
 """With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
 
 
-class SqliteStore:
+class SqliteStore(Questions):
     """One SQLite file in this process's sole hands. See `spool.store.Store` for what it promises."""
 
     def __init__(
@@ -55,6 +56,8 @@ class SqliteStore:
         gather_s: float = WAIT_S,
         connect: Connect = connect,
         write_over: Callable[[Path], None] = write_over,
+        open_log: Callable[[Path], Syncing] = Log,
+        log_pages_max: int = PAGES_MAX,
         keys_held_max: int = HELD_MAX,
     ) -> None:
         """Keep the spool at `path`.
@@ -67,23 +70,28 @@ class SqliteStore:
             gather_s: longest wait of a commit for those whom the one before it answered.
             connect: opens a connection to the file.
             write_over: makes sure that SQLite's log is on disk as it reads. See `spool.sqlite.wal`.
+            open_log: what takes the log of the database at a path to disk after each commit.
+            log_pages_max: about how many pages the log has when it is carried over into the database.
             keys_held_max: how many keys are held in memory before they are taken into the table of keys.
         """
+        super().__init__()
         self.path = path
         self._stall_s = stall_s
         self._reopen_s = reopen_s
         self._gathering = Gathering(gather_s)
         self._connect = connect
         self._write_over = write_over
+        self._log = open_log(path)
+        self._is_sure_of_the_log = True
+        self._log_pages_max = log_pages_max
+        #: How many pages were written to it since it was carried over, about.
+        self._log_pages = 0
         self._keys_held_max = keys_held_max
-        #: None while what is on disk may differ from what memory holds.
-        self._keys: Keys | None = None
         self._expected = Expected()
         self.tally = self._expected.tally
         self._reserve_bytes = reserve_bytes
         self._owner: Owner | None = None
         self._writer: Connection | None = None
-        self._reader: Connection | None = None
         #: Where lanes of an earlier run are counted: the file as it was when it was opened.
         self._snapshot: Connection | None = None
         self._pending: Batch = []
@@ -93,8 +101,6 @@ class SqliteStore:
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._loader: asyncio.Task[None] | None = None
-        #: Why nothing is taken, in words; empty when all is well.
-        self._trouble = "not open"
         self._closing = asyncio.Event()
 
     # Opening and closing
@@ -112,6 +118,7 @@ class SqliteStore:
             await self._writing.execute(SQL["restore_times"], (now_us, now_us, now_us))
             await self._load()
         except (DatabaseError, OSError, StorageFull, StorageUncertain) as error:
+            self._is_sure_of_the_log = False
             await self._let_go()
             raise SpoolUnfit(f"{self.path} can't be opened as a spool: {error}") from error
         except BaseException:
@@ -153,16 +160,20 @@ class SqliteStore:
     async def _make_sure_of_the_log(self) -> None:
         """Before SQLite reads the log or carries it over: what a failed sync left may read as written and not be."""
         await asyncio.to_thread(self._write_over, log_of(self.path))
+        self._is_sure_of_the_log = True
 
     async def _close_connections(self) -> None:
         await self._stop_loading()
-        # The writer last: the last connection to close checkpoints, and that must be the writer.
-        connections = (self._snapshot, self._reader, self._writer)
+        # The last connection to close carries the log over, and that must be the writer; but where the log may not be on
+        # disk as it reads, it must be nobody: a reader can't.
+        last = (self._reader, self._writer) if self._is_sure_of_the_log else (self._writer, self._reader)
+        connections = (self._snapshot, *last)
         # Whoever asks meanwhile is told that the spool is closed.
         self._snapshot = self._reader = self._writer = None
         for connection in connections:
             if connection is not None:
                 await connection.close()
+        self._log.close()
 
     async def _doubt_the_former_run(self, now_us: int) -> None:
         """Attempts a former run left in hand may have left: only their core can tell."""
@@ -248,8 +259,8 @@ class SqliteStore:
     def _doing(self, works: Sequence[Work], reserve_bytes: int) -> Callable[[Any], list[Any]]:
         """A commit, to be run in the writing connection's thread."""
         assert self._keys is not None, "keys are read before anything is written"
-        folder = str(self.path.parent)
-        return partial(commit, works=works, keys=self._keys, reserve_bytes=reserve_bytes, folder=folder)
+        disk = Disk(str(self.path.parent), reserve_bytes, self._log.sync)
+        return partial(commit, works=works, keys=self._keys, disk=disk)
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -258,6 +269,8 @@ class SqliteStore:
             while self._pending:
                 await self._gather()
                 await self._commit_once()
+                if self._log_pages >= self._log_pages_max:
+                    await self._carry_over()
             if self._closing.is_set():
                 return
 
@@ -274,28 +287,44 @@ class SqliteStore:
         timer.cancel()
         self._enough = 1
 
+    async def _carry_over(self) -> None:
+        """Between two commits, as what it takes over must be on disk; nobody waits longer for it than for a commit."""
+        self._log_pages = 0
+        watch = asyncio.get_running_loop().call_later(self._stall_s, self._give_up, ())
+        await self._writing.run(carry_over)
+        watch.cancel()
+        self._recover()
+
     async def _commit_once(self) -> None:
         """One commit with everything that waits; the sync of the one before was the time to gather it."""
         batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
-        watch = asyncio.get_running_loop().call_later(self._stall_s, self._give_up, batch)
+        loop = asyncio.get_running_loop()
+        watch = loop.call_later(self._stall_s, self._give_up, batch)
+        under_way = self._under_way = loop.create_future()
         try:
             results = await self._writing.run(self._doing([work for work, _ in batch], self._reserve_bytes))
         except StorageUncertain as error:
             watch.cancel()
+            self._is_sure_of_the_log = False
+            tell(under_way, result=False)
             await self._reopen(batch, error)
             return
         except Exception as error:  # noqa: BLE001 - surely nothing was stored, and everybody waits for an answer
             results = [error] * len(batch)
         watch.cancel()
+        tell(under_way, result=True)
         self._recover()
-        self._gathering.ended(len(batch), len(self._pending), asyncio.get_running_loop().time())
+        self._log_pages += pages_of(batch)
+        self._gathering.ended(len(batch), len(self._pending), loop.time())
         for (each, answer), result in zip(batch, results, strict=True):
             self._expected.settle(each, result)
             tell(answer, result)
 
-    def _give_up(self, batch: Batch) -> None:
+    def _give_up(self, batch: Sequence[tuple[Work, "asyncio.Future[Any]"]]) -> None:
         """A commit hangs: nobody waits longer than the stall limit, and nothing new is taken until it is over."""
         self._trouble = f"a commit has been hanging for over {self._stall_s:g} s"
+        if self._under_way is not None:
+            tell(self._under_way, result=False)
         for _, answer in batch:
             tell(answer, StorageUncertain(self._trouble))
         self._turn_away()
@@ -334,90 +363,21 @@ class SqliteStore:
             self._keys = keys
             await self._writing.run(self._doing([_REOPENED], reserve_bytes=0))
         except (DatabaseError, SpoolError, OSError) as error:
+            self._is_sure_of_the_log = False
             self._trouble = f"could not be reopened yet after an uncertain commit: {error}"
             return False
         return True
 
     def _recover(self) -> None:
         """The trouble is over; closing, if it was asked for meanwhile, is not."""
+        self._under_way = None
         self._trouble = "closed" if self._closing.is_set() else ""
 
-    # Reading
-
-    async def get(self, number: int) -> Entry | None:
-        """The entry with this number."""
-        return await self._one(SQL["get_entry"], (number,))
-
-    async def find(self, channel: str, key: str) -> Entry | None:
-        """The entry that owns this key."""
-        if self._keys is None:
-            return await self._find_unaided(channel, key)
-        # Memory first: what leaves it in between is in the table by then.
-        hashed = self._keys.hash(channel, key)
-        return await self._one(SQL["find_entry"], (self._keys.number(hashed), hashed, channel, key))
-
-    async def _find_unaided(self, channel: str, key: str) -> Entry | None:
-        """The same with nothing but the file."""
-        salt, _ = await self._row(SQL["key_mark"], ())
-        hashed = Keys(salt, 0, 0).hash(channel, key)
-        return await self._one(SQL["find_entry_unaided"], {"hash": hashed, "channel": channel, "key": key})
-
-    async def reversal_of(self, number: int) -> Entry | None:
-        """The reversal of a payment that was not refused, if there is one."""
-        return await self._one(SQL["reversal_of"], (number,))
-
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
-        """Entries waiting in arrival order above number `after`."""
-        rows = await self._rows(SQL["ready"], (route, after, limit))
-        return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
-
-    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
-        """Entries whose time has come, soonest first."""
-        return await self._many(SQL["due"], (route, now_us, limit))
-
-    async def next_due_us(self, route: str) -> int:
-        """When the next entry of the route falls due; 0 when none waits for a time."""
-        return await self._figure(SQL["next_due"], (route,))
-
-    async def oldest_waiting_us(self, route: str) -> int:
-        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
-        return await self._figure(SQL["oldest_arrival"], (route,))
-
-    async def highest_number(self) -> int:
-        """The highest number of any entry; 0 when there is none."""
-        return await self._figure(SQL["highest_number"], ())
+    # Reading, besides `spool.sqlite.questions`
 
     def lane_is_clear(self, route: str, lane: int) -> bool:
         """No unfinished entry is in this lane, surely."""
         return self._expected.lanes.is_clear(route, lane)
-
-    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
-        """Entries that pass the filter, a page of at most `limit`."""
-        parameters = {
-            "states": sum(1 << state for state in wanted.states),
-            "route": wanted.route,
-            "channel": wanted.channel,
-            "kind": wanted.kind or 0,
-            "key": wanted.key,
-            "any_lane": wanted.lane is None,
-            "lane": wanted.lane or 0,
-            "accepted_from_us": wanted.accepted_from_us,
-            "accepted_before_us": wanted.accepted_before_us,
-            "after": wanted.after,
-            "before": wanted.before,
-            "limit": limit,
-        }
-        return await self._many(SQL["page_descending" if wanted.newest_first else "page_ascending"], parameters)
-
-    async def history(self, number: int) -> list[Event]:
-        """Everything that happened to an entry, oldest first."""
-        first = await self._row(SQL["recorded"], (number,))
-        if first is None:
-            return []
-        rows = await self._rows(SQL["history"], (number,))
-        attempt = 1 if first[1] == State.IN_FLIGHT else 0
-        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
-        return [recorded, *(event_in(number, row) for row in rows)]
 
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
@@ -439,11 +399,6 @@ class SqliteStore:
         finally:
             await connection.close()
 
-    async def recall(self, name: str) -> bytes | None:
-        """The value kept under this name."""
-        row = await self._row(SQL["recall"], (name,))
-        return None if row is None else row[0]
-
     async def health(self) -> Health:
         """How the engine is."""
         free = shutil.disk_usage(self.path.parent).free
@@ -463,30 +418,3 @@ class SqliteStore:
     def _writing(self) -> Connection:
         assert self._writer is not None, "whoever writes has opened it, and closes it only after"
         return self._writer
-
-    def _require_open(self) -> None:
-        if self._reader is None:
-            raise SpoolClosed("the spool isn't open")
-
-    @property
-    def _reading(self) -> Connection:
-        self._require_open()
-        assert self._reader is not None, "an open spool has a reader"
-        return self._reader
-
-    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        return await self._reading.run(partial(fetch_all, sql=sql, parameters=parameters))
-
-    async def _row(self, sql: str, parameters: Parameters) -> Any:
-        return await self._reading.run(partial(fetch_one, sql=sql, parameters=parameters))
-
-    async def _one(self, sql: str, parameters: Parameters) -> Entry | None:
-        row = await self._row(sql, parameters)
-        return None if row is None else entry_of(row)
-
-    async def _many(self, sql: str, parameters: Parameters) -> list[Entry]:
-        return [entry_of(row) for row in await self._rows(sql, parameters)]
-
-    async def _figure(self, sql: str, parameters: Parameters) -> int:
-        row = await self._row(sql, parameters)
-        return 0 if row is None else row[0] or 0

@@ -94,6 +94,12 @@ Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""
 
 
+def pages_of(batch: Batch) -> int:
+    """About how many pages a commit of these writes: some for each commit, and half a one for each entry."""
+    entries = sum(len(work.planned) if isinstance(work, Moves) else 1 for work, _ in batch)
+    return 6 + entries // 2
+
+
 def tell(answer: "asyncio.Future[Any]", result: Any) -> None:
     """Answer whoever still waits; a caller that was cancelled harms nobody."""
     if answer.done():

@@ -1,0 +1,148 @@
+"""What is asked of a spool's file: reads on a connection of their own, told only once what they found is on disk."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from spool.entry import Entry, Event
+from spool.errors import SpoolClosed
+from spool.lifecycle import State
+from spool.sqlite.connection import Connection
+from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
+from spool.sqlite.keys import Keys
+from spool.sqlite.statements import SQL, entry_of, event_in
+from spool.store import Filter, Ready
+
+
+class Questions:
+    """The reading half of the engine; see `spool.store.Store` for what each promises."""
+
+    def __init__(self) -> None:
+        """Nothing is open yet."""
+        self._reader: Connection | None = None
+        #: None while what is on disk may differ from what memory holds.
+        self._keys: Keys | None = None
+        #: Why nothing is taken, in words; empty when all is well.
+        self._trouble = "not open"
+        #: The commit whose work is done and whose sync may not be: true when it is on disk, false when nobody knows.
+        self._under_way: asyncio.Future[bool] | None = None
+
+    async def get(self, number: int) -> Entry | None:
+        """The entry with this number."""
+        return await self._one(SQL["get_entry"], (number,))
+
+    async def find(self, channel: str, key: str) -> Entry | None:
+        """The entry that owns this key."""
+        if self._keys is None:
+            return await self._find_unaided(channel, key)
+        # Memory first: what leaves it in between is in the table by then.
+        hashed = self._keys.hash(channel, key)
+        return await self._one(SQL["find_entry"], (self._keys.number(hashed), hashed, channel, key))
+
+    async def _find_unaided(self, channel: str, key: str) -> Entry | None:
+        """The same with nothing but the file."""
+        salt, _ = await self._row(SQL["key_mark"], ())
+        hashed = Keys(salt, 0, 0).hash(channel, key)
+        return await self._one(SQL["find_entry_unaided"], {"hash": hashed, "channel": channel, "key": key})
+
+    async def reversal_of(self, number: int) -> Entry | None:
+        """The reversal of a payment that was not refused, if there is one."""
+        return await self._one(SQL["reversal_of"], (number,))
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Entries waiting in arrival order above number `after`."""
+        rows = await self._rows(SQL["ready"], (route, after, limit))
+        return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
+
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """Entries whose time has come, soonest first."""
+        return await self._many(SQL["due"], (route, now_us, limit))
+
+    async def next_due_us(self, route: str) -> int:
+        """When the next entry of the route falls due; 0 when none waits for a time."""
+        return await self._figure(SQL["next_due"], (route,))
+
+    async def oldest_waiting_us(self, route: str) -> int:
+        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
+        return await self._figure(SQL["oldest_arrival"], (route,))
+
+    async def highest_number(self) -> int:
+        """The highest number of any entry; 0 when there is none."""
+        return await self._figure(SQL["highest_number"], ())
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """Entries that pass the filter, a page of at most `limit`."""
+        parameters = {
+            "states": sum(1 << state for state in wanted.states),
+            "route": wanted.route,
+            "channel": wanted.channel,
+            "kind": wanted.kind or 0,
+            "key": wanted.key,
+            "any_lane": wanted.lane is None,
+            "lane": wanted.lane or 0,
+            "accepted_from_us": wanted.accepted_from_us,
+            "accepted_before_us": wanted.accepted_before_us,
+            "after": wanted.after,
+            "before": wanted.before,
+            "limit": limit,
+        }
+        return await self._many(SQL["page_descending" if wanted.newest_first else "page_ascending"], parameters)
+
+    async def history(self, number: int) -> list[Event]:
+        """Everything that happened to an entry, oldest first."""
+        first = await self._row(SQL["recorded"], (number,))
+        if first is None:
+            return []
+        rows = await self._rows(SQL["history"], (number,))
+        attempt = 1 if first[1] == State.IN_FLIGHT else 0
+        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
+        return [recorded, *(event_in(number, row) for row in rows)]
+
+    async def recall(self, name: str) -> bytes | None:
+        """The value kept under this name."""
+        row = await self._row(SQL["recall"], (name,))
+        return None if row is None else row[0]
+
+    def _require_open(self) -> None:
+        if self._reader is None:
+            raise SpoolClosed("the spool isn't open")
+
+    @property
+    def _reading(self) -> Connection:
+        self._require_open()
+        assert self._reader is not None, "an open spool has a reader"
+        return self._reader
+
+    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
+        found = await self._reading.run(partial(fetch_all, sql=sql, parameters=parameters))
+        await self._is_on_disk()
+        return found
+
+    async def _row(self, sql: str, parameters: Parameters) -> Any:
+        found = await self._reading.run(partial(fetch_one, sql=sql, parameters=parameters))
+        await self._is_on_disk()
+        return found
+
+    async def _is_on_disk(self) -> None:
+        """Return once what was just read is on disk: readers see a commit before its sync has ended.
+
+        Raises:
+            SpoolClosed: nobody knows whether it is.
+        """
+        under_way = self._under_way
+        if under_way is None:
+            return
+        await asyncio.wait([under_way])
+        if not under_way.result():
+            raise SpoolClosed(f"what was read may not be on disk: {self._trouble}")
+
+    async def _one(self, sql: str, parameters: Parameters) -> Entry | None:
+        row = await self._row(sql, parameters)
+        return None if row is None else entry_of(row)
+
+    async def _many(self, sql: str, parameters: Parameters) -> list[Entry]:
+        return [entry_of(row) for row in await self._rows(sql, parameters)]
+
+    async def _figure(self, sql: str, parameters: Parameters) -> int:
+        row = await self._row(sql, parameters)
+        return 0 if row is None else row[0] or 0
