@@ -266,7 +266,7 @@ class Forwarder:
         """Start on an entry that fell due, if its lane is free and, where it is sent, the route lets it."""
         if not self._window.seize(entry):
             return False
-        if entry.state is State.IN_DOUBT and not self._may_resend(entry):
+        if entry.state is State.IN_DOUBT and not self.may_resend(entry):
             self._walks.ask(entry)
             return True
         if self._send(entry):
@@ -274,12 +274,14 @@ class Forwarder:
         self._window.finish(entry)
         return False
 
-    def _may_resend(self, entry: Entry) -> bool:
+    def may_resend(self, entry: Entry) -> bool:
+        """An attempt that begins now reaches a core that still knows the key."""
         now_us = self._clock.now_us()
         # A clock that was set back while we were stopped shows times to come: then nobody knows how old the key is.
         is_known = now_us >= max(entry.accepted_at_us, entry.changed_at_us)
         age_s = (now_us - entry.accepted_at_us) / 1_000_000 if is_known else math.inf
-        return may_resend(self._route.core.capabilities, age_s)
+        # Its bytes may leave as late as it may last: a connection has to be made first.
+        return may_resend(self._route.core.capabilities, age_s + self._route.forward.attempt_timeout_s)
 
     def _start_walks(self) -> int:
         """As many walks as pace and route allow now."""

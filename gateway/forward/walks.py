@@ -57,6 +57,10 @@ class Line(Protocol):
         """There may be room for more."""
         ...
 
+    def may_resend(self, entry: Entry) -> bool:
+        """An attempt that begins now reaches a core that still knows the key."""
+        ...
+
 
 class Errand(msgspec.Struct, kw_only=True, gc=False):
     """An entry on its way, opened."""
@@ -289,6 +293,10 @@ class Walks:
                 self._begin(self._carry(errand, permit))
 
     def _leave(self, errand: Errand) -> Permit | None:
+        if errand.repeated and not self._line.may_resend(errand.entry):
+            # It has waited since it was claimed, and the core may have forgotten it: to be asked about, not sent.
+            self._withdraw(errand.permit)
+            return None
         health, permit = self._route.health, errand.permit
         if permit is None:
             return None if self._stopping else health.trial()

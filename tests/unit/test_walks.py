@@ -16,7 +16,7 @@ from spool.lifecycle import PARK, State
 from spool.memory import MemoryStore
 from spool.seal import Sealer
 from spool.store import Move
-from tests.unit.fake_core import SILENCE, Does
+from tests.unit.fake_core import SILENCE, Does, able
 from tests.unit.heart import KEYS, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
 
@@ -81,6 +81,23 @@ async def test_a_repeat_that_is_being_claimed_when_the_route_opens_stays_in_doub
     await heart.later(60.0)
     assert_each_is_booked_once(heart, 1)
     assert await states(heart) == [State.POSTED]
+
+
+async def test_a_repeat_whose_key_grew_too_old_while_it_was_claimed_is_asked_about(open_heart: OpenHeart) -> None:
+    """The core may have forgotten the key, and would book it anew (seed 40011628 of the simulation)."""
+    heart = await open_heart(capabilities=able(Level.A, key_lifetime_s=3_600.0))
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    await heart.clock.advance(60.0)
+    heart.troubles.stop("move")
+    await heart.forwards()
+    await heart.clock.advance(3_600.0)
+    heart.troubles.go_on()
+    await settle()
+    await heart.forwards(3)
+    assert [call.operation for call in heart.core.calls] == ["post", "inquire"]
+    assert_each_is_booked_once(heart, 1)
 
 
 @pytest.mark.parametrize("level", Level)
