@@ -3,6 +3,7 @@
 import importlib.util
 import sqlite3
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.abc import MetaPathFinder
@@ -89,3 +90,19 @@ async def test_a_connection_whose_setting_does_not_take_is_closed(
     with pytest.raises(SpoolUnfit, match="did not take temp_store = 2"):
         await connection.connect(path, writing=writing, open_file=partial(Stubborn, closed=closed))
     assert len(closed) == 1
+
+
+@pytest.fixture
+def no_more_threads() -> Iterator[None]:
+    """A process that can't have another thread: there is no room for its stack."""
+    before = threading.stack_size(2**46)
+    yield
+    threading.stack_size(before)
+
+
+@pytest.mark.usefixtures("no_more_threads")
+async def test_a_connection_that_gets_no_thread_is_not_waited_for(tmp_path: Path) -> None:
+    """There is none that could end; the reason is told."""
+    connection.make_file(tmp_path / "spool.db")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        await connection.connect(tmp_path / "spool.db", writing=True)

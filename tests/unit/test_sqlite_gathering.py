@@ -1,8 +1,15 @@
 """When a commit waits for company."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from gateway.clock import settle
+from spool.sqlite import SqliteStore
 from spool.sqlite.gathering import BUSY_FROM, WAIT_S, WITHIN, Gathering
+from spool.store import Inserted
+from tests.contracts.spool_examples import NOW_US, draft
 
 
 def after(carried: int, waiting: int = 0) -> Gathering:
@@ -35,3 +42,28 @@ def test_those_answered_are_expected_for_a_moment_only() -> None:
     gathering = after(64)
     assert gathering.wanted(100.0 + WITHIN * WAIT_S / 2) == 48
     assert gathering.wanted(100.0 + 2 * WITHIN * WAIT_S) == 0
+
+
+async def test_a_commit_waits_until_enough_have_come(tmp_path: Path) -> None:
+    """Woken by the first who comes, it would carry him alone."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, gather_s=60.0)
+    await store.open(NOW_US)
+    await asyncio.gather(*(store.insert(draft(1 + number), 1, b"") for number in range(BUSY_FROM)))
+    coming = [asyncio.ensure_future(store.insert(draft(100 + number), 1, b"")) for number in range(11)]
+    await settle()
+    assert not any(each.done() for each in coming)
+    last = await store.insert(draft(200), 1, b"")
+    assert [type(each) for each in (last, *await asyncio.gather(*coming))] == [Inserted] * 12
+    await store.close()
+
+
+async def test_closing_waits_for_nobody_who_may_come(tmp_path: Path) -> None:
+    """And what had come is stored."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, gather_s=60.0)
+    await store.open(NOW_US)
+    await asyncio.gather(*(store.insert(draft(1 + number), 1, b"") for number in range(BUSY_FROM)))
+    coming = asyncio.ensure_future(store.insert(draft(100), 1, b""))
+    await settle()
+    async with asyncio.timeout(30):
+        await store.close()
+    assert isinstance(await coming, Inserted)
