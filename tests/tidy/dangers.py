@@ -1,7 +1,8 @@
 """What no line of the product may do with what comes from outside; each rule a pure function from a file to findings.
 
 What syntax alone can tell is told here, in no time; what has to follow a value through a function is left to five rules
-of semgrep (`.semgrep/`, `make semgrep`), which come in an environment of their own. What `rules.py`, ruff's S rules and bandit see already (floats for money, SQL from strings, clocks) is not said again.
+of semgrep (`.semgrep/`, `make semgrep`), which come in an environment of their own. What `rules.py`, ruff's S rules and
+bandit see already (floats for money, SQL from strings, clocks) is not said again.
 """
 
 import ast
