@@ -21,6 +21,7 @@ from gateway.config.load import load
 from gateway.demo.scene import CorePart, Scene
 from gateway.route.zone import Zone
 from gateway.service import Service
+from spool.lifecycle import WAITING
 from spool.verify import verify
 
 WAIT_S: Final = 30.0
@@ -103,9 +104,10 @@ class Town:
             assert answer.status == 200
 
     async def waiting(self) -> int:
-        """Entries that are not finished, by what is on disk."""
+        """Entries that are not finished, by what is in the file, and by what the service knows to be on disk."""
         found = await verify(self.service.shelf, None)
-        return sum(balance.waiting.entries for balance in found.balances)
+        known = (total.entries for cell, total in self.service.spool.store.tally.cells() if cell.state in WAITING)
+        return max(sum(balance.waiting.entries for balance in found.balances), sum(known))
 
     def states(self) -> dict[str, int]:
         """Entries by state."""

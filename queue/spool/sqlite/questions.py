@@ -1,6 +1,8 @@
 """What is asked of a spool's file: reads on a connection of their own, told only once what they found is on disk."""
 
 import asyncio
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
@@ -26,6 +28,8 @@ class Questions:
         self._trouble = "not open"
         #: The commit whose work is done and whose sync may not be: true when it is on disk, false when nobody knows.
         self._under_way: asyncio.Future[bool] | None = None
+        #: Numbers of the entries it writes.
+        self._unsynced: AbstractSet[int] = frozenset()
 
     async def get(self, number: int) -> Entry | None:
         """The entry with this number."""
@@ -52,6 +56,7 @@ class Questions:
     async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
         """Entries waiting in arrival order above number `after`."""
         rows = await self._rows(SQL["ready"], (route, after, limit))
+        await self._on_disk(rows)
         return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
@@ -94,6 +99,7 @@ class Questions:
         if first is None:
             return []
         rows = await self._rows(SQL["history"], (number,))
+        await self._on_disk(((number,),))
         attempt = 1 if first[1] == State.IN_FLIGHT else 0
         recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
         return [recorded, *(event_in(number, row) for row in rows)]
@@ -114,23 +120,19 @@ class Questions:
         return self._reader
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        found = await self._reading.run(partial(fetch_all, sql=sql, parameters=parameters))
-        await self._is_on_disk()
-        return found
+        return await self._reading.run(partial(fetch_all, sql=sql, parameters=parameters))
 
     async def _row(self, sql: str, parameters: Parameters) -> Any:
-        found = await self._reading.run(partial(fetch_one, sql=sql, parameters=parameters))
-        await self._is_on_disk()
-        return found
+        return await self._reading.run(partial(fetch_one, sql=sql, parameters=parameters))
 
-    async def _is_on_disk(self) -> None:
-        """Return once what was just read is on disk: readers see a commit before its sync has ended.
+    async def _on_disk(self, found: Sequence[Sequence[Any]]) -> None:
+        """Return once these rows, just read, are on disk: readers see a commit before its sync has ended.
 
         Raises:
-            SpoolClosed: nobody knows whether it is.
+            SpoolClosed: nobody knows whether they are.
         """
         under_way = self._under_way
-        if under_way is None:
+        if under_way is None or self._unsynced.isdisjoint(row[0] for row in found):
             return
         await asyncio.wait([under_way])
         if not under_way.result():
@@ -138,10 +140,15 @@ class Questions:
 
     async def _one(self, sql: str, parameters: Parameters) -> Entry | None:
         row = await self._row(sql, parameters)
-        return None if row is None else entry_of(row)
+        if row is None:
+            return None
+        await self._on_disk((row,))
+        return entry_of(row)
 
     async def _many(self, sql: str, parameters: Parameters) -> list[Entry]:
-        return [entry_of(row) for row in await self._rows(sql, parameters)]
+        rows = await self._rows(sql, parameters)
+        await self._on_disk(rows)
+        return [entry_of(row) for row in rows]
 
     async def _figure(self, sql: str, parameters: Parameters) -> int:
         row = await self._row(sql, parameters)

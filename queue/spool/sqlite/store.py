@@ -29,7 +29,19 @@ from spool.sqlite.questions import Questions
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, cell_in
 from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_over
-from spool.sqlite.work import Batch, Behind, Followers, Insertion, Memo, Moves, Reversing, Work, pages_of, tell
+from spool.sqlite.work import (
+    Batch,
+    Behind,
+    Followers,
+    Insertion,
+    Memo,
+    Moves,
+    Reversing,
+    Work,
+    numbers_of,
+    pages_of,
+    tell,
+)
 from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 
@@ -300,7 +312,8 @@ class SqliteStore(Questions):
         batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
         loop = asyncio.get_running_loop()
         watch = loop.call_later(self._stall_s, self._give_up, batch)
-        under_way = self._under_way = loop.create_future()
+        under_way, self._unsynced = loop.create_future(), numbers_of(batch)
+        self._under_way = under_way
         try:
             results = await self._writing.run(self._doing([work for work, _ in batch], self._reserve_bytes))
         except StorageUncertain as error:
@@ -358,6 +371,8 @@ class SqliteStore(Questions):
             await self._make_sure_of_the_log()
             await self._close_connections()
             await self._open_connections()
+            # What is read from here on is on disk, whether more can be written or not.
+            self._under_way = None
             keys = await self._writing.run(partial(loaded_keys, held_max=self._keys_held_max))
             await self._load()
             self._keys = keys

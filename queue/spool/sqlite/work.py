@@ -94,6 +94,19 @@ Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""
 
 
+def numbers_of(batch: Batch) -> set[int]:
+    """Numbers of the entries a commit of these writes or changes."""
+    numbers = set[int]()
+    for work, _ in batch:
+        if isinstance(work, Insertion):
+            numbers.add(work.entry.number)
+        elif isinstance(work, Moves):
+            numbers.update(each.after.number for each in work.planned)
+        elif isinstance(work, Reversing):
+            numbers.update((work.draft.number, work.draft.reverses))
+    return numbers
+
+
 def pages_of(batch: Batch) -> int:
     """About how many pages a commit of these writes: some for each commit, and half a one for each entry."""
     entries = sum(len(work.planned) if isinstance(work, Moves) else 1 for work, _ in batch)
