@@ -10,6 +10,9 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadfile
 # Everything below the service's own process; what starts processes is marked so and runs alone.
 APART := -m "not process" --ignore=tests/tidy
+# What is quick, and knows the way of a payment: each branch of it is taken here, and each change of it noticed.
+QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
+  tests/faults/test_uncertain_commits.py
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults
@@ -20,7 +23,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel
+.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel mutation
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,8 +97,8 @@ type: $(DEV_READY) ## mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-fast: $(DEV_READY) ## All tests below the process, on two cores
-	$(PYTEST) $(PARALLEL) $(APART) tests
+fast: coverage ## All tests below the process, on two cores
+	$(PYTEST) $(PARALLEL) $(APART) $(QUICK:%=--ignore=%) tests
 
 process: $(DEV_READY) ## The installed command as a process, one test at a time
 	$(PYTEST) -m process tests
@@ -131,8 +134,14 @@ powercut: $(DEV_READY) ## Power cuts at every step of the engine's writes and sy
 powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop device, as root; ROUNDS=200 of each
 	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
-coverage: $(DEV_READY) ## Which branches no test below the process has seen
-	$(PYTEST) $(PARALLEL) $(APART) --cov=gateway --cov=adapters --cov=spool --cov-branch --cov-report=term:skip-covered tests
+coverage: $(DEV_READY) ## The quick tests; fails where none takes a branch of accepting, forwarding or the spool
+	$(PYTEST) $(PARALLEL) $(APART) --cov --cov-report=term-missing:skip-covered $(QUICK)
+
+SAMPLE ?= 400
+SEED ?= 1
+
+mutation: $(DEV_READY) ## SAMPLE=400 small changes of the same code, drawn by SEED: how many do the quick tests notice?
+	nice -n 10 $(BIN)/python -m tests.mutation.campaign --sample $(SAMPLE) --seed $(SEED) $(QUICK)
 
 SECONDS ?= 170
 EXAMPLES ?= 1000
@@ -170,7 +179,7 @@ wheel: $(DEV_READY) ## Build the package into dist/
 	$(BIN)/python -m build --no-isolation --outdir dist
 
 # On the oldest Python we support: its lock names the back-ports the newer ones merely don't need.
-COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --generate-hashes --strip-extras \
+COMPILE = CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/pip-compile --quiet --generate-hashes --no-strip-extras \
   --newline lf --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options $(UPGRADE) pyproject.toml
 COMPILE_ALONE = $(COMPILE:pyproject.toml=)
 

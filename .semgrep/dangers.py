@@ -1,4 +1,4 @@
-# ruff: noqa - lines that the rules of dangers.yml must find, and some they must leave in peace (semgrep scan --test)
+# Lines that the rules of dangers.yml must find, and some they must leave in peace (semgrep scan --test)
 
 
 def logged(inbound, log):
