@@ -18,6 +18,7 @@ import importlib.util
 import math
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -299,7 +300,20 @@ def fates_of(drawn: Sequence[Mutant], reach: Reach) -> Iterator[Fate]:
             if (word := _ended(pid, running[pid].until)) is not None:
                 ended = running.pop(pid)
                 yield Fate(ended.mutant, word, ended.tests)
-        time.sleep(0.01)
+        _await_one(running)
+
+
+def _await_one(running: dict[int, Running]) -> None:
+    """Wait until one of them ends, or has had its time."""
+    if not running:
+        return
+    soonest = min(each.until for each in running.values())
+    ends = [os.pidfd_open(pid) for pid in running]
+    try:
+        select.select(ends, [], [], max(0.0, soonest - time.monotonic()))
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def _fork(mutant: Mutant, tests: set[str], took_s: dict[str, float]) -> int:

@@ -43,14 +43,14 @@ def names(requirements: list[Requirement]) -> set[str]:
 def locked(name: str) -> dict[str, str]:
     """Version of each package in one lock."""
     text = (ROOT / "requirements" / name).read_text("utf-8")
-    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[^\]]+\])?==([^ ]+)", text, re.MULTILINE))
 
 
 def direct(name: str) -> set[str]:
     """Packages that a lock has because we asked for them."""
     text = (ROOT / "requirements" / name).read_text("utf-8")
-    entries = re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]
-    return {entry.partition("==")[0] for entry in entries if "nightsafe (pyproject.toml)" in entry}
+    entries = re.split(r"^(?=[a-z0-9-]+(?:\[[^\]]+\])?==)", text, flags=re.MULTILINE)[1:]
+    return {re.split(r"\[|==", entry)[0] for entry in entries if "nightsafe (pyproject.toml)" in entry}
 
 
 def imported() -> Iterator[str]:
@@ -116,7 +116,7 @@ def test_the_locks_agree() -> None:
 def test_each_locked_package_has_hashes(lock: Path) -> None:
     """Pip checks them, so that what is installed is what was locked."""
     text = lock.read_text("utf-8")
-    assert re.findall(r"^[a-z0-9-]+==[^\\\n]*$", text, re.MULTILINE) == []
+    assert re.findall(r"^[a-z0-9-]+(?:\[[^\]]+\])?==[^\\\n]*$", text, re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
