@@ -224,10 +224,12 @@ class GivesUpRecording(Settler):
 class TakesNothingBack(Settler):
     """A claim that perhaps reached the disk is left as it is."""
 
-    async def unclaim(self, number: int, epoch: int, transition: Transition = NOT_SENT) -> Entry | None:
+    async def unclaim(
+        self, number: int, epoch: int, transition: Transition = NOT_SENT, *, holds_lane: bool = False
+    ) -> Entry | None:
         """Hope."""
         await self.pass_barrier()
-        return await self._spool.store.get(-(number + epoch + len(transition.name)))
+        return await self._spool.store.get(-(number + epoch + len(transition.name) + holds_lane))
 
 
 class WaitsForNoBarrier(Settler):

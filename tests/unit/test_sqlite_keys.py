@@ -8,7 +8,7 @@ import pytest
 
 from spool.entry import Entry
 from spool.lifecycle import GIVE_BACK, State
-from spool.sqlite.commit import commit
+from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import driver
 from spool.sqlite.keys import BUCKETS, LOADED_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
@@ -18,6 +18,9 @@ from spool.store import Inserted, Known, Move
 from tests.contracts.spool_examples import LATER_US, draft
 
 SALT: Final = bytes(16)
+
+IN_MEMORY: Final = Disk("", 0, lambda: None)
+"""There is nothing to sync."""
 
 
 class MeetingKeys(Keys):
@@ -64,7 +67,7 @@ class Teller:
             Insertion(draft(number, key=name, state=State.IN_FLIGHT), 1, b"sealed")
             for number, name in zip(numbers, names, strict=True)
         ]
-        return commit(self.db, works, self.keys, 0, "")
+        return commit(self.db, works, self.keys, IN_MEMORY)
 
     def take(self) -> None:
         """A batch with known keys, new ones, and twins; each is told what it must be told."""
@@ -86,7 +89,7 @@ class Teller:
         moves = [
             Move(entry=self.entries[self.owners.pop(name)], transition=GIVE_BACK, at_us=LATER_US) for name in names
         ]
-        assert commit(self.db, [Moves(moves)], self.keys, 0, "") == [[True] * len(names)]
+        assert commit(self.db, [Moves(moves)], self.keys, IN_MEMORY) == [[True] * len(names)]
 
     def play(self, turns: int) -> None:
         """A story of so many turns."""
@@ -132,7 +135,7 @@ def test_two_keys_with_one_hash_are_two_keys(db: Any) -> None:
     names = [f"key-{number}" for number in range(60)]
     works = [Insertion(draft(number, key=name), 1, b"") for number, name in enumerate(names, 1)]
 
-    results = commit(db, works, keys, 0, "")
+    results = commit(db, works, keys, IN_MEMORY)
 
     assert [type(each) for each in results] == [Inserted] * len(names)
 
