@@ -10,9 +10,10 @@ from msgspec.structs import astuple, replace
 from spool.entry import Entry
 from spool.errors import SpoolError
 from spool.lifecycle import FINAL, State
+from spool.rows import COLUMNS, entry_of
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import DatabaseError, driver
-from spool.sqlite.statements import COLUMNS, SQL, entry_of
+from spool.sqlite.statements import SQL
 from spool.store import Filter, Inserted, Known
 from spool.verify import verify
 from tests.contracts.spool_examples import LATER_US, draft

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Final
 
 from spool.entry import Entry
 from spool.lifecycle import CANCEL, CLAIM, FINAL, GIVE_BACK, POST, TRANSITIONS, UNSENT, Kind, State, Told
+from spool.rows import entry_of
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import connect
-from spool.sqlite.statements import entry_of
 from spool.store import Inserted, Move
 from tests.contracts.spool_examples import NOW_US, draft, reversal
 from tests.powercut.look import SPOOL, doubted

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import astuple
 
 from spool.entry import Entry
-from spool.sqlite.statements import entry_of
+from spool.rows import entry_of
 
 Row = tuple[Any, ...]
 

@@ -13,8 +13,8 @@ from spool.sqlite.connection import driver
 from spool.sqlite.keys import BUCKETS, LOADED_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL
-from spool.sqlite.work import Insertion, Moves
 from spool.store import Inserted, Known, Move
+from spool.work import Insertion, Moves
 from tests.contracts.spool_examples import LATER_US, draft
 
 SALT: Final = bytes(16)

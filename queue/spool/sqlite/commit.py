@@ -8,7 +8,7 @@ from spool.errors import StorageFull, StorageUncertain
 from spool.sqlite.connection import DatabaseError, OperationalError
 from spool.sqlite.keys import Keys
 from spool.sqlite.transaction import NotAll, Transaction
-from spool.sqlite.work import Insertion, Reversing, Work
+from spool.work import Insertion, Reversing, Work
 
 
 class Disk(NamedTuple):

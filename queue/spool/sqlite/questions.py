@@ -9,10 +9,11 @@ from typing import Any
 from spool.entry import Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import State
+from spool.rows import entry_of, event_in
 from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
-from spool.sqlite.statements import SQL, entry_of, event_in
+from spool.sqlite.statements import SQL
 from spool.store import Filter, Ready
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from spool.errors import SpoolUnfit
+from spool.rows import cell_in
 from spool.sqlite.connection import DatabaseError, connect
 from spool.sqlite.schema import require_current
-from spool.sqlite.statements import SQL, cell_in
+from spool.sqlite.statements import SQL
 from spool.sqlite.store import SqliteStore
 from spool.tally import Cell
 

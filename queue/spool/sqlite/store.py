@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
+from spool.expected import Expected
+from spool.gathering import WAIT_S, Gathering
 from spool.lifecycle import DOUBT, WAITING
+from spool.rows import cell_in
 from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import (
     LIBRARY_VERSION,
@@ -21,15 +24,15 @@ from spool.sqlite.connection import (
     connect,
     make_file,
 )
-from spool.sqlite.expected import Expected
 from spool.sqlite.fetching import size_of
-from spool.sqlite.gathering import WAIT_S, Gathering
 from spool.sqlite.keys import HELD_MAX, loaded_keys
 from spool.sqlite.questions import Questions
 from spool.sqlite.schema import bring_up_to_date
-from spool.sqlite.statements import SQL, cell_in
+from spool.sqlite.statements import SQL
 from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_over
-from spool.sqlite.work import (
+from spool.store import Health, Inserted, Known, Move, NotReversible
+from spool.tally import Cell
+from spool.work import (
     Batch,
     Behind,
     Followers,
@@ -42,8 +45,6 @@ from spool.sqlite.work import (
     pages_of,
     tell,
 )
-from spool.store import Health, Inserted, Known, Move, NotReversible
-from spool.tally import Cell
 
 BATCH_MAX: Final = 512
 """Most requests that share one commit: bounds the memory and the latency of one transaction."""

@@ -17,9 +17,12 @@ from msgspec.structs import replace
 
 from spool.entry import Draft, Entry
 from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.rows import entry_of
 from spool.sqlite.keys import Keys
-from spool.sqlite.statements import SQL, ManyRows, entry_of
-from spool.sqlite.work import (
+from spool.sqlite.statements import SQL, ManyRows
+from spool.store import Inserted, Known, Move, NotReversible
+from spool.tally import Cell
+from spool.work import (
     Behind,
     Followers,
     Insertion,
@@ -32,8 +35,6 @@ from spool.sqlite.work import (
     entry_from,
     place_of,
 )
-from spool.store import Inserted, Known, Move, NotReversible
-from spool.tally import Cell
 
 _INSERT: Final = ManyRows("insert_entries", 18)
 _MOVE: Final = ManyRows("move_entries", 13)

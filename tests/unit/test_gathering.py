@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import settle
+from spool.gathering import BUSY_FROM, WAIT_S, WITHIN, Gathering
 from spool.sqlite import SqliteStore
-from spool.sqlite.gathering import BUSY_FROM, WAIT_S, WITHIN, Gathering
 from spool.store import Inserted
 from tests.contracts.spool_examples import NOW_US, draft
 

@@ -3,11 +3,11 @@
 import pytest
 
 from spool.errors import StorageFull
+from spool.expected import Expected
 from spool.lifecycle import CLAIM, GIVE_BACK, POST, REFUSE, State, Transition
-from spool.sqlite.expected import Expected
-from spool.sqlite.work import Behind, Followers, Insertion, Memo, Moves, Work
 from spool.store import Inserted, Move
 from spool.tally import NOTHING, Sum
+from spool.work import Behind, Followers, Insertion, Memo, Moves, Work
 from tests.contracts.spool_examples import LATER_US, draft
 
 

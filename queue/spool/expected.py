@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spool import work as works
 from spool.lanes import LaneFilter
 from spool.lifecycle import FINAL, State
-from spool.sqlite import work as works
 from spool.store import Inserted
 from spool.tally import Cell, Tally
 

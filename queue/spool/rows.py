@@ -1,0 +1,91 @@
+"""What engines that speak SQL have in common: statements in `.sql` files, and the shape of a row.
+
+Statements are never built from what comes from outside; they are read from files that are installed with the code.
+"""
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final
+
+from spool.entry import Entry, Event
+from spool.lifecycle import Kind, State, Told
+from spool.tally import Cell
+
+COLUMNS: Final = (
+    "number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,"
+    " due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed"
+)
+"""Columns of an entry, in the order `entry_of` takes them."""
+
+_STATES: Final[tuple[State, ...]] = (State.READY, *State)  # the numbers begin at 1; nothing stands at 0
+_KINDS: Final[tuple[Kind, ...]] = (Kind.PAYMENT, *Kind)
+_TOLD: Final[tuple[Told, ...]] = tuple(Told)
+
+
+def statements(package: str) -> dict[str, str]:
+    """Every named statement of an engine's `sql/queries.sql`."""
+    text = resources.files(package).joinpath("sql/queries.sql").read_text(encoding="utf-8")
+    found = dict[str, str]()
+    for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
+        name, _, body = part.partition("\n")
+        lines = [line for line in body.splitlines() if not line.startswith("--")]
+        found[name.strip()] = "\n".join(lines).strip().removesuffix(";").replace("/*entry*/", COLUMNS)
+    return found
+
+
+def numbered_scripts(package: str) -> list[tuple[int, str]]:
+    """Every migration of an engine as (version, script), in order."""
+    folder = resources.files(package).joinpath("sql/migrations")
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    return [(int(name[:4]), folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+
+
+def entry_of(row: Sequence[Any]) -> Entry:
+    """The entry in a row of COLUMNS."""
+    # Positional, in the order of COLUMNS, which is that of the fields: it is done for every entry that is read.
+    return Entry(
+        row[0],
+        row[1],
+        _KINDS[row[2]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        _STATES[row[11]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        _TOLD[row[16]],  # pyright: ignore[reportUnknownArgumentType]  # its index is Any
+        row[17],
+        row[18],
+        row[19],
+        row[20],
+        row[21],
+        row[22],
+    )
+
+
+def cell_in(row: Sequence[Any]) -> Cell:
+    """The cell of the tally in a row that begins with route, channel, currency, kind, state, told."""
+    return Cell(row[0], row[1], row[2], Kind(row[3]), State(row[4]), Told(row[5]))
+
+
+def event_in(number: int, row: Sequence[Any]) -> Event:
+    """The event in a row of time, name, source (0 = none), target, attempt, reason, actor, note."""
+    return Event(
+        number=number,
+        at_us=row[0],
+        name=row[1],
+        source=State(row[2]) if row[2] else None,
+        target=State(row[3]),
+        attempt=row[4],
+        reason=row[5],
+        actor=row[6],
+        note=row[7],
+    )
