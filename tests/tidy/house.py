@@ -109,7 +109,13 @@ def files() -> tuple[Path, ...]:
 def _made(path: Path) -> bool:
     """Whether a tool made it rather than one of us."""
     parts = path.relative_to(ROOT).parts
-    return "__pycache__" in parts or parts[:2] == ("bench", "out") or parts[0].startswith(".coverage")
+    # `.git` is a file where the checkout is one of several of the same repository.
+    return (
+        "__pycache__" in parts
+        or parts[:2] == ("bench", "out")
+        or parts[0].startswith(".coverage")
+        or parts == (".git",)
+    )
 
 
 @functools.cache
