@@ -1,10 +1,6 @@
-"""The breaker: one route's state machine, its permits and its trials. The only module that knows pybreaker.
+"""The breaker: the permits and trials of one route, and the evidence that moves its state (`gateway.route.machine`).
 
-pybreaker keeps the state and its transitions; everything about calls is done here, because under asyncio its own ways
-(`call`, `calling`, the decorator) were measured wrong: they count cancellations as failures and can swallow them, let
-every caller through in half-open, let results of old calls move a new state, and know neither rates nor slowness
-(`docs/reference/libraries.md`, 2; `tests/unit/test_pybreaker_facts.py`). So only `open()`, `half_open()`, `close()` and
-the state are used, and a caller does this:
+A caller does this:
 
     permit = breaker.admit()                       # None: don't send
     try:
@@ -18,14 +14,13 @@ Each change of zone begins a new epoch; results of permits of an older one are i
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
 import msgspec
-import pybreaker
 
 from gateway.clock import Clock
 from gateway.route.evidence import Evidence
+from gateway.route.machine import Machine
 from gateway.route.record import BreakerRecord, Forced, RecordKeeper
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
@@ -36,13 +31,6 @@ from gateway.route.zone import Trip, Zone
 STALL_S: Final = 0.5
 """A look at waiting calls that comes later than this is not believed: we stood still, answers may lie unread."""
 
-_ZONES: Final = {
-    pybreaker.STATE_CLOSED: Zone.CLOSED,
-    pybreaker.STATE_HALF_OPEN: Zone.TRIAL,
-    pybreaker.STATE_OPEN: Zone.OPEN,
-}
-_STATES: Final = {zone: state for state, zone in _ZONES.items()}
-
 
 class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
     """Leave to send one call; to be given back once, by `report` or `withdraw`. Equal to itself alone."""
@@ -50,54 +38,6 @@ class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
     epoch: int
     begun_s: float
     trial: bool
-
-
-class _Storage(pybreaker.CircuitBreakerStorage):
-    """The state pybreaker works on. Its counters and its wall-clock time of opening are not used, so not kept."""
-
-    def __init__(self, zone: Zone) -> None:
-        super().__init__("gateway")
-        self.zone = zone
-
-    @property
-    def state(self) -> str:
-        return _STATES[self.zone]
-
-    @state.setter
-    def state(self, state: str) -> None:
-        self.zone = _ZONES[state]
-
-    @property
-    def counter(self) -> int:
-        return 0
-
-    @property
-    def success_counter(self) -> int:
-        return 0
-
-    @property
-    def opened_at(self) -> datetime | None:
-        return None
-
-    @opened_at.setter
-    def opened_at(self, datetime: datetime) -> None:
-        """Not kept: it is the wall clock's, which may jump."""
-
-
-class _Relay(pybreaker.CircuitBreakerListener):
-    """Notes what pybreaker tells while it changes state; whoever raised there would lose the change."""
-
-    def __init__(self) -> None:
-        self.noted: list[tuple[Zone, Zone]] = []
-
-    def state_change(
-        self,
-        cb: pybreaker.CircuitBreaker,  # noqa: ARG002 - pybreaker's signature
-        old_state: pybreaker.CircuitBreakerState | None,
-        new_state: pybreaker.CircuitBreakerState,
-    ) -> None:
-        if old_state is not None and old_state.name != new_state.name:
-            self.noted.append((_ZONES[old_state.name], _ZONES[new_state.name]))
 
 
 Told = Callable[[Zone, Zone], None]
@@ -129,9 +69,7 @@ class Breaker:
         self._keeper = keeper
         now = clock.monotonic()
         record = (keeper.load() if keeper else None) or BreakerRecord(zone=Zone.CLOSED, since_us=clock.now_us())
-        self._storage = _Storage(Zone.CLOSED if record.zone is Zone.CLOSED else Zone.OPEN)
-        self._relay = _Relay()
-        self._machine = pybreaker.CircuitBreaker(name=name, listeners=[self._relay], state_storage=self._storage)
+        self._machine = Machine(name, Zone.CLOSED if record.zone is Zone.CLOSED else Zone.OPEN)
         self._window = Window(settings, now)
         self._patience = Patience(settings, now, record.level)
         self._try_at = now + self._patience.open_for_s
@@ -152,8 +90,8 @@ class Breaker:
 
     @property
     def zone(self) -> Zone:
-        """The present zone, as pybreaker has it."""
-        return self._storage.zone
+        """The present zone."""
+        return self._machine.zone
 
     @property
     def waiting(self) -> int:
@@ -189,7 +127,7 @@ class Breaker:
 
     def admit(self) -> Permit | None:
         """Leave to send one call of a closed route; nothing in every other zone."""
-        if self._storage.zone is not Zone.CLOSED:
+        if self._machine.zone is not Zone.CLOSED:
             return None
         now = self._clock.monotonic()
         permit = Permit(epoch=self.epoch, begun_s=now, trial=False)
@@ -199,7 +137,7 @@ class Breaker:
     def trial(self, *, free_for_s: float = 0.0) -> Permit | None:
         """The one trial of a half-open route, if it is free and has been for `free_for_s`; else nothing."""
         now = self._clock.monotonic()
-        if self._storage.zone is not Zone.TRIAL or self._trial is not None or now < self._trial_free_at + free_for_s:
+        if self._machine.zone is not Zone.TRIAL or self._trial is not None or now < self._trial_free_at + free_for_s:
             return None
         self._trial = Permit(epoch=self.epoch, begun_s=now, trial=True)
         return self._trial
@@ -365,7 +303,7 @@ class Breaker:
         self._move(Zone.OPEN, now)
 
     def _move(self, zone: Zone, now: float) -> None:
-        """Change the zone, by pybreaker, and begin a new epoch; then tell, when all of it is in place."""
+        """Change the zone and begin a new epoch; then tell, when all of it is in place."""
         self.epoch += 1
         self.since_us = self._clock.now_us()
         self._window.clear(now)
@@ -390,7 +328,6 @@ class Breaker:
         tell(self._keeper.keep, self.name, record)
 
     def _tell(self) -> None:
-        while self._relay.noted:
-            old, new = self._relay.noted.pop(0)
+        for old, new in self._machine.changes():
             if self._told is not None:
                 tell(self._told, self.name, old, new)
