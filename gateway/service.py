@@ -30,6 +30,7 @@ from gateway.route.health import RouteHealth
 from gateway.route.kept import KeptInFile
 from gateway.route.record import KeptInMemory, RecordKeeper
 from gateway.route.route import Route, Routing
+from gateway.route.zone import Operation
 from gateway.settle import Settler
 from spool.keys import KeyRing, read_key_file
 from spool.memory import MemoryStore
@@ -106,7 +107,14 @@ class Service:
     def _route(self, name: str, settings: RouteSettings) -> Route:
         core = self.cores[settings.core]
         health = RouteHealth(
-            name, settings.breaker, self.clock, _probe(core, settings), keeper=_keeper(self.config, name)
+            name,
+            settings.breaker,
+            self.clock,
+            _probe(core, settings),
+            keeper=_keeper(self.config, name),
+            apart={
+                each: _keeper(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
+            },
         )
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
         return Route(

@@ -17,7 +17,7 @@ from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
-from gateway.route.zone import Zone
+from gateway.route.zone import Operation
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
 from spool.errors import RecordDamaged, SpoolClosed, StorageFull, StorageUncertain
@@ -225,6 +225,8 @@ class Acceptor:
 
     async def _turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
         self._meter.turned_away(route.name, request.channel, why.value)
+        if why is Why.STORAGE:
+            route.health.disk_failed("no new payment could be recorded")
         return await self._unless_known(request, fingerprint, answers.try_later(why))
 
     @staticmethod
@@ -261,7 +263,7 @@ class Acceptor:
         """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
         original = open_original(self._spool, payment)
         posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, payment.lane)
-        permit = self._live.leave(route, reversal.channel, 0) if posted else None
+        permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
         if permit is None and not here and not route.policies[reversal.channel].enabled:
             return answers.try_later(Why.STANDIN_OFF)
         draft = self._reversal_draft(reversal, fingerprint, original, live=permit is not None)
@@ -344,11 +346,12 @@ class Acceptor:
         return self._check_standing_in(route, check)
 
     async def _ask_core(self, route: Route, check: Check, until: float) -> CheckOutcome | None:
-        if route.health.zone is not Zone.CLOSED or not route.core.capabilities.check:
+        permit = route.health.admit_check() if route.core.capabilities.check else None
+        if permit is None:
             return None
         started = self._clock.monotonic()
         margin_s = route.policies[check.channel].answer_margin_s
-        outcome = await self._live.check(route, check, max(0.05, until - started - margin_s))
+        outcome = await self._live.check(route, check, permit, max(0.05, until - started - margin_s))
         took_s = self._clock.monotonic() - started
         self._meter.attempted(route.name, "check", type(outcome).__name__, took_s, live=True)
         return outcome

@@ -17,7 +17,7 @@ from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
 from gateway.route.route import Route
-from gateway.route.zone import Zone
+from gateway.route.zone import PASSING, Operation, Zone
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
 from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, State, Told
@@ -58,8 +58,8 @@ class Live:
         under_way = self._under_way[route.name] = set()
         route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
 
-    def leave(self, route: Route, channel: str, amount: int) -> Permit | None:
-        """Leave to send a payment now, or nothing.
+    def leave(self, route: Route, channel: str, amount: int, operation: Operation = Operation.POST) -> Permit | None:
+        """Leave to send a payment (or reversal) now, or nothing.
 
         At a level C core no payer is the trial whose payment can be stood in for: it waits a moment, and tries the route
         from the backlog.
@@ -67,7 +67,7 @@ class Live:
         tries = route.health.zone is Zone.TRIAL and route.core.capabilities.level is Level.C
         if tries and not self._limit(route, channel, amount):
             return None
-        return route.health.admit()
+        return route.health.admit() if operation is Operation.POST else route.health.admit_reversal()
 
     async def send(
         self,
@@ -117,10 +117,19 @@ class Live:
             timeout_s = min(timeout_s, route.health.slow_call_s)
         return max(ATTEMPT_S_MIN, timeout_s)
 
-    async def check(self, route: Route, check: Check, timeout_s: float) -> CheckOutcome:
-        """Ask the core about an account."""
-        outcome = await self._unless_opened(route, route.core.check(check, timeout_s))
-        return _OPENED if outcome is None else outcome
+    async def check(self, route: Route, check: Check, permit: Permit, timeout_s: float) -> CheckOutcome:
+        """Ask the core about an account. An answer that didn't come because the route opened says nothing of checks."""
+        started = self._clock.monotonic()
+        try:
+            outcome = await self._unless_opened(route, route.core.check(check, timeout_s))
+        except BaseException:
+            route.health.withdraw(permit)
+            raise
+        if outcome is None:
+            route.health.withdraw(permit)
+            return _OPENED
+        route.health.report(permit, outcome, self._clock.monotonic() - started)
+        return outcome
 
     def as_told(self, entry: Entry) -> Entry:
         """An entry as its channel knows it: a booking is told before it is recorded, and told again meanwhile."""
@@ -152,7 +161,7 @@ class Live:
         terms = Terms(
             capabilities=route.core.capabilities,
             attempts_max=0,
-            route_is_well=route.health.zone is Zone.CLOSED,
+            route_is_well=route.health.zone in PASSING,
             backoff_s=route.forward.backoff_first_s * self._clock.fraction(),
         )
         return await self._finish(route, entry, after_attempt(entry, outcome, terms), until)

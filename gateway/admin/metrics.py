@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from gateway.admin.desk import Desk
 from gateway.admin.status import oldest_us
-from gateway.route.zone import Zone
+from gateway.route.zone import PASSING, Operation, Zone
 from spool.store import Health
 from spool.tally import Sum
 
@@ -120,6 +120,8 @@ def _exposure(desk: Desk) -> Iterator[Metric]:
 def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
     zone = _gauges("route_zone", "1 for the zone a route is in.", "route", "zone")
     since = _gauges("route_zone_since_seconds", "When that zone began, since 1970.", "route")
+    operation = _gauges("operation_zone", "1 for the zone an operation is in.", "route", "operation", "zone")
+    share = _gauges("route_share", "Share of new payments that pass through while closed or soft.", "route")
     forced = _gauges("route_forced", "1 while a person's word stands above the evidence.", "route")
     pace = _gauges("route_pace", "Attempts that may be under way at once.", "route")
     in_hand = _gauges("route_in_hand", "Entries being sent or asked about.", "route")
@@ -134,6 +136,10 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         name, counts = route.name, route.health.counts
         for each in Zone:
             zone.add_metric((name, each.value), route.health.zone is each)
+        for own in Operation:
+            for each in Zone:
+                operation.add_metric((name, own.value, each.value), route.health.zone_of(own) is each)
+        share.add_metric((name,), route.health.share() if route.health.zone in PASSING else 0.0)
         since.add_metric((name,), route.health.since_us / US)
         forced.add_metric((name,), route.health.forced is not None)
         pace.add_metric((name,), desk.forwarders[name].pace.limit)
@@ -145,4 +151,4 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
             evidence.add_metric((name, kind), count)
         probes.add_metric((name, "yes"), counts.probes_passed)
         probes.add_metric((name, "no"), counts.probes_failed)
-    yield from (zone, since, forced, pace, in_hand, age, trips, evidence, probes)
+    yield from (zone, operation, share, since, forced, pace, in_hand, age, trips, evidence, probes)

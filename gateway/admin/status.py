@@ -8,8 +8,10 @@ from adapters.amount import write_amount
 from gateway.admin.desk import Desk
 from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
 from gateway.route.diagnosis import Diagnosis
+from gateway.route.health import RouteHealth
 from gateway.route.record import Forced
 from gateway.route.route import Route
+from gateway.route.zone import PASSING, Operation
 from gateway.standin.settings import Ceiling
 from spool.errors import SpoolError
 from spool.lifecycle import WAITING
@@ -48,6 +50,19 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     amount_max: str | None
 
 
+class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing the core is asked for: how it stands by itself."""
+
+    zone: str
+    #: The share of new calls that pass through; 0 in every other zone than closed and soft.
+    share: float
+    #: Seconds its answers usually take, by the middle one and the slowest of a hundred; 0 until enough is known.
+    usual_s: float
+    usual_worst_s: float
+    #: Seconds above which an answer counts as slower than usual; 0 until enough is known.
+    sluggish_s: float
+
+
 class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     """One route."""
 
@@ -58,6 +73,8 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     zone: str
     since: str
+    #: Posting, checks and reversals apart; `zone` is that of posting.
+    operations: dict[str, OperationShown]
     #: The rule that opened it last; empty when it never was.
     trip: str
     forced: ForcedShown | None
@@ -171,6 +188,7 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         channels=tuple(route.policies),
         zone=health.zone.value,
         since=moment(health.since_us),
+        operations={each.value: _operation(health, each) for each in Operation},
         trip=health.trip.value if health.trip else "",
         forced=_forced(health.forced),
         diagnosis=_diagnosis(health.diagnosis),
@@ -180,6 +198,17 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         oldest=moment(await oldest_us(desk, route.name)),
         states=by_state(waiting),
         exposure=tuple(_exposures(desk, route)),
+    )
+
+
+def _operation(health: RouteHealth, operation: Operation) -> OperationShown:
+    zone, usual, sluggish_s = health.zone_of(operation), health.usual(operation), health.sluggish_s(operation)
+    return OperationShown(
+        zone=zone.value,
+        share=health.share(operation) if zone in PASSING else 0.0,
+        usual_s=round(usual.median_s, 4) if usual else 0.0,
+        usual_worst_s=round(usual.high_s, 4) if usual else 0.0,
+        sluggish_s=round(sluggish_s, 4) if usual else 0.0,
     )
 
 

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from gateway.admin.status import Exposure, RouteShown, Status
 from gateway.admin.views import Conservation, DoneShown, EntryPage, EntryShown, Money, VerdictShown
+from gateway.route.zone import Operation, Zone
 
 PIPE_COLUMNS: Final = 200
 WHOLE: Final = {"number", "id", "accepted", "at", "since", "oldest", "state", "zone"}
 """Columns that are never broken."""
 
-ZONE_STYLES: Final = {"closed": "green", "trial": "yellow", "open": "red"}
+ZONE_STYLES: Final = {"closed": "green", "soft": "yellow", "trial": "yellow", "open": "red"}
 STATE_STYLES: Final = {
     "posted": "green",
     "refused": "yellow",
@@ -133,6 +134,11 @@ def _diagnosis(route: RouteShown) -> Text:
     if route.forced:
         word = route.forced
         words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {_brief(word.until)}: {word.reason}")
+    apart = [f"{name} {own.zone}" for name, own in route.operations.items() if own.zone != route.zone]
+    if apart:
+        words.append(f"{route.name}: beside its payments: {', '.join(apart)}")
+    if route.zone == Zone.SOFT.value:
+        words.append(f"{route.name}: {route.operations[Operation.POST.value].share:.0%} of new payments pass through")
     if route.diagnosis and route.diagnosis.cause != "forced":
         found = route.diagnosis
         seen = f"{found.seen} times since {_brief(found.first_seen)}, last {_brief(found.last_seen)}"

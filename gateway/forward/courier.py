@@ -16,7 +16,7 @@ from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
 from gateway.route.route import Route
-from gateway.route.zone import Zone
+from gateway.route.zone import PASSING
 from spool.entry import Entry
 from spool.lifecycle import State
 
@@ -97,7 +97,7 @@ class Courier:
         return Terms(
             capabilities=self._route.core.capabilities,
             attempts_max=self._route.forward.attempts_max,
-            route_is_well=self._route.health.zone is Zone.CLOSED,
+            route_is_well=self._route.health.zone in PASSING,
             backoff_s=self._backoff_s(entry),
         )
 

@@ -20,7 +20,7 @@ from gateway.forward.window import Window
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.route import Route
-from gateway.route.zone import Zone
+from gateway.route.zone import PASSING, Zone
 from gateway.settle import Settler
 from spool.entry import Entry
 from spool.errors import SpoolError
@@ -119,7 +119,7 @@ class Forwarder:
         self.entry_waits(0)
 
     def _zone_changed(self, old: Zone, new: Zone) -> None:
-        if new is Zone.CLOSED and old is not Zone.CLOSED:
+        if new is Zone.CLOSED and old is not Zone.SOFT:
             self.pace.restart()
         self._walks.send_claimed()
         self._wake.set()
@@ -299,8 +299,8 @@ class Forwarder:
         return started
 
     def _send(self, entry: Entry) -> bool:
-        """Begin to send, if the route lets us: one alone with the trial's leave, any while it is closed."""
-        if self._route.health.zone is Zone.CLOSED:
+        """Begin to send, if the route lets us: one alone with the trial's leave, any while it passes calls."""
+        if self._route.health.zone in PASSING:
             self._walks.send(entry, None)
             return True
         permit = self._route.health.trial()
@@ -336,6 +336,7 @@ class Forwarder:
     def pause(self) -> None:
         """Begin nothing for a moment."""
         self._paused_until = self._clock.monotonic() + PAUSE_S
+        self._route.health.disk_failed("no claim of a payment could be recorded")
 
     def go_on(self) -> None:
         """Begin more, or wake whoever finds more."""

@@ -24,7 +24,7 @@ from gateway.forward.pace import Pace
 from gateway.log import log
 from gateway.route.breaker import Permit
 from gateway.route.route import Route
-from gateway.route.zone import Zone
+from gateway.route.zone import Operation, Zone
 from gateway.settle import Settler
 from spool import lifecycle
 from spool.entry import Entry
@@ -299,7 +299,7 @@ class Walks:
             return None
         health, permit = self._route.health, errand.permit
         if permit is None:
-            return None if self._stopping else health.trial()
+            return None if self._stopping else health.trial(_operation(errand.entry))
         if health.holds(permit) and not self._stopping:
             return permit
         health.withdraw(permit)
@@ -381,6 +381,10 @@ class Walks:
             return
         for move in moves:
             await self._record([move])
+
+
+def _operation(entry: Entry) -> Operation:
+    return Operation.POST if entry.kind is Kind.PAYMENT else Operation.REVERSAL
 
 
 def _claim_of(errand: Errand, now_us: int) -> Move:

@@ -19,17 +19,24 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.route.evidence import Evidence
+from gateway.route.evidence import ANSWERED, Evidence
 from gateway.route.machine import Machine
 from gateway.route.record import BreakerRecord, Forced, RecordKeeper
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
+from gateway.route.softness import Habit, share
 from gateway.route.telling import tell
 from gateway.route.window import Figures, Window, decide
-from gateway.route.zone import Trip, Zone
+from gateway.route.zone import PASSING, Operation, Trip, Zone
 
 STALL_S: Final = 0.5
 """A look at waiting calls that comes later than this is not believed: we stood still, answers may lie unread."""
+
+
+_FORCED: Final = frozenset({Zone.OPEN, Zone.CLOSED})
+
+_SHARED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.MISCONFIGURED})
+"""What one operation's call says of all of them."""
 
 
 class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
@@ -38,6 +45,8 @@ class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
     epoch: int
     begun_s: float
     trial: bool
+    #: What the core is asked by it.
+    operation: Operation = Operation.POST
 
 
 Told = Callable[[Zone, Zone], None]
@@ -45,7 +54,7 @@ Told = Callable[[Zone, Zone], None]
 
 
 class Breaker:
-    """Decides which calls of one route may leave, by what became of the ones before."""
+    """Decides which calls of one operation of a route may leave, by what became of the ones before."""
 
     def __init__(
         self,
@@ -53,6 +62,7 @@ class Breaker:
         settings: BreakerSettings,
         clock: Clock,
         *,
+        operation: Operation = Operation.POST,
         probed: bool = False,
         told: Told | None = None,
         keeper: RecordKeeper | None = None,
@@ -62,6 +72,7 @@ class Breaker:
         `probed` says that somebody sends probes: then only they, not time alone, let an open route try again.
         """
         self.name = name
+        self.operation = operation
         self._settings = settings
         self._clock = clock
         self._probed = probed
@@ -69,8 +80,14 @@ class Breaker:
         self._keeper = keeper
         now = clock.monotonic()
         record = (keeper.load() if keeper else None) or BreakerRecord(zone=Zone.CLOSED, since_us=clock.now_us())
-        self._machine = Machine(name, Zone.CLOSED if record.zone is Zone.CLOSED else Zone.OPEN)
+        self._machine = Machine(name, Zone.CLOSED if record.zone in PASSING else Zone.OPEN)
+        #: The present zone: the machine's, or SOFT where that one is closed and the core in trouble.
+        self.zone = self._machine.zone
+        self._share = 1.0
+        self._soft_at = now
         self._window = Window(settings, now)
+        #: What this core's answers usually take.
+        self.habit = Habit(settings, now, record.baseline)
         self._patience = Patience(settings, now, record.level)
         self._try_at = now + self._patience.open_for_s
         self._trial: Permit | None = None
@@ -89,9 +106,9 @@ class Breaker:
         self.trip: Trip | None = None if self.zone is Zone.CLOSED else Trip.RESTARTED
 
     @property
-    def zone(self) -> Zone:
-        """The present zone."""
-        return self._machine.zone
+    def share(self) -> float:
+        """The share of new calls that pass through while the zone is closed or soft."""
+        return self._share
 
     @property
     def waiting(self) -> int:
@@ -126,20 +143,27 @@ class Breaker:
     # Calls
 
     def admit(self) -> Permit | None:
-        """Leave to send one call of a closed route; nothing in every other zone."""
-        if self._machine.zone is not Zone.CLOSED:
+        """Leave to send one new call: any while closed, a share while soft, else nothing."""
+        if self.zone is not Zone.CLOSED and (self.zone is not Zone.SOFT or self._clock.fraction() >= self._share):
             return None
+        return self._begin()
+
+    def admit_waiting(self) -> Permit | None:
+        """Leave to send what waits while closed or soft; how much of it goes at once is a matter of pace."""
+        return self._begin() if self.zone in PASSING else None
+
+    def _begin(self) -> Permit:
         now = self._clock.monotonic()
-        permit = Permit(epoch=self.epoch, begun_s=now, trial=False)
+        permit = Permit(epoch=self.epoch, begun_s=now, trial=False, operation=self.operation)
         self._window.begin(permit, now)
         return permit
 
     def trial(self, *, free_for_s: float = 0.0) -> Permit | None:
         """The one trial of a half-open route, if it is free and has been for `free_for_s`; else nothing."""
         now = self._clock.monotonic()
-        if self._machine.zone is not Zone.TRIAL or self._trial is not None or now < self._trial_free_at + free_for_s:
+        if self.zone is not Zone.TRIAL or self._trial is not None or now < self._trial_free_at + free_for_s:
             return None
-        self._trial = Permit(epoch=self.epoch, begun_s=now, trial=True)
+        self._trial = Permit(epoch=self.epoch, begun_s=now, trial=True, operation=self.operation)
         return self._trial
 
     def report(self, permit: Permit, evidence: Evidence, *, wait_s: float = 0.0) -> bool:
@@ -159,6 +183,15 @@ class Breaker:
         if evidence > Evidence.ALIVE:
             self._consider(evidence, now)
         return True
+
+    def overhear(self, evidence: Evidence) -> None:
+        """What another operation's call says of the core as a whole: it can't be reached, it can, it refuses us."""
+        now = self._clock.monotonic()
+        if evidence in ANSWERED:
+            self._window.reached()
+        elif evidence in _SHARED and self.zone in PASSING:
+            self._window.record(evidence, now)
+            self._consider(evidence, now)
 
     def withdraw(self, permit: Permit) -> None:
         """The call was cancelled: it says nothing of the core, and a trial is free again."""
@@ -181,6 +214,8 @@ class Breaker:
                 self._try_again(now)
         elif not stalled:
             self._watch_calls(now)
+        if self.habit.look(now):
+            self._keep()
 
     def _watch_calls(self, now: float) -> None:
         if self._trial is None:
@@ -232,7 +267,7 @@ class Breaker:
             ValueError: it forces neither open nor closed, or its end is past or too far away.
         """
         left_s = (word.until_us - self._clock.now_us()) / 1_000_000
-        if word.zone is Zone.TRIAL:
+        if word.zone not in _FORCED:
             raise ValueError("a route is forced open or closed")
         if not 0 < left_s <= self._settings.forced_max_s:
             raise ValueError(f"a forced route needs an end within {self._settings.forced_max_s:.0f} s from now")
@@ -254,12 +289,22 @@ class Breaker:
     # Transitions
 
     def _consider(self, evidence: Evidence, now: float) -> None:
-        if self.zone is not Zone.CLOSED:
+        if self.zone not in PASSING:
             return
-        trip = Trip.MISCONFIGURED if evidence is Evidence.MISCONFIGURED else None
-        trip = trip or decide(self._window.figures(now), self._settings)
-        if trip is not None:
-            self._open(trip, now)
+        figures = self._window.figures(now)
+        trip = Trip.MISCONFIGURED if evidence is Evidence.MISCONFIGURED else decide(figures, self._settings)
+        if trip is None or not self._open(trip, now):
+            self._soften(figures, now)
+
+    def _soften(self, figures: Figures, now: float) -> None:
+        """Let through as much as the core's trouble allows; back to all of it when there is none."""
+        self._share = 1.0 if self.forced is not None else share(figures, self._settings)
+        zone = Zone.SOFT if self._share < 1.0 else Zone.CLOSED
+        if zone is self.zone or (zone is Zone.CLOSED and now - self._soft_at < self._settings.soft_for_s):
+            return
+        was, self.zone, self._soft_at = self.zone, zone, now
+        self.since_us = self._clock.now_us()
+        self._tell(was)
 
     def _judge(self, evidence: Evidence, wait_s: float, now: float) -> None:
         """What a trial proves: good answers in a row close, failures open for longer, the rest says nothing.
@@ -294,13 +339,14 @@ class Breaker:
         if self.zone is Zone.OPEN and self.forced is None and now >= self._try_at:
             self._move(Zone.TRIAL, now)
 
-    def _open(self, trip: Trip, now: float) -> None:
+    def _open(self, trip: Trip, now: float) -> bool:
         if self.forced is not None and self.forced.zone is Zone.CLOSED:
-            return
+            return False
         self._patience.opened(now)
         self._try_at = now + self._patience.open_for_s
         self.trip = trip
         self._move(Zone.OPEN, now)
+        return True
 
     def _move(self, zone: Zone, now: float) -> None:
         """Change the zone and begin a new epoch; then tell, when all of it is in place."""
@@ -310,24 +356,32 @@ class Breaker:
         self._free_trial(now)
         self._passed = self._probes_failed = 0
         self._probe_failing_at = None
+        self._share = 1.0
+        was, self.zone = self.zone, zone
         match zone:
             case Zone.OPEN:
                 self._machine.open()
             case Zone.TRIAL:
                 self._machine.half_open()
-            case Zone.CLOSED:
+            case _:
+                assert zone is Zone.CLOSED, "soft is no move of the machine"
                 self._patience.closed(now)
                 self._machine.close()
         self._keep()
-        self._tell()
+        self._tell(was)
 
     def _keep(self) -> None:
         if self._keeper is None:
             return
-        record = BreakerRecord(zone=self.zone, since_us=self.since_us, level=self._patience.level, forced=self.forced)
+        record = BreakerRecord(
+            zone=self._machine.zone,
+            since_us=self.since_us,
+            level=self._patience.level,
+            forced=self.forced,
+            baseline=self.habit.kept,
+        )
         tell(self._keeper.keep, self.name, record)
 
-    def _tell(self) -> None:
-        for old, new in self._machine.changes():
-            if self._told is not None:
-                tell(self._told, self.name, old, new)
+    def _tell(self, was: Zone) -> None:
+        if self._told is not None and was is not self.zone:
+            tell(self._told, self.name, was, self.zone)

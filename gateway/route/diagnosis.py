@@ -21,6 +21,7 @@ class OwnCause(enum.StrEnum):
     SLOW = "slow"
     FORCED = "forced"
     RESTARTED = "restarted"
+    DISK = "disk"
 
 
 WORDS: Final[dict[Cause | OwnCause, str]] = {
@@ -39,6 +40,7 @@ WORDS: Final[dict[Cause | OwnCause, str]] = {
     Cause.CONTRACT: "the core does not understand our requests: every payment would fail",
     OwnCause.SLOW: "the core answers too slowly",
     OwnCause.FORCED: "a person opened the route",
+    OwnCause.DISK: "our own disk takes nothing: payments get try later, and nothing of the backlog is sent",
     OwnCause.RESTARTED: "the route was not closed when the service stopped; nothing has been heard of the core since",
 }
 """What each cause means and where to look."""

@@ -6,6 +6,7 @@ core's machine lives and its software does not.
 """
 
 import enum
+import math
 from typing import Final, assert_never
 
 from adapters.outcome import (
@@ -35,15 +36,17 @@ class Evidence(enum.IntEnum):
     """The core answered a payment properly and in time; a business refusal is a proper answer."""
     ALIVE = 2
     """The core answered a question properly (an inquiry, a check): well, but no proof that it can book."""
-    SLOW = 3
+    SLUGGISH = 3
+    """A proper answer, slower than this core's habit, not yet too slow for a payer."""
+    SLOW = 4
     """A proper answer that took too long."""
-    DID_NOT_REACH = 4
+    DID_NOT_REACH = 5
     """No name, no connection, no TLS: surely nothing was sent."""
-    NO_ANSWER = 5
+    NO_ANSWER = 6
     """Sent, then silence or a broken connection."""
-    FAULT = 6
+    FAULT = 7
     """Answered, but not properly: a server error, an unreadable answer, "under maintenance"."""
-    MISCONFIGURED = 7
+    MISCONFIGURED = 8
     """It refuses us as a whole; every payment would fail."""
 
     @property
@@ -52,7 +55,7 @@ class Evidence(enum.IntEnum):
         return self.name.lower()
 
 
-ANSWERED: Final = frozenset({Evidence.GOOD, Evidence.ALIVE, Evidence.SLOW})
+ANSWERED: Final = frozenset({Evidence.GOOD, Evidence.ALIVE, Evidence.SLUGGISH, Evidence.SLOW})
 """Kinds that show a core doing its work."""
 
 FAILED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.NO_ANSWER, Evidence.FAULT})
@@ -69,16 +72,17 @@ _BY_CAUSE: Final = {
 """Causes that say the same whether or not something was sent; for the others *not sent* and *unknown* decide."""
 
 
-def classify(outcome: Heard, duration_s: float, slow_call_s: float) -> Evidence:
+def classify(outcome: Heard, duration_s: float, slow_call_s: float, sluggish_s: float = math.inf) -> Evidence:
     """What `outcome`, which took `duration_s` seconds, says of the core's health.
 
-    Only proper answers can be slow: a failure's duration is our own time limit, not the core's speed.
+    Only proper answers can be slow: a failure's duration is our own time limit, not the core's speed. `sluggish_s` is
+    what this core's own habit says.
     """
     match outcome:
         case Posted() | Refused() | Conflict() | Pending():
-            return Evidence.GOOD if duration_s <= slow_call_s else Evidence.SLOW
+            return _timed(Evidence.GOOD, duration_s, slow_call_s, sluggish_s)
         case NotFound() | Allowed():
-            return Evidence.ALIVE if duration_s <= slow_call_s else Evidence.SLOW
+            return _timed(Evidence.ALIVE, duration_s, slow_call_s, sluggish_s)
         case NotSent(cause=cause):
             return _BY_CAUSE.get(cause, Evidence.DID_NOT_REACH)
         case Unknown(cause=cause):
@@ -86,3 +90,9 @@ def classify(outcome: Heard, duration_s: float, slow_call_s: float) -> Evidence:
         case Misconfigured():
             return Evidence.MISCONFIGURED
     assert_never(outcome)
+
+
+def _timed(kind: Evidence, duration_s: float, slow_call_s: float, sluggish_s: float) -> Evidence:
+    if duration_s > slow_call_s:
+        return Evidence.SLOW
+    return kind if duration_s <= sluggish_s else Evidence.SLUGGISH

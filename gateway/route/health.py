@@ -17,13 +17,16 @@ the listeners. Every permit is given back once, whatever happens:
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
 from adapters.outcome import Cause, Misconfigured, NotSent, Outcome, Unknown
 from gateway.clock import Clock
+from gateway.log import log
+from gateway.route.baseline import Usual
 from gateway.route.breaker import Breaker, Permit
 from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause
 from gateway.route.evidence import ANSWERED, Evidence, Heard, classify
@@ -31,7 +34,10 @@ from gateway.route.record import Forced, RecordKeeper
 from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
 from gateway.route.window import Figures
-from gateway.route.zone import Trip, Zone
+from gateway.route.zone import PASSING, Operation, Trip, Zone
+
+OWN_FORGOTTEN_US: Final = 10_000_000
+"""A fault of our own not seen for so long is over."""
 
 TICK_S: Final = 0.001
 """Shortest wait between two looks whether a probe is due."""
@@ -74,14 +80,24 @@ class RouteHealth:
         probe: Probe | None = None,
         *,
         keeper: RecordKeeper | None = None,
+        apart: Mapping[Operation, RecordKeeper] = MappingProxyType({}),
     ) -> None:
-        """Begin closed, or as `keeper` remembers; give no `probe` where the core has no safe one."""
+        """Begin closed, or as `keeper` remembers; give no `probe` where the core has no safe one.
+
+        Checks and reversals have breakers of their own, kept `apart`; without a probe, time alone lets them try again.
+        """
         self.name = name
         self._settings = settings
         self._clock = clock
         self._probe = probe
         self._breaker = Breaker(name, settings, clock, probed=probe is not None, told=self._changed, keeper=keeper)
+        #: Breakers of what isn't posting.
+        self._apart = {
+            each: self._apart_breaker(each, apart.get(each)) for each in (Operation.CHECK, Operation.REVERSAL)
+        }
         self._casebook = Casebook(forget_us=round(2_000_000 * settings.open_for_max_s))
+        #: What is wrong on our own side.
+        self._own_case = Casebook(forget_us=OWN_FORGOTTEN_US)
         self._listeners: list[ChangeListener] = []
         self._evidence = [0] * len(Evidence)
         self._trips = dict.fromkeys(Trip, 0)
@@ -92,10 +108,39 @@ class RouteHealth:
         if self._breaker.trip is Trip.RESTARTED:
             self._casebook.note(OwnCause.RESTARTED, "", self._breaker.since_us)
 
+    def _apart_breaker(self, operation: Operation, keeper: RecordKeeper | None) -> Breaker:
+        return Breaker(
+            f"{self.name}/{operation.value}",
+            self._settings,
+            self._clock,
+            operation=operation,
+            told=lambda old, new: self._changed_apart(operation, old, new),
+            keeper=keeper,
+        )
+
     @property
     def zone(self) -> Zone:
-        """Where the route stands."""
+        """Where the route stands: its zone for posting, without which nothing else is sent either."""
         return self._breaker.zone
+
+    def zone_of(self, operation: Operation) -> Zone:
+        """Where one operation stands: as the route does, or worse for reasons of its own."""
+        return self._own(operation).zone if self._breaker.zone in PASSING else self._breaker.zone
+
+    def share(self, operation: Operation = Operation.POST) -> float:
+        """The share of an operation's new calls that pass through while it is closed or soft."""
+        return self._own(operation).share
+
+    def usual(self, operation: Operation = Operation.POST) -> Usual | None:
+        """How long the core's answers usually take, as learned; nothing until enough is known."""
+        return self._own(operation).habit.usual
+
+    def sluggish_s(self, operation: Operation = Operation.POST) -> float:
+        """Seconds above which an answer is slower than the core's habit."""
+        return self._own(operation).habit.sluggish_s
+
+    def _own(self, operation: Operation) -> Breaker:
+        return self._breaker if operation is Operation.POST else self._apart[operation]
 
     @property
     def since_us(self) -> int:
@@ -114,10 +159,17 @@ class RouteHealth:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """What is wrong; nothing while the route is closed (unless a person keeps it so)."""
+        """What is wrong; nothing while the route is closed (unless a person keeps it so) and our own side works."""
+        own = self._own_case.diagnosis
+        if own is not None and self._clock.now_us() - own.last_seen_us < OWN_FORGOTTEN_US:
+            return own
         if self.zone is Zone.CLOSED and self.forced is None:
             return None
         return self._casebook.diagnosis
+
+    def disk_failed(self, example: str) -> None:
+        """Our own spool took nothing: it isn't the core that keeps payments."""
+        self._own_case.note(OwnCause.DISK, example, self._clock.now_us())
 
     @property
     def counts(self) -> RouteCounts:
@@ -156,34 +208,61 @@ class RouteHealth:
             return permit
         return self._breaker.trial(free_for_s=self._settings.trial_reserved_s if self.backlog_waits() else 0.0)
 
-    def trial(self) -> Permit | None:
-        """Leave to send a waiting entry: any on a closed route, the single trial on one in trial, else nothing."""
-        return self._breaker.admit() or self._breaker.trial()
+    def admit_check(self) -> Permit | None:
+        """Leave to ask about an account: while the route passes payments, and checks are answered."""
+        return self._admit_apart(self._apart[Operation.CHECK])
+
+    def admit_reversal(self) -> Permit | None:
+        """Leave to send a live reversal; on a route in trial it may be the trial, as any live payment."""
+        if self._breaker.zone is Zone.TRIAL:
+            return self.admit()
+        return self._admit_apart(self._apart[Operation.REVERSAL])
+
+    def _admit_apart(self, breaker: Breaker) -> Permit | None:
+        if self._breaker.zone not in PASSING:
+            return None
+        return breaker.admit() or breaker.trial()
+
+    def trial(self, operation: Operation = Operation.POST) -> Permit | None:
+        """Leave to send a waiting entry: any on a passing route, the single trial on one in trial, else nothing."""
+        if operation is Operation.POST or self._breaker.zone not in PASSING:
+            return self._breaker.admit_waiting() or self._breaker.trial()
+        apart = self._apart[operation]
+        return apart.admit_waiting() or apart.trial()
 
     def holds(self, permit: Permit) -> bool:
         """Whether leave given earlier still stands: it ends with the zone it was given in."""
-        return self._breaker.current(permit)
+        if permit.operation is Operation.POST:
+            return self._breaker.current(permit)
+        return self._breaker.zone in PASSING and self._apart[permit.operation].current(permit)
 
     def report(self, permit: Permit, outcome: Heard, duration_s: float) -> None:
         """What became of a permitted call, and the seconds the core took for it.
 
         Results of calls from before the last change of zone are counted as late and move nothing.
         """
-        if not self._breaker.current(permit):
+        breaker = self._own(permit.operation)
+        if not breaker.current(permit):
             self._late += 1
             return
-        evidence = classify(outcome, duration_s, self._settings.slow_call_s)
+        evidence = classify(outcome, duration_s, self._settings.slow_call_s, breaker.habit.sluggish_s)
         self._evidence[evidence] += 1
+        if evidence in ANSWERED:
+            breaker.habit.add(duration_s)
+        if breaker is not self._breaker:
+            self._breaker.overhear(evidence)
+            # That an account was told of is all a check can prove.
+            evidence = Evidence.GOOD if evidence is Evidence.ALIVE else evidence
         if evidence <= Evidence.ALIVE:
-            self._breaker.report(permit, evidence, wait_s=0.0 if evidence else _retry_after_s(outcome))
+            breaker.report(permit, evidence, wait_s=0.0 if evidence else _retry_after_s(outcome))
             return
         self._note(outcome, f"answered after {duration_s:.1f} s")
-        self._breaker.report(permit, evidence)
+        breaker.report(permit, evidence)
 
     def withdraw(self, permit: Permit) -> None:
         """A permitted call was cancelled, or never made: it says nothing of the core."""
         self._withdrawn += 1
-        self._breaker.withdraw(permit)
+        self._own(permit.operation).withdraw(permit)
 
     # A person's word
 
@@ -217,6 +296,8 @@ class RouteHealth:
         """Look at waiting calls, a stuck trial and an expired word."""
         was = self.forced
         self._breaker.watch()
+        for apart in self._apart.values():
+            apart.watch()
         if was is not None and self.forced is None:
             self._probed_at = -math.inf
 
@@ -293,6 +374,9 @@ class RouteHealth:
             self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
         elif trip is Trip.FORCED:
             self._casebook.note(OwnCause.FORCED, self.forced.reason if self.forced else "", now_us, sure=True)
+
+    def _changed_apart(self, operation: Operation, old: Zone, new: Zone) -> None:
+        log.warning("operation_zone", route=self.name, operation=operation.value, old=old.value, new=new.value)
 
     def _changed(self, old: Zone, new: Zone) -> None:
         self._probed_at = self._clock.monotonic()

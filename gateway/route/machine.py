@@ -6,7 +6,6 @@ let results of old calls move a new state, and know neither rates nor slowness (
 So only `open()`, `half_open()`, `close()` and the state are used, and `gateway.route.breaker` counts the calls.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -54,30 +53,13 @@ class _Storage(pybreaker.CircuitBreakerStorage):
         """Not kept: it is the wall clock's, which may jump."""
 
 
-class _Relay(pybreaker.CircuitBreakerListener):
-    """Notes what pybreaker tells while it changes state; whoever raised there would lose the change."""
-
-    def __init__(self) -> None:
-        self.noted: list[tuple[Zone, Zone]] = []
-
-    def state_change(
-        self,
-        cb: pybreaker.CircuitBreaker,  # noqa: ARG002 - pybreaker's signature
-        old_state: pybreaker.CircuitBreakerState | None,
-        new_state: pybreaker.CircuitBreakerState,
-    ) -> None:
-        if old_state is not None and old_state.name != new_state.name:
-            self.noted.append((_ZONES[old_state.name], _ZONES[new_state.name]))
-
-
 class Machine:
-    """Closed, in trial or open; and what changed between them and hasn't been told yet."""
+    """Closed, in trial or open."""
 
     def __init__(self, name: str, zone: Zone) -> None:
         """Begin in `zone`: CLOSED or OPEN."""
         self._storage = _Storage(zone)
-        self._relay = _Relay()
-        self._breaker = pybreaker.CircuitBreaker(name=name, listeners=[self._relay], state_storage=self._storage)
+        self._breaker = pybreaker.CircuitBreaker(name=name, state_storage=self._storage)
 
     @property
     def zone(self) -> Zone:
@@ -95,8 +77,3 @@ class Machine:
     def close(self) -> None:
         """Go to CLOSED."""
         self._breaker.close()
-
-    def changes(self) -> Iterator[tuple[Zone, Zone]]:
-        """Each change since they were last told, once: the old zone and the new."""
-        while self._relay.noted:
-            yield self._relay.noted.pop(0)

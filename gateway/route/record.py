@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.route.baseline import Kept
 from gateway.route.zone import Zone
 
 
@@ -31,6 +32,8 @@ class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     since_us: int
     #: Openings that no health has undone yet.
     level: int = 0
+    #: What the core's answers usually take (`gateway.route.baseline`).
+    baseline: Kept = ()
     forced: Forced | None = None
 
 

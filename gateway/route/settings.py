@@ -49,6 +49,51 @@ class BreakerSettings(BaseModel):
         Share,
         Field(description="Share of slow and overdue calls that opens the route. 0.5, as for failures."),
     ] = 0.5
+    sluggish_factor: Annotated[
+        Annotated[float, Field(ge=1, le=1000)],
+        Field(
+            description="So many times the core's own usual best an answer may take before it counts as sluggish, which "
+            "softens the route and never opens it. 5: learned from its answers, and never within its usual worst."
+        ),
+    ] = 5.0
+    sluggish_min_s: Annotated[
+        Seconds,
+        Field(description="Seconds below which no answer is sluggish, whatever the core's habit. 0.5: nobody minds."),
+    ] = 0.5
+    habit_half_life_s: Annotated[
+        Annotated[float, Field(ge=60, le=31 * 86_400)],
+        Field(
+            description="Seconds after which an answer counts half in what is learned of the core's times. 3600: longer "
+            "than a bad quarter of an hour, shorter than a day; kept across restarts."
+        ),
+    ] = 3600.0
+    soft_success_rate: Annotated[
+        Share,
+        Field(
+            description="Share of calls answered well and in their usual time below which the route is soft: a share of "
+            "new payments passes, the rest is stood in for. 0.85: a core with a few errors all day long is none."
+        ),
+    ] = 0.85
+    soft_aggression: Annotated[
+        Annotated[float, Field(ge=0.1, le=10)],
+        Field(
+            description="How fast the share turned aside grows. 1: in line with the trouble; 2: sooner, half as sharp at "
+            "the end."
+        ),
+    ] = 1.0
+    soft_aside_max: Annotated[
+        Annotated[float, Field(gt=0, lt=1)],
+        Field(description="Largest share turned aside. 0.8: the rest is the evidence to come back by."),
+    ] = 0.8
+    soft_minimum_calls: Annotated[
+        Some, Field(description="Calls in the window below which a route isn't soft. 20: few calls prove little.")
+    ] = 20
+    soft_bad_calls: Annotated[
+        Some, Field(description="Of these, calls that must have gone badly. 5: fewer are chance.")
+    ] = 5
+    soft_for_s: Annotated[
+        Seconds, Field(description="Seconds a soft route stays so at least. 2: it doesn't flutter.")
+    ] = 2.0
     unreached_in_a_row: Annotated[
         Some,
         Field(

@@ -27,6 +27,8 @@ class Figures(NamedTuple):
     failed: int
     #: Of these: answered properly, too late.
     slow: int
+    #: Of these: answered properly, slower than the core's habit.
+    sluggish: int
     #: Calls that could not reach the core since the last proper answer.
     unreached_in_a_row: int
     #: Failed calls of any kind since the last proper answer.
@@ -91,6 +93,10 @@ class Window:
         ring.append((now, evidence))
         self._counts[evidence] += 1
 
+    def reached(self) -> None:
+        """Another operation's call reached the core: what could not be reached before, can be."""
+        self._unreached = 0
+
     def overdue(self, now: float, longer_than_s: float) -> int:
         """How many calls have been waiting for `longer_than_s` seconds or more."""
         count = 0
@@ -108,6 +114,7 @@ class Window:
             calls=len(self._ring),
             failed=sum(counts[kind] for kind in FAILED),
             slow=counts[Evidence.SLOW],
+            sluggish=counts[Evidence.SLUGGISH],
             unreached_in_a_row=self._unreached,
             failed_in_a_row=self._failed,
             overdue=self.overdue(now, self._settings.slow_call_s),

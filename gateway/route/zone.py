@@ -1,6 +1,7 @@
-"""How a route stands. A later zone (soft) will stand between CLOSED and TRIAL without a second mechanism."""
+"""How a route, and each of its operations, stands."""
 
 import enum
+from typing import Final
 
 
 class Zone(enum.StrEnum):
@@ -8,10 +9,27 @@ class Zone(enum.StrEnum):
 
     CLOSED = "closed"
     """The core is well: payments pass through, the backlog drains."""
+    SOFT = "soft"
+    """The core is in trouble, but alive: a share of new payments passes, the rest stands in; the backlog trickles.
+
+    To the state machine this is closed: no epoch ends, and what is under way counts on.
+    """
     TRIAL = "trial"
     """The core looks alive again: one real payment at a time goes, all others stand in. Also called half-open."""
     OPEN = "open"
     """The core is down, or a person said so: payments stand in, the backlog waits, only probes go."""
+
+
+PASSING: Final = frozenset({Zone.CLOSED, Zone.SOFT})
+"""Zones in which calls go out as they come, all of them or a share."""
+
+
+class Operation(enum.StrEnum):
+    """What a core is asked to do; each has evidence and a zone of its own."""
+
+    POST = "post"
+    CHECK = "check"
+    REVERSAL = "reversal"
 
 
 class Trip(enum.StrEnum):

@@ -280,6 +280,16 @@ async def test_a_check_under_way_is_given_up_soon_after_the_route_opens(heart: H
     assert (await asking).kind is PROVISIONAL
 
 
+async def test_a_question_that_is_cancelled_says_nothing_of_the_core(heart: Heart) -> None:
+    """We are being stopped: its leave is given back."""
+    heart.route.core = core = Thoughtful(able(Level.A))
+    asking = asyncio.ensure_future(heart.acceptor.check(CHECK, heart.clock.monotonic() + DEADLINE_S))
+    await core.asking.wait()
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert (asking.cancelled(), heart.health.counts.withdrawn) == (True, 1)
+
+
 class Thoughtful(FakeCore):
     """Never says whether an account may be paid."""
 

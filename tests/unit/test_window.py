@@ -10,7 +10,9 @@ from gateway.route.window import FORGOTTEN_S, Figures, Window, decide
 from gateway.route.zone import Trip
 
 SETTINGS = BreakerSettings()
-QUIET = Figures(calls=0, failed=0, slow=0, unreached_in_a_row=0, failed_in_a_row=0, overdue=0, hung=0, silent_s=0.0)
+QUIET = Figures(
+    calls=0, failed=0, slow=0, sluggish=0, unreached_in_a_row=0, failed_in_a_row=0, overdue=0, hung=0, silent_s=0.0
+)
 
 evidences = st.sampled_from(Evidence)
 histories = st.lists(st.tuples(st.floats(0, 4), evidences), max_size=60)
