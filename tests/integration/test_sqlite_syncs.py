@@ -52,10 +52,12 @@ class GatedLog(Log):
 class Opened:
     """An open spool and its log."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, log_pages_max: int = 10_000) -> None:
         """Not yet open."""
         self.logs = list[GatedLog]()
-        self.store = SqliteStore(path, reserve_bytes=0, reopen_s=0.01, open_log=self._open_log)
+        self.store = SqliteStore(
+            path, reserve_bytes=0, reopen_s=0.01, stall_s=1.0, log_pages_max=log_pages_max, open_log=self._open_log
+        )
 
     def _open_log(self, path: Path) -> GatedLog:
         self.logs.append(GatedLog(path))
@@ -147,3 +149,24 @@ async def test_the_log_is_carried_over_when_there_is_much_of_it(tmp_path: Path) 
     await store.close()
 
     assert 0 < carried <= 12
+
+
+async def test_nobody_waits_for_ever_while_the_log_is_carried_over(tmp_path: Path) -> None:
+    """A disk that hangs then keeps whoever comes no longer than one that hangs in a commit, and nothing of his is stored."""
+    opened = Opened(tmp_path / "spool.db", log_pages_max=1)
+    await opened.store.open(NOW_US)
+    inserting, gate = await opened.begin(1), threading.Event()
+    writer = opened.store._writer
+    assert writer is not None
+    # What the carrying over has to wait behind.
+    hanging = asyncio.ensure_future(writer.run(lambda _: gate.wait(WAIT_S)))
+    await asyncio.sleep(0)
+
+    opened.log.let_go()
+    assert isinstance(await inserting, Inserted)
+    with pytest.raises(SpoolClosed, match="hanging"):
+        await opened.store.insert(draft(2), 1, b"sealed")
+
+    gate.set()
+    assert await hanging
+    await opened.store.close()
