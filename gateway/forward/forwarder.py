@@ -183,7 +183,11 @@ class Forwarder:
     def _wait_s(self) -> float:
         if self._wants_more:
             return 0.0
-        return min(IDLE_S, max(0.01, (self._due_at_us - self._clock.now_us()) / 1_000_000))
+        if self._walks.room <= 0:
+            # Whatever ends wakes us; what is due already would have us look a hundred times a second until then.
+            return IDLE_S
+        due_s = (self._due_at_us - self._clock.now_us()) / 1_000_000
+        return min(IDLE_S, max(0.01, due_s, self._paused_until - self._clock.monotonic()))
 
     async def _free_lanes(self) -> int:
         """Fetch what waited behind lanes that became free."""
@@ -342,7 +346,7 @@ class Forwarder:
         """Begin more, or wake whoever finds more."""
         if len(self._window):
             self._start_walks()
-        if self._freed or self._wants_more:
+        if self._freed or self._wants_more or self._due_at_us <= self._clock.now_us() + SOON_US:
             self._wake.set()
 
     def _hold(self, entry: Entry) -> list[Entry]:

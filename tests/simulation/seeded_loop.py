@@ -9,8 +9,10 @@ import heapq
 import random
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
-from typing import Any, Final, Protocol
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final, Protocol, TypeVarTuple, Unpack
+
+Ts = TypeVarTuple("Ts")
 
 
 class Mortal(Protocol):
@@ -35,16 +37,52 @@ STEPS_OF_A_MOMENT: Final = 50_000
 """More callbacks than any moment needs."""
 
 
+class Call:
+    """A callback that will run, in its context: what asyncio calls a handle, without what a real loop needs of one."""
+
+    __slots__ = ("arguments", "call", "cancelled", "context")
+
+    def __init__(self, call: Callable[..., object], arguments: tuple[Any, ...], context: Context) -> None:
+        self.call = call
+        self.arguments = arguments
+        self.context = context
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Don't run it after all."""
+        self.cancelled = True
+
+
+class Timer(Call):
+    """A callback whose time will come."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float, call: Callable[..., object], arguments: tuple[Any, ...], context: Context) -> None:
+        super().__init__(call, arguments, context)
+        self.at = at
+
+    def when(self) -> float:
+        """The virtual second."""
+        return self.at
+
+
 class SeededLoop(asyncio.BaseEventLoop):
-    """See above. `disorder` is how often the next callback is drawn by lot and not taken in turn."""
+    """See above. `disorder` is how often the next callback is drawn by lot and not taken in turn.
+
+    Half of a simulation's time is spent here, so what is called for each callback is written out, and holds nothing that
+    only a real loop needs.
+    """
 
     def __init__(self, chance: random.Random, disorder: float) -> None:
         super().__init__()
-        self._chance = chance
+        self._chance = chance.random
         self._disorder = disorder
         self._now = 0.0
-        self._ready: list[asyncio.Handle] = []
-        self._scheduled: list[asyncio.TimerHandle] = []
+        self._turn: list[Call] = []
+        #: By time, and of one time by birth.
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._timers_made = 0
         #: Every task by its birth: one that the collector took away at a moment of its own would not be repeatable.
         self.tasks: dict[asyncio.Task[Any], int] = {}
         self._moment = 0
@@ -55,75 +93,98 @@ class SeededLoop(asyncio.BaseEventLoop):
         self.strike_at = -1
         self.strike: Callable[[], None] | None = None
         #: Callbacks that were not run as their owner was dead.
-        self.graves: list[asyncio.Handle] = []
+        self.graves: list[Call] = []
         self.outside = copy_context()
-        self.set_task_factory(self._numbered)
 
     def time(self) -> float:
         """Virtual seconds."""
         return self._now
 
-    def outside_later(self, seconds: float, call: Callable[..., object], *arguments: Any) -> asyncio.TimerHandle:
+    def call_soon(self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None) -> Any:
+        """Run as soon as its turn comes."""
+        call = Call(callback, args, copy_context() if context is None else context)
+        self._turn.append(call)
+        return call
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> Any:
+        """Run at this virtual second."""
+        timer = Timer(when, callback, args, copy_context() if context is None else context)
+        self._timers_made += 1
+        heapq.heappush(self._timers, (when, self._timers_made, timer))
+        return timer
+
+    def call_later(
+        self, delay: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> Any:
+        """Run so many virtual seconds from now."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def outside_later(self, seconds: float, call: Callable[..., object], *arguments: Any) -> None:
         """Call later, for the world and not for whoever asks."""
-        return self.call_later(seconds, call, *arguments, context=self.outside)
+        self.call_at(self._now + seconds, call, *arguments, context=self.outside)
 
-    def exhume(self) -> None:
-        """Let what the dead left undone run after all, so that their tasks can be put away in good order."""
-        self._ready.extend(self.graves)
-        self.graves.clear()
-        self._circles = sys.maxsize
-
-    def _numbered(self, loop: asyncio.AbstractEventLoop, work: Any, context: Any = None) -> "asyncio.Task[Any]":
+    def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> "asyncio.Task[Any]":
         """Tasks are numbered by birth in this loop: addresses differ from run to run, numbers don't."""
-        task = asyncio.Task(work, loop=loop, context=context)
+        task = asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
         self.tasks[task] = len(self.tasks)
         return task
 
+    def exhume(self) -> None:
+        """Let what the dead left undone run after all, so that their tasks can be put away in good order."""
+        self._turn.extend(self.graves)
+        self.graves.clear()
+        self._circles = sys.maxsize
+
     def _run_once(self) -> None:
-        if not self._ready:
-            self._go_on()
-        at = 0
-        if len(self._ready) > 1 and self._chance.random() < self._disorder:
-            at = int(self._chance.random() * len(self._ready))
-        handle = self._ready.pop(at)
-        if handle._cancelled:
-            return
-        owner = handle._context.get(OWNER)  # type: ignore[attr-defined]  # where a callback runs tells whose it is
-        if owner is not None and owner.dead:
-            self.graves.append(handle)
-            return
-        self.steps += 1
-        self._moment += 1
-        if self._moment > self._circles:
-            raise InCircles(f"{handle!r}")
-        if self.steps == self.strike_at and self.strike is not None:
-            # What was about to run is not lost: it belongs to whoever survives.
-            self._ready.insert(0, handle)
-            self.strike()
-            return
-        handle._run()
+        """Everything until somebody stops the loop, or nothing is left."""
+        turn, chance, disorder = self._turn, self._chance, self._disorder
+        while not self._stopping:  # type: ignore[attr-defined]  # the base loop's own flag
+            if not turn:
+                self._go_on()
+            at = int(chance() * len(turn)) if len(turn) > 1 and chance() < disorder else 0
+            call = turn.pop(at)
+            if call.cancelled:
+                continue
+            owner = call.context.get(OWNER)
+            if owner is not None and owner.dead:
+                self.graves.append(call)
+                continue
+            self.steps += 1
+            self._moment += 1
+            if self._moment > self._circles:
+                raise InCircles(f"{call.call!r}")
+            if self.steps == self.strike_at and self.strike is not None:
+                # What was about to run is not lost: it belongs to whoever survives.
+                turn.insert(0, call)
+                self.strike()
+                continue
+            try:
+                call.context.run(call.call, *call.arguments)
+            except Exception as error:  # noqa: BLE001 - as a loop does: whoever listens to the loop is told
+                self.call_exception_handler({"message": f"Exception in callback {call.call!r}", "exception": error})
 
     def _go_on(self) -> None:
         """Jump to the next timer; those of one moment come in an order that is the same in every run."""
-        while self._scheduled and self._scheduled[0]._cancelled:
-            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]  # as the base loop does
-        if not self._scheduled:
+        timers = self._timers
+        while timers and timers[0][2].cancelled:
+            heapq.heappop(timers)
+        if not timers:
             raise NothingLeft("nothing is scheduled")
         self._moment = 0
-        self._now = max(self._now, self._scheduled[0].when())
-        due: list[asyncio.Handle] = []
-        while self._scheduled and self._scheduled[0].when() <= self._now:
-            handle = heapq.heappop(self._scheduled)
-            handle._scheduled = False  # type: ignore[attr-defined]  # as above
-            due.append(handle)
+        now = self._now = max(self._now, timers[0][0])
+        due: list[Call] = []
+        while timers and timers[0][0] <= now:
+            due.append(heapq.heappop(timers)[2])
         if len(due) > 1:
             due.sort(key=self._birth)
-        self._ready.extend(due)
+        self._turn.extend(due)
 
-    def _birth(self, handle: asyncio.Handle) -> int:
+    def _birth(self, call: Call) -> int:
         """Scopes of time limits are kept in sets somewhere, so they come in any order: put them in that of their tasks."""
-        scope = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]  # whose timer it is
-        task = scope._task if isinstance(scope, asyncio.Timeout) else None  # type: ignore[attr-defined]  # as above
+        scope = getattr(call.call, "__self__", None)
+        task = scope._task if isinstance(scope, asyncio.Timeout) else None  # type: ignore[attr-defined]  # whose it is
         return 0 if task is None else self.tasks[task]
 
     def _write_to_self(self) -> None:

@@ -10,6 +10,7 @@ from adapters.core import Level
 from adapters.outcome import Cause, Conflict, Misconfigured, NotSent, Pending, Refused, Unknown
 from adapters.payment import AnswerKind, Refusal
 from gateway.clock import ManualClock, settle
+from gateway.forward.forwarder import IDLE_S, PAUSE_S
 from gateway.forward.settings import ForwardSettings
 from gateway.route.zone import Zone
 from spool.entry import Entry
@@ -182,6 +183,34 @@ async def test_what_fell_due_starts_no_more_than_the_pace_allows_when_it_halves_
     heart.troubles.go_on()
     await round_
     assert heart.forwarder.in_hand == 2
+
+
+async def test_with_no_room_it_waits_to_be_woken_however_much_is_due(open_heart: OpenHeart) -> None:
+    """Looking every ten milliseconds until a slow core answers would keep the processor busy for nothing."""
+    heart = await open_heart(capabilities=able(Level.B, not_found_is_final=False))
+    await taken(heart, 9)
+    heart.core.will(*[LOST] * 9)
+    await heart.forwards(3)
+    await heart.clock.advance(60.0)
+    assert await states(heart) == [State.IN_DOUBT] * 9
+    heart.forwarder.pace.restart()
+    heart.core.hang()
+    assert [(await heart.forwarder.run_once()).wait_s for _ in range(2)] == [IDLE_S, IDLE_S]
+    running = asyncio.ensure_future(heart.forwarder.run())
+    await settle()
+    heart.core.let_go()
+    for _ in range(5):
+        await heart.clock.advance(0.1)
+    assert await states(heart) == [State.PARKED] * 9
+    await heart.forwarder.stop(0)
+    await _ended(heart.clock, running)
+
+
+async def test_after_a_disk_took_nothing_it_comes_back_at_the_end_of_the_pause(heart: Heart) -> None:
+    """Neither sooner, time and again, nor only when it would have looked anyway."""
+    await taken(heart, 1)
+    heart.forwarder.pause()
+    assert (await heart.forwarder.run_once()).wait_s == PAUSE_S
 
 
 @pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.CLOSED])
