@@ -68,7 +68,8 @@ class Expected:
         elif made:
             # Counted only now: room under a limit that a failing commit takes back would have been given to others.
             self._shift(each, 1)
-            self.lanes.remove(each.after.route, each.after.lane)
+            if each.move.entry.state not in FINAL:
+                self.lanes.remove(each.after.route, each.after.lane)
 
     def _settle_reversing(self, work: works.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None

@@ -93,6 +93,10 @@ class Told(enum.IntEnum):
     REFUSED = 3
 
 
+POSITIVE: Final = frozenset({Told.POSTED, Told.PROVISIONAL})
+"""Answers after which the payer believes that it is done: refused then, the money is owed back."""
+
+
 class Transition(NamedTuple):
     """One allowed change of state, by its name in the history."""
 
@@ -140,7 +144,17 @@ RETRY: Final = _transition("retry", {_S.PARKED, _S.QUARANTINED}, _S.IN_DOUBT)
 #: Undone before anything was sent.
 CANCEL: Final = _transition("cancel", set(UNSENT), _S.CANCELLED)
 
+BY_PERSONS: Final = frozenset({_S.HELD, _S.PARKED, _S.QUARANTINED})
+"""States that only a person moves on from, so that a person may also end them."""
+
+#: A person has seen that the core has it: found there, or booked there by hand.
+CLOSE_POSTED: Final = _transition("close_posted", set(BY_PERSONS), _S.POSTED)
+#: A person has seen that the core does not have it and never will.
+CLOSE_REFUSED: Final = _transition("close_refused", set(BY_PERSONS), _S.REFUSED)
+#: A person has seen that the money went back to who paid it (a reversal: that its matter was settled with its channel).
+CLOSE_RETURNED: Final = _transition("close_returned", {_S.REFUSED, *BY_PERSONS}, _S.RETURNED)
+
 TRANSITIONS: Final = (
     CLAIM, RESEND, POST, REFUSE, NOT_SENT, GIVE_BACK, DOUBT, POSTPONE, ABSENT, PARK, QUARANTINE, HOLD, RELEASE, RETRY,
-    CANCEL,
+    CANCEL, CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from spool.entry import Draft, Entry, Event
 from spool.errors import SpoolClosed
-from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, Kind, State, Told
+from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from spool.waiting import Spot, Waiting, spot_of
@@ -23,6 +23,9 @@ RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
 
 _OVER: Final = FINAL - {State.POSTED}
+
+_NOTHING_CAME_OF_IT: Final = frozenset({State.REFUSED, State.CANCELLED})
+"""Ends of a reversal after which there may be another one. Returned is none: what a person settled stays settled."""
 
 
 AHEAD_US: Final = 1_000_000
@@ -45,6 +48,8 @@ class MemoryStore:
         self._history: defaultdict[int, list[Event]] = defaultdict(list)
         self._memos: dict[str, bytes] = {}
         self._waiting = Waiting()
+        #: (when it was refused, number) of every entry whose money is owed back, by route.
+        self._owed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
 
     async def open(self, now_us: int) -> None:
         """Take the spool in hand; attempts of a former run become in doubt, nothing stays set behind."""
@@ -162,6 +167,11 @@ class MemoryStore:
         first = self._waiting.in_line(route, 0, 1)
         return self._entries[first[0]].accepted_at_us if first else 0
 
+    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+        """Refused entries of a route whose channel had a positive answer, refused first first."""
+        self._need_open()
+        return [self._entries[number] for _, number in self._owed[route][:limit]]
+
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """The tally of this moment, then the entries of the same moment counted anew, in steps."""
         self._need_open()
@@ -187,6 +197,20 @@ class MemoryStore:
         """The value kept under this name."""
         self._need_open()
         return self._memos.get(name)
+
+    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+        """Keep a value if what is kept is still `known`."""
+        self._need_open()
+        if self._memos.get(name) != known:
+            return False
+        self._memos[name] = value
+        return True
+
+    async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Names of this beginning after `after`, with their values."""
+        self._need_open()
+        names = sorted(name for name in self._memos if name.startswith(prefix) and name > after)
+        return [(name, self._memos[name]) for name in names[:limit]]
 
     async def health(self) -> Health:
         """Always well: there is no disk to fill."""
@@ -225,16 +249,34 @@ class MemoryStore:
             return False
         before, after = self._entries[move.entry.number], move.after()
         self._entries[after.number] = after
-        self._waiting.take(before)
+        if before.state in WAITING:
+            self._waiting.take(before)
         self._waiting.put(after, spot_of(after))
+        self._owe(before, after)
         self.tally.add(cell_of(before), -1, -before.amount)
         self.tally.add(cell_of(after), 1, after.amount)
         self._history[after.number].append(_move_event(move, after))
         if move.transition is GIVE_BACK:
             del self._owners[after.channel, after.key]
-        if after.reverses and after.state in _OVER:
-            del self._reversals[after.reverses]
+        if after.reverses:
+            self._place_reversal(after)
         return True
+
+    def _owe(self, before: Entry, after: Entry) -> None:
+        """Keep the list of what is owed back in step with a move."""
+        owed = self._owed[after.route]
+        if _is_owed(before):
+            owed.remove((before.changed_at_us, before.number))
+        if _is_owed(after):
+            insort(owed, (after.changed_at_us, after.number))
+
+    def _place_reversal(self, reversal: Entry) -> None:
+        """Whether a reversal that moved still stands in the way of another one."""
+        payment, number = reversal.reverses, reversal.number
+        if reversal.state not in _NOTHING_CAME_OF_IT:
+            self._reversals[payment] = min(number, self._reversals.get(payment, number))
+        elif self._reversals[payment] == number:
+            del self._reversals[payment]
 
     def _span(self, wanted: Filter) -> Iterator[int]:
         """Numbers between the page's bounds, in the page's direction."""
@@ -242,6 +284,10 @@ class MemoryStore:
         end = bisect_left(self._numbers, wanted.before) if wanted.before else len(self._numbers)
         step = -1 if wanted.newest_first else 1
         return (self._numbers[i] for i in range(begin, end)[::step])
+
+
+def _is_owed(entry: Entry) -> bool:
+    return entry.state is State.REFUSED and entry.told in POSITIVE
 
 
 def cell_of(entry: Entry) -> Cell:

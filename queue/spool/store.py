@@ -241,6 +241,13 @@ class Store(Protocol):
         """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
         ...
 
+    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+        """Refused entries of a route whose channel had a positive answer: their money is owed back. Refused first first.
+
+        Costs nothing for entries of which nothing is owed.
+        """
+        ...
+
     def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew from the entries themselves, in steps.
 
@@ -264,6 +271,18 @@ class Store(Protocol):
 
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""
+        ...
+
+    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+        """Keep a value if what is kept under its name is still `known` (None: nothing is); False when it isn't.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Names that begin with `prefix` and come after `after`, with their values, in order of their code points."""
         ...
 
     async def health(self) -> Health:

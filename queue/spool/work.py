@@ -88,7 +88,17 @@ class Memo:
         self.name, self.value = name, value
 
 
-Work = Insertion | Reversing | Moves | Behind | Followers | Memo
+class Exchange:
+    """A small named value to keep in the place of the one its caller knew."""
+
+    __slots__ = ("known", "name", "value")
+
+    def __init__(self, name: str, known: bytes | None, value: bytes) -> None:
+        """Keep all three."""
+        self.name, self.known, self.value = name, known, value
+
+
+Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""

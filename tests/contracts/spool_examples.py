@@ -32,6 +32,7 @@ WAYS: Final[dict[State, tuple[Transition, ...]]] = {
     State.QUARANTINED: (way.QUARANTINE,),
     State.POSTED: (way.CLAIM, way.POST),
     State.REFUSED: (way.CLAIM, way.REFUSE),
+    State.RETURNED: (way.CLAIM, way.REFUSE, way.CLOSE_RETURNED),
     State.CANCELLED: (way.CANCEL,),
 }
 """How an entry recorded ready comes to each state."""

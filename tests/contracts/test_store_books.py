@@ -216,6 +216,9 @@ ENTRY_CALLS: dict[str, Callable[[Store, Any], Awaitable[Any]]] = {
     "highest_number": lambda store, _: store.highest_number(),
     "remember": lambda store, _: store.remember("name", b""),
     "recall": lambda store, _: store.recall("name"),
+    "exchange": lambda store, _: store.exchange("name", None, b""),
+    "recall_some": lambda store, _: store.recall_some("", "", 10),
+    "returns_due": lambda store, _: store.returns_due("billing", 10),
 }
 
 

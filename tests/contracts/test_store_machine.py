@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
-from spool.lifecycle import TRANSITIONS, UNSENT, WAITING, Kind, State, Told
+from spool.lifecycle import FINAL, POSITIVE, TRANSITIONS, UNSENT, WAITING, Kind, State, Told
 from spool.store import Filter, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from tests.contracts.spool_examples import ENGINES, NOW_US, draft, reversal
@@ -53,14 +53,19 @@ class Model:
     def reversal_of(self, number: int) -> Entry | None:
         """The reversal in a payment's place."""
         over = {State.REFUSED, State.CANCELLED}
-        undone = [e for e in self.entries.values() if e.reverses == number]
+        undone = [e for _, e in sorted(self.entries.items()) if e.reverses == number]
         counts = [e for e in undone if e.state not in over or e.number in self.netted]
-        assert len(counts) <= 1, "a payment is reversed once"
+        assert sum(e.state is not State.RETURNED for e in counts) <= 1, "a payment is reversed once"
         return counts[0] if counts else None
 
-    def unfinished(self) -> list[Entry]:
+    def movable(self) -> list[Entry]:
         """What can still be moved."""
-        return [e for e in self.entries.values() if e.state in WAITING]
+        return [e for e in self.entries.values() if e.state in WAITING or e.state is State.REFUSED]
+
+    def owed(self) -> list[Entry]:
+        """Whose money is owed back, refused first first."""
+        owed = [e for e in self.entries.values() if e.state is State.REFUSED and e.told in POSITIVE]
+        return sorted(owed, key=lambda e: (e.changed_at_us, e.number))
 
     def is_in_line(self, entry: Entry) -> bool:
         """Waits in arrival order."""
@@ -133,10 +138,10 @@ class StoreMachine(RuleBasedStateMachine):
         """Any entry there is."""
         return list(self.model.entries.values())[pick % len(self.model.entries)]
 
-    def unfinished_at(self, pick: int) -> Entry:
+    def movable_at(self, pick: int) -> Entry:
         """Any entry that can still be moved."""
-        unfinished = self.model.unfinished()
-        return unfinished[pick % len(unfinished)]
+        movable = self.model.movable()
+        return movable[pick % len(movable)]
 
     def next_draft(self, **changes: Any) -> Draft:
         """A new draft with a higher number, at a later time."""
@@ -179,7 +184,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         if owner is not None:
             assert result == Known(entry=owner)
-        elif rival is not None or payment.state in {State.REFUSED, State.CANCELLED}:
+        elif rival is not None or payment.state in FINAL - {State.POSTED}:
             assert result == NotReversible(entry=payment, reversal=rival)
         elif payment.state in UNSENT:
             self.check_netted(payment, result)
@@ -198,7 +203,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.apply(result.entry, "record")
         self.model.netted.add(result.entry.number)
 
-    @precondition(lambda self: self.model.unfinished())
+    @precondition(lambda self: self.model.movable())
     @rule(
         pick=st.integers(0, 99),
         choice=st.integers(0, 99),
@@ -208,7 +213,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def move(self, pick: int, choice: int, due_at_us: int, told: Told | None, stale: dict[str, Any]) -> None:
         """Somebody makes a move, sometimes knowing the entry as it isn't."""
-        entry = self.unfinished_at(pick)
+        entry = self.movable_at(pick)
         allowed = [transition for transition in TRANSITIONS if entry.state in transition.sources]
         transition = allowed[choice % len(allowed)]
         self.now_us += 1
@@ -222,11 +227,11 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.apply(move.after(), transition.name)
             self.model.given_back |= {entry.number} if transition is way.GIVE_BACK else set()
 
-    @precondition(lambda self: self.model.unfinished())
+    @precondition(lambda self: self.model.movable())
     @rule(picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))
     def set_behind(self, picks: list[int]) -> None:
         """The forwarder finds lanes occupied."""
-        entries = [self.unfinished_at(pick) for pick in picks]
+        entries = [self.movable_at(pick) for pick in picks]
 
         self.run(self.store.set_behind(entries))
 
@@ -274,6 +279,7 @@ class StoreMachine(RuleBasedStateMachine):
             due = self.run(self.store.due(ROUTE, time_us, 1000))
             assert Counter(e.number for e in due) == Counter(e.number for e in self.model.due(time_us))
             assert [e.due_at_us for e in due] == sorted(e.due_at_us for e in due)
+        assert self.run(self.store.returns_due(ROUTE, 1000)) == self.model.owed()
         unfinished = {e.lane for e in self.model.entries.values() if e.state in WAITING}
         assert not [lane for lane in unfinished if self.store.lane_is_clear(ROUTE, lane)]
 

@@ -21,7 +21,7 @@ from tests.contracts.spool_examples import (
 )
 
 UNDECIDED = [State.IN_FLIGHT, State.IN_DOUBT, State.PARKED, State.QUARANTINED]
-OVER = [State.REFUSED, State.CANCELLED]
+OVER = [State.REFUSED, State.RETURNED, State.CANCELLED]
 
 
 @pytest.mark.parametrize("state", sorted(UNSENT), ids=name_of)

@@ -223,6 +223,11 @@ class SimStore:
         """Keep a small named value."""
         await self._submit(lambda: self.image.remember(name, value))
 
+    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+        """Keep a small named value in the place of the one its caller knew."""
+        done: bool = await self._submit(lambda: self.image.exchange(name, known, value))
+        return done
+
     def _submit(
         self,
         do: Callable[[], Coroutine[Any, Any, Any]],
@@ -392,6 +397,14 @@ class SimStore:
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""
         return await self._read(lambda: self.image.recall(name))
+
+    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+        """What is owed back."""
+        return await self._read(lambda: self.image.returns_due(route, limit))
+
+    async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Values by the beginning of their names."""
+        return await self._read(lambda: self.image.recall_some(prefix, after, limit))
 
     async def health(self) -> Health:
         """As the image is."""

@@ -36,6 +36,16 @@ EDGES = {
     ("retry", State.QUARANTINED, State.IN_DOUBT),
     ("cancel", State.READY, State.CANCELLED),
     ("cancel", State.HELD, State.CANCELLED),
+    ("close_posted", State.HELD, State.POSTED),
+    ("close_posted", State.PARKED, State.POSTED),
+    ("close_posted", State.QUARANTINED, State.POSTED),
+    ("close_refused", State.HELD, State.REFUSED),
+    ("close_refused", State.PARKED, State.REFUSED),
+    ("close_refused", State.QUARANTINED, State.REFUSED),
+    ("close_returned", State.REFUSED, State.RETURNED),
+    ("close_returned", State.HELD, State.RETURNED),
+    ("close_returned", State.PARKED, State.RETURNED),
+    ("close_returned", State.QUARANTINED, State.RETURNED),
 }
 """Written out a second time, so that a change of the lifecycle is a change in two places."""
 

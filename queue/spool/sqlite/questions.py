@@ -105,6 +105,15 @@ class Questions:
         recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
         return [recorded, *(event_in(number, row) for row in rows)]
 
+    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+        """Refused entries of a route whose channel had a positive answer, refused first first."""
+        return await self._many(SQL["returns_due"], (route, limit))
+
+    async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Names of this beginning after `after`, with their values."""
+        rows = await self._rows(SQL["recall_some"], {"prefix": prefix, "after": after, "limit": limit})
+        return [(row[0], row[1]) for row in rows]
+
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""
         row = await self._row(SQL["recall"], (name,))

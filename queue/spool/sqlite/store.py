@@ -35,6 +35,7 @@ from spool.tally import Cell
 from spool.work import (
     Batch,
     Behind,
+    Exchange,
     Followers,
     Insertion,
     Memo,
@@ -256,6 +257,11 @@ class SqliteStore(Questions):
     async def remember(self, name: str, value: bytes) -> None:
         """Keep a small named value. See `Store.remember`."""
         await self._submit(Memo(name, value))
+
+    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+        """Keep a value if what is kept is still `known`. See `Store.exchange`."""
+        done: bool = await self._submit(Exchange(name, known, value))
+        return done
 
     def _submit(self, work: Work) -> "asyncio.Future[Any]":
         """The future answer; already there, as an error, when nothing is taken."""

@@ -24,6 +24,7 @@ from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.work import (
     Behind,
+    Exchange,
     Followers,
     Insertion,
     Memo,
@@ -106,9 +107,18 @@ class Transaction:
             return None
         if isinstance(work, Followers):
             return self._followers(work)
+        if isinstance(work, Exchange):
+            return self._exchange(work)
         assert isinstance(work, Memo)
         self._db.execute(SQL["remember"], (work.name, work.value))
         return None
+
+    def _exchange(self, work: Exchange) -> bool:
+        row = self._db.execute(SQL["recall"], (work.name,)).fetchone()
+        if (None if row is None else row[0]) != work.known:
+            return False
+        self._db.execute(SQL["remember"], (work.name, work.value))
+        return True
 
     def _execute(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> int:
         """Do a statement over many rows; how many took."""

@@ -169,6 +169,11 @@ SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :
     AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us)
 ORDER BY number DESC LIMIT :limit;
 
+-- name: returns_due
+-- Refused after a positive answer: the money is owed back.
+SELECT /*entry*/ FROM entry INDEXED BY entry_owed
+WHERE state = 8 AND told IN (1, 2) AND route = ? ORDER BY changed_at_us, number LIMIT ?;
+
 -- name: history
 SELECT at_us, name, source, target, attempt, reason, actor, note FROM event WHERE number = ? ORDER BY sequence;
 
@@ -183,6 +188,9 @@ INSERT INTO memo (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = e
 
 -- name: recall
 SELECT value FROM memo WHERE name = ?;
+
+-- name: recall_some
+SELECT name, value FROM memo WHERE substr(name, 1, length(:prefix)) = :prefix AND name > :after ORDER BY name LIMIT :limit;
 
 -- name: things
 -- How many tables and indexes there are: none in a file that is new.

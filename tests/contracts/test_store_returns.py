@@ -1,0 +1,169 @@
+"""What every engine of the spool promises of money owed back, and of small values that several write."""
+
+import asyncio
+
+import pytest
+
+from spool import lifecycle as way
+from spool.lifecycle import FINAL, Kind, State, Told, Transition
+from spool.store import NotReversible, Store
+from spool.tally import NOTHING, Sum
+from tests.contracts.spool_examples import NOW_US, WAYS, MakeStore, draft, go, name_of, put, put_as, reversal, undo
+
+
+async def owed(store: Store, route: str = "billing", limit: int = 10) -> list[int]:
+    """Numbers of what is owed back."""
+    return [entry.number for entry in await store.returns_due(route, limit)]
+
+
+# What is owed back
+
+
+@pytest.mark.parametrize("told", [Told.PROVISIONAL, Told.POSTED])
+async def test_what_is_refused_after_a_yes_is_owed_back(store: Store, told: Told) -> None:
+    """The payer believes that it is paid."""
+    await put_as(store, draft(1, told=told), State.REFUSED)
+    assert await owed(store) == [1]
+
+
+@pytest.mark.parametrize("told", [Told.NOTHING, Told.REFUSED])
+async def test_what_is_refused_without_a_yes_is_not_owed_back(store: Store, told: Told) -> None:
+    """The channel hears the no, and keeps the money with the payer."""
+    await put_as(store, draft(1, told=told), State.REFUSED)
+    assert await owed(store) == []
+
+
+@pytest.mark.parametrize("state", sorted(set(WAYS) - {State.REFUSED}), ids=name_of)
+async def test_nothing_is_owed_back_in_any_other_state(store: Store, state: State) -> None:
+    """Only a refusal makes it a debt, and its return ends it."""
+    await put_as(store, draft(1), state)
+    assert await owed(store) == []
+
+
+async def test_the_longest_owed_comes_first(store: Store) -> None:
+    """By when it was refused, not by when it came."""
+    first, second, third = [await put_as(store, draft(n), State.IN_FLIGHT) for n in (1, 2, 3)]
+    await go(store, second, way.REFUSE, at_us=NOW_US + 100)
+    await go(store, third, way.REFUSE, at_us=NOW_US + 200)
+    await go(store, first, way.REFUSE, at_us=NOW_US + 300)
+
+    assert await owed(store) == [2, 3, 1]
+    assert await owed(store, limit=2) == [2, 3]
+
+
+async def test_debts_are_told_apart_by_route(store: Store) -> None:
+    """Each route has its own people."""
+    await put_as(store, draft(1), State.REFUSED)
+    await put_as(store, draft(2, route="mobile"), State.REFUSED)
+    assert (await owed(store), await owed(store, "mobile"), await owed(store, "other")) == ([1], [2], [])
+
+
+async def test_debts_outlive_a_process(make_store: MakeStore) -> None:
+    """A return is due for days."""
+    first = make_store()
+    await first.open(NOW_US)
+    await put_as(first, draft(1), State.REFUSED)
+    await first.close()
+    second = make_store()
+    await second.open(NOW_US)
+
+    assert await owed(second) == [1]
+
+    await second.close()
+
+
+# Ending by hand
+
+ENDINGS = [way.CLOSE_POSTED, way.CLOSE_REFUSED, way.CLOSE_RETURNED]
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=name_of)
+@pytest.mark.parametrize("state", sorted(way.BY_PERSONS), ids=name_of)
+async def test_what_a_person_ends_leaves_its_lane_and_its_sum(store: Store, state: State, ending: Transition) -> None:
+    """As with any other end: the next of its account may go, and nothing of it is exposure any more."""
+    entry = await put_as(store, draft(1, lane=7), state)
+
+    ended = await go(store, entry, ending, actor="amina", note="statement 17")
+
+    assert ended.state in FINAL
+    assert store.lane_is_clear("billing", 7)
+    assert store.tally.exposure("billing") == store.tally.waiting("billing") == NOTHING
+    assert (await store.history(1))[-1].note == "statement 17"
+
+
+async def test_a_return_takes_nothing_more_from_its_lane(store: Store) -> None:
+    """It left the lane when it was refused; another payment of the account waits there now."""
+    refused = await put_as(store, draft(1, lane=7), State.REFUSED)
+    await put(store, draft(2, lane=7))
+
+    await go(store, refused, way.CLOSE_RETURNED)
+
+    assert not store.lane_is_clear("billing", 7)
+    assert store.tally.exposure("billing") == Sum(1, 10_000)
+
+
+async def test_a_reversal_settled_by_hand_stays_in_the_way_of_another(store: Store) -> None:
+    """What a person settled with the channel must not be undone a second time at the core."""
+    payment = await put_as(store, draft(1), State.POSTED)
+    refused = await go(store, await undo(store, reversal(2, payment)), way.CLAIM, way.REFUSE)
+    settled = await go(store, refused, way.CLOSE_RETURNED)
+
+    assert await store.reverse(reversal(3, payment), 1, b"") == NotReversible(entry=payment, reversal=settled)
+
+
+async def test_of_two_settled_reversals_the_first_stands_in_the_way(store: Store) -> None:
+    """The second was possible while the first was only refused."""
+    payment = await put_as(store, draft(1), State.POSTED)
+    first = await go(store, await undo(store, reversal(2, payment)), way.CLAIM, way.REFUSE)
+    second = await undo(store, reversal(3, payment))
+    settled = await go(store, first, way.CLOSE_RETURNED)
+    assert await store.reversal_of(1) == settled
+
+    await go(store, second, way.CLAIM, way.REFUSE)
+
+    assert await store.reversal_of(1) == settled
+    assert settled.kind is Kind.REVERSAL
+
+
+# Small values that several write
+
+
+async def test_a_value_is_put_where_there_was_none(store: Store) -> None:
+    """Whoever comes first."""
+    assert await store.exchange("policy", None, b"one")
+    assert await store.recall("policy") == b"one"
+
+
+@pytest.mark.parametrize("known", [None, b"other"])
+async def test_a_value_somebody_else_changed_stays(store: Store, known: bytes | None) -> None:
+    """Its writer looks again and decides anew."""
+    await store.remember("policy", b"one")
+
+    assert not await store.exchange("policy", known, b"two")
+    assert await store.recall("policy") == b"one"
+
+
+async def test_a_value_is_not_put_where_one_was_expected(store: Store) -> None:
+    """Nothing is no value."""
+    assert not await store.exchange("policy", b"", b"two")
+    assert await store.recall("policy") is None
+
+
+async def test_of_many_writers_one_wins(store: Store) -> None:
+    """At the same moment, from the same knowledge."""
+    await store.remember("policy", b"0")
+
+    done = await asyncio.gather(*(store.exchange("policy", b"0", bytes([n])) for n in range(1, 20)))
+
+    assert done.count(True) == 1
+    assert await store.recall("policy") == bytes([done.index(True) + 1])
+
+
+async def test_values_are_listed_by_the_beginning_of_their_names(store: Store) -> None:
+    """In order, a page at a time."""
+    for name in ("paper/2", "paper/1", "paper/3", "papers", "other/1"):
+        await store.remember(name, name.encode())
+
+    assert await store.recall_some("paper/", "", 2) == [("paper/1", b"paper/1"), ("paper/2", b"paper/2")]
+    assert await store.recall_some("paper/", "paper/2", 2) == [("paper/3", b"paper/3")]
+    assert await store.recall_some("none/", "", 2) == []
