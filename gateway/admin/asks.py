@@ -183,6 +183,30 @@ def key_asked(query: str) -> tuple[str, str]:
     return single["channel"], single["key"]
 
 
+def route_asked(query: str) -> str:
+    """The route a list is narrowed to; empty for all.
+
+    Raises:
+        Trouble: something else is asked for.
+    """
+    single = _single(parameters(query))
+    if set(single) - {"route"}:
+        raise Trouble(Code.INVALID, "a list of returns is narrowed by route alone")
+    return single.get("route", "")
+
+
+def after_alone(query: str) -> int:
+    """The number to go on after, where a query string has nothing else; 0 when none was given.
+
+    Raises:
+        Trouble: something else is asked for.
+    """
+    single = _single(parameters(query))
+    if set(single) - {"after"}:
+        raise Trouble(Code.INVALID, "this list takes after alone")
+    return _number(single.get("after", ""), "after")
+
+
 def number_asked(reference: str) -> tuple[int, bytes]:
     """The number, and the id if that was given, of a reference in a path: digits, or a UUID.
 

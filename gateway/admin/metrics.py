@@ -12,7 +12,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from gateway.admin.desk import Desk
-from gateway.admin.status import oldest_us
+from gateway.admin.duty_views import owed_cells
+from gateway.admin.status import oldest_us, owed_since_us
+from gateway.returns.duty import Stage, stage_of
 from gateway.route.zone import PASSING, Operation, Zone
 from spool.store import Health
 from spool.tally import Sum
@@ -45,9 +47,10 @@ class AdminMeter:
 async def exposition(desk: Desk) -> bytes:
     """Everything there is to measure, as Prometheus text."""
     oldest = {route.name: await oldest_us(desk, route.name) for route in desk.routes}
+    owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
     moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_books(desk)]))
-    moment.register(_Gathered(_routes(desk, oldest)))
+    moment.register(_Gathered([*_routes(desk, oldest), *_returns(desk, owed)]))
     return generate_latest(desk.meter.registry) + generate_latest(moment)
 
 
@@ -152,3 +155,26 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         probes.add_metric((name, "yes"), counts.probes_passed)
         probes.add_metric((name, "no"), counts.probes_failed)
     yield from (zone, operation, share, since, forced, pace, in_hand, age, trips, evidence, probes)
+
+
+def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:
+    labels = ("route", "channel", "currency")
+    entries = _gauges("returns_due", "Refused after a yes, and not known to be given back.", *labels)
+    minor = _gauges("returns_due_minor_units", "Their sum.", *labels)
+    age = _gauges("returns_oldest_seconds", "How long the oldest has been owed; 0 when none is.", "route")
+    stage = _gauges("returns_stage", "1 for how urgent the oldest is; 0 everywhere when none is.", "route", "stage")
+    for route, cells in owed_cells(desk.spool.store.tally.cells()).items():
+        found: dict[tuple[str, ...], Sum] = {}
+        for cell, total in cells:
+            at = (route, cell.channel, cell.currency)
+            found[at] = found.get(at, Sum(0, 0)) + total
+        for place, total in found.items():
+            entries.add_metric(place, total.entries)
+            minor.add_metric(place, total.amount)
+    now_us = desk.clock.now_us()
+    for route, since_us in owed_since.items():
+        age.add_metric((route,), max(0, now_us - since_us) / US if since_us else 0)
+        is_at = stage_of(since_us, now_us, desk.config.returns) if since_us else None
+        for each in Stage:
+            stage.add_metric((route, each.value), each is is_at)
+    yield from (entries, minor, age, stage)

@@ -13,12 +13,14 @@ from aiohttp import web
 
 from gateway.admin import asks
 from gateway.admin.acts import Act, Acts, Order
+from gateway.admin.call import Call
 from gateway.admin.desk import Desk
+from gateway.admin.duties import Duties
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.admin.metrics import AdminMeter, exposition
 from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.problem import Code, Trouble
-from gateway.admin.status import missing, status
+from gateway.admin.status import Status, missing, status
 from gateway.admin.tokens import Denial, Person, Right, Tokens, may
 from gateway.admin.views import EntryPage, done_shown, entry_row, entry_shown, verdict_shown
 from gateway.log import log
@@ -38,16 +40,6 @@ _ACTS: Final = {act.word: act for act in Act}
 _ZONES: Final = {"open": Zone.OPEN, "close": Zone.CLOSED}
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, once it is known who asks."""
-
-    person: Person
-    #: What the path's pattern caught.
-    parts: tuple[str, ...]
-    query: str
-    body: bytes
-
-
 Handler = Callable[["AdminSide", Call], Awaitable[Any]]
 
 
@@ -60,6 +52,7 @@ class AdminSide:
         self._tokens = Tokens(desk.config.admin.tokens)
         self._acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
         self._meter = AdminMeter(desk.meter.registry)
+        self.duties = Duties(desk, self._meter)
         self._verifying = False
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -114,7 +107,10 @@ class AdminSide:
 
     async def status(self, _call: Call) -> Any:
         """How everything stands."""
-        return await status(self._desk)
+        return await self._status()
+
+    async def _status(self) -> Status:
+        return await status(self._desk, self.duties.proposals)
 
     async def entries(self, call: Call) -> Any:
         """A page of entries."""
@@ -160,6 +156,10 @@ class AdminSide:
             raise Trouble(Code.CHANGED)
         return await self._shown(await self._named(reference))
 
+    async def close_one(self, call: Call) -> Any:
+        """End one entry by hand, or propose it to a second person."""
+        return await self.duties.close(call, await self._named(call.parts[0]))
+
     async def act_on_many(self, call: Call) -> Any:
         """Hold, release or retry all that pass a filter, or say what that would be."""
         act, told = _ACTS[call.parts[0]], asks.body_of(call.body, asks.ManyBody)
@@ -195,7 +195,7 @@ class AdminSide:
                 raise Trouble(Code.INVALID, str(error)) from error
         self._meter.acted(f"route_{verb}")
         log.warning("admin_route", route=name, verb=verb, actor=call.person.name, role=call.person.role)
-        return next(each for each in (await status(self._desk)).routes if each.name == name)
+        return next(each for each in (await self._status()).routes if each.name == name)
 
     # Verifying
 
@@ -221,6 +221,22 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
     ("POST", re.compile(rf"/admin/v1/entries/({_VERBS})"), Right.ACT, AdminSide.act_on_many),
     ("GET", re.compile(r"/admin/v1/entries/([0-9a-fA-F-]{1,36})"), Right.READ, AdminSide.entry),
     ("POST", re.compile(rf"/admin/v1/entries/([0-9a-fA-F-]{{1,36}})/({_VERBS})"), Right.ACT, AdminSide.act_on_one),
+    ("POST", re.compile(r"/admin/v1/entries/([0-9a-fA-F-]{1,36})/close"), Right.ACT, AdminSide.close_one),
+    ("GET", re.compile(r"/admin/v1/returns"), Right.READ, lambda side, call: side.duties.returns(call)),
+    ("GET", re.compile(r"/admin/v1/proposals"), Right.READ, lambda side, call: side.duties.waiting(call)),
+    ("GET", re.compile(r"/admin/v1/proposals/all"), Right.READ, lambda side, call: side.duties.past(call)),
+    (
+        "POST",
+        re.compile(r"/admin/v1/proposals/([0-9]{1,19})/(confirm|decline)"),
+        Right.CONFIRM,
+        lambda side, call: side.duties.decide(call),
+    ),
+    (
+        "POST",
+        re.compile(r"/admin/v1/proposals/([0-9]{1,19})/(withdraw)"),
+        Right.ACT,
+        lambda side, call: side.duties.decide(call),
+    ),
     ("POST", re.compile(r"/admin/v1/routes/([A-Za-z0-9_.-]{1,64})/(open|close|auto)"), Right.ACT, AdminSide.steer),
     ("POST", re.compile(r"/admin/v1/verify"), Right.READ, AdminSide.verify),
 )

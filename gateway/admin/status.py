@@ -6,7 +6,10 @@ import msgspec
 
 from adapters.amount import write_amount
 from gateway.admin.desk import Desk
+from gateway.admin.duty_views import ReturnsShown, owed_cells, returns_shown
+from gateway.admin.proposals import Proposals
 from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
+from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.health import RouteHealth
 from gateway.route.record import Forced
@@ -15,7 +18,7 @@ from gateway.route.zone import PASSING, Operation
 from gateway.standin.settings import Ceiling
 from spool.errors import SpoolError
 from spool.lifecycle import WAITING
-from spool.store import Health
+from spool.store import Health, Store
 from spool.tally import Sum
 
 
@@ -125,17 +128,22 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     conservation: tuple[Conservation, ...]
     spool: SpoolShown
     keys: tuple[KeyShown, ...]
+    #: What is owed back, by route.
+    returns: tuple[ReturnsShown, ...] = ()
+    #: Proposals that wait for a second person.
+    proposals: int = 0
 
 
-async def status(desk: Desk) -> Status:
+async def status(desk: Desk, proposals: Proposals) -> Status:
     """Look at everything."""
     cells = list(desk.spool.store.tally.cells())
+    now_us = desk.clock.now_us()
     keys = desk.spool.keys
     return Status(
         node=desk.config.node.name,
         running=True,
         ready=desk.ready(),
-        now=moment(desk.clock.now_us()),
+        now=moment(now_us),
         started=moment(desk.started_at_us()),
         routes=tuple([await _route(desk, route) for route in desk.routes]),
         states=by_state(cells),
@@ -144,7 +152,36 @@ async def status(desk: Desk) -> Status:
         keys=tuple(
             KeyShown(id=each, fingerprint=keys.fingerprint(each), seals=each == keys.current_id) for each in keys.ids
         ),
+        returns=await returns_of(desk.spool.store, desk.config.returns, now_us),
+        proposals=await _waiting(proposals),
     )
+
+
+async def returns_of(store: Store, settings: ReturnSettings, now_us: int) -> tuple[ReturnsShown, ...]:
+    """What is owed back, by route, also of routes the configuration has no more."""
+    owed = owed_cells(store.tally.cells())
+    return tuple(
+        [
+            returns_shown(route, cells, await owed_since_us(store, route), now_us, settings)
+            for route, cells in sorted(owed.items())
+        ]
+    )
+
+
+async def owed_since_us(store: Store, route: str) -> int:
+    """Since when the oldest return of a route is due; 0 when none is, or the spool can't say now."""
+    try:
+        found = await store.returns_due(route, 1)
+    except SpoolError:
+        return 0
+    return found[0].changed_at_us if found else 0
+
+
+async def _waiting(proposals: Proposals) -> int:
+    try:
+        return len(await proposals.waiting())
+    except SpoolError:
+        return 0
 
 
 async def oldest_us(desk: Desk, route: str) -> int:

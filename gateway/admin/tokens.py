@@ -42,11 +42,13 @@ class Right(enum.Enum):
 
     READ = "read"
     ACT = "act"
+    CONFIRM = "confirm"
 
 
 _MAY: Final[Mapping[Right, frozenset[str]]] = {
     Right.READ: frozenset({"viewer", "operator", "approver", "auditor", "custodian"}),
     Right.ACT: frozenset({"operator", "approver"}),
+    Right.CONFIRM: frozenset({"approver"}),
 }
 
 
@@ -72,5 +74,5 @@ class Tokens:
 
 
 def may(person: Person, right: Right) -> bool:
-    """Reading is for every role; acting for operators and approvers."""
+    """Reading is for every role; acting for operators and approvers; confirming what others proposed for approvers."""
     return person.role in _MAY[right]

@@ -13,7 +13,7 @@ from adapters.amount import write_amount
 from adapters.channels.json_answer import instant
 from gateway.admin.acts import Done
 from spool.entry import Entry, Event
-from spool.lifecycle import WAITING, State
+from spool.lifecycle import POSITIVE, WAITING, State
 from spool.number import id_text
 from spool.tally import NOTHING, Cell, Sum
 from spool.verify import Balance, Verdict
@@ -149,9 +149,9 @@ class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
 
 MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
     State.READY: ("hold",),
-    State.HELD: ("release",),
-    State.PARKED: ("retry",),
-    State.QUARANTINED: ("retry",),
+    State.HELD: ("release", "close"),
+    State.PARKED: ("retry", "close"),
+    State.QUARANTINED: ("retry", "close"),
 }
 """What a person may do, by state."""
 
@@ -216,8 +216,14 @@ def entry_shown(entry: Entry, history: Iterable[Event]) -> EntryShown:
     return EntryShown(
         entry=entry_row(entry),
         history=tuple(event_row(event) for event in history),
-        may=MOVED_BY.get(entry.state, ()),
+        may=may(entry),
     )
+
+
+def may(entry: Entry) -> tuple[str, ...]:
+    """What a person may do to an entry now."""
+    is_owed = entry.state is State.REFUSED and entry.told in POSITIVE
+    return ("close",) if is_owed else MOVED_BY.get(entry.state, ())
 
 
 def done_shown(done: Done) -> DoneShown:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from gateway.cli import duty_app
 from gateway.cli.exits import CODES
 from gateway.cli.options import (
     AllOption,
@@ -335,3 +336,5 @@ def _steer(verb: str, text: str) -> None:
 _steer("open", "Stand in: send nothing to the core, take payments in its place.")
 _steer("close", "Pass through: send to the core whatever the evidence says.")
 _steer("auto", "Take a word back: decide by the evidence again.")
+
+duty_app.register(app)

@@ -12,7 +12,8 @@ import msgspec
 
 from gateway.admin import asks
 from gateway.admin.problem import Trouble
-from gateway.admin.status import KeyShown, Status, spool_shown
+from gateway.admin.proposals import Proposals
+from gateway.admin.status import KeyShown, Status, returns_of, spool_shown
 from gateway.admin.views import (
     EntryPage,
     EntryRow,
@@ -162,18 +163,21 @@ def _turns(history: list[Event]) -> tuple[TurnExported, ...]:
 
 
 async def _status(config: Config, store: SqliteReading) -> Status:
-    cells = list(store.tally.cells())
+    cells, clock = list(store.tally.cells()), SystemClock()
+    waiting = Proposals(store, clock, expires_s=config.admin.second_person.proposal_expires_s, doers={})
     return Status(
         node=config.node.name,
         running=False,
         ready=False,
-        now=moment(SystemClock().now_us()),
+        now=moment(clock.now_us()),
         started="",
         routes=(),
         states=by_state(cells),
         conservation=conservation(cells),
         spool=spool_shown(await store.health()),
         keys=tuple[KeyShown, ...](),
+        returns=await returns_of(store, config.returns, clock.now_us()),
+        proposals=len(await waiting.waiting()),
     )
 
 

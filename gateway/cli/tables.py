@@ -17,6 +17,7 @@ WHOLE: Final = {"number", "id", "accepted", "at", "since", "oldest", "state", "z
 """Columns that are never broken."""
 
 ZONE_STYLES: Final = {"closed": "green", "soft": "yellow", "trial": "yellow", "open": "red"}
+STAGE_STYLES: Final = {"late": "yellow", "overdue": "red"}
 STATE_STYLES: Final = {
     "posted": "green",
     "refused": "yellow",
@@ -40,7 +41,7 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     if status.running:
         head.append(f"{status.node}: ", "bold")
         head.append("taking payments" if status.ready else "not taking payments", "green" if status.ready else "red")
-        head.append(f", started {_brief(status.started)}")
+        head.append(f", started {brief(status.started)}")
     else:
         head.append(f"{status.node}: the service is not running; its spool holds", "bold")
     parts: list[RenderableType] = [head]
@@ -50,6 +51,7 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
         parts.append(_exposures(status.routes))
     parts.append(_states(status))
     parts += [_conserved(line) for line in status.conservation]
+    parts += _duties(status)
     parts.append(_spool(status))
     if rates:
         parts.append(_plain(rates))
@@ -58,11 +60,11 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
 
 def page_view(page: EntryPage) -> RenderableType:
     """Entries, one a line."""
-    table = _table("number", "kind", "state", "reason", "route", "channel", "key", "amount", "accepted")
+    table = table_of("number", "kind", "state", "reason", "route", "channel", "key", "amount", "accepted")
     for entry in page.entries:
         state = Text(entry.state, STATE_STYLES.get(entry.state, ""))
         amount = f"{entry.amount} {entry.currency}"
-        told = (entry.route, entry.channel, entry.key, amount, _brief(entry.accepted_at))
+        told = (entry.route, entry.channel, entry.key, amount, brief(entry.accepted_at))
         table.add_row(
             _plain(entry.number), _plain(entry.kind), state, _plain(entry.reason), *(_plain(text) for text in told)
         )
@@ -78,9 +80,9 @@ def entry_view(shown: EntryShown) -> RenderableType:
     for name, value in pairs:
         if value != "":
             facts.add_row(Text(name.replace("_", " "), "dim"), _plain(str(value)))
-    history = _table("at", "what", "from", "to", "attempt", "reason", "by", "why")
+    history = table_of("at", "what", "from", "to", "attempt", "reason", "by", "why")
     for event in shown.history:
-        told = (_brief(event.at), event.name, event.source, event.target, str(event.attempt or ""), event.reason)
+        told = (brief(event.at), event.name, event.source, event.target, str(event.attempt or ""), event.reason)
         history.add_row(*(_plain(text) for text in (*told, event.actor, event.note)))
     may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
     return Group(facts, history, _plain(may))
@@ -102,7 +104,7 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
     head.append(f": {verdict.counted} entries counted{opened}", "")
     parts: list[RenderableType] = [head, *(_conserved(line) for line in verdict.balances)]
     if verdict.differences:
-        table = _table("route", "channel", "kind", "state", "told", "the books say", "counted")
+        table = table_of("route", "channel", "kind", "state", "told", "the books say", "counted")
         for each in verdict.differences:
             texts = (each.route, each.channel, each.kind, each.state, each.told)
             table.add_row(*(_plain(text) for text in (*texts, _money(each.books), _money(each.counted))))
@@ -113,7 +115,7 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
 
 
 def _routes(routes: Iterable[RouteShown]) -> Table:
-    table = _table("route", "core", "zone", "since", "waiting", "oldest", "in hand")
+    table = table_of("route", "core", "zone", "since", "waiting", "oldest", "in hand")
     for route in routes:
         zone = Text(route.zone + (" (forced)" if route.forced else ""), ZONE_STYLES.get(route.zone, ""))
         waiting, pace = _moneys(route.waiting) or "nothing", f"{route.in_hand} of {route.pace}"
@@ -121,9 +123,9 @@ def _routes(routes: Iterable[RouteShown]) -> Table:
             _plain(route.name),
             _plain(f"{route.core} ({route.level})"),
             zone,
-            _plain(_brief(route.since)),
+            _plain(brief(route.since)),
             _plain(waiting),
-            _plain(_brief(route.oldest)),
+            _plain(brief(route.oldest)),
             _plain(pace),
         )
     return table
@@ -133,7 +135,7 @@ def _diagnosis(route: RouteShown) -> Text:
     words = list[str]()
     if route.forced:
         word = route.forced
-        words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {_brief(word.until)}: {word.reason}")
+        words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {brief(word.until)}: {word.reason}")
     apart = [f"{name} {own.zone}" for name, own in route.operations.items() if own.zone != route.zone]
     if apart:
         words.append(f"{route.name}: beside its payments: {', '.join(apart)}")
@@ -141,14 +143,14 @@ def _diagnosis(route: RouteShown) -> Text:
         words.append(f"{route.name}: {route.operations[Operation.POST.value].share:.0%} of new payments pass through")
     if route.diagnosis and route.diagnosis.cause != "forced":
         found = route.diagnosis
-        seen = f"{found.seen} times since {_brief(found.first_seen)}, last {_brief(found.last_seen)}"
+        seen = f"{found.seen} times since {brief(found.first_seen)}, last {brief(found.last_seen)}"
         example = f" [{found.example}]" if found.example else ""
         words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
     return _plain("\n".join(words))
 
 
 def _exposures(routes: Iterable[RouteShown]) -> Table:
-    table = _table("taken in its place", "channel", "payments", "at most", "sum", "at most ")
+    table = table_of("taken in its place", "channel", "payments", "at most", "sum", "at most ")
     for route in routes:
         for each in route.exposure:
             table.add_row(*(_plain(text) for text in (route.name, *_exposure(each))))
@@ -167,10 +169,25 @@ def _exposure(each: Exposure) -> tuple[str, str, str, str, str]:
 
 
 def _states(status: Status) -> RenderableType:
-    table = _table("state", "entries and sum")
+    table = table_of("state", "entries and sum")
     for state, totals in status.states.items():
         table.add_row(Text(state, STATE_STYLES.get(state, "")), _plain(_moneys(totals)))
     return table if status.states else _plain("the spool is empty")
+
+
+def _duties(status: Status) -> list[Text]:
+    """What waits for a person."""
+    found = [
+        Text(
+            f"{each.route}: owed back {_moneys(each.due)}, {each.stage}, the oldest since {brief(each.oldest)}:"
+            " nightsafe returns",
+            STAGE_STYLES.get(each.stage, ""),
+        )
+        for each in status.returns
+    ]
+    if status.proposals:
+        found.append(_plain(f"{status.proposals} wait for a second person: nightsafe proposals list"))
+    return found
 
 
 def _conserved(line: Conservation) -> Text:
@@ -198,7 +215,8 @@ def _spool(status: Status) -> Text:
     return _plain(text + keys)
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
+    """An empty table of these columns."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
@@ -213,7 +231,7 @@ def _moneys(totals: Sequence[Money]) -> str:
     return ", ".join(_money(total) for total in totals)
 
 
-def _brief(at: str) -> str:
+def brief(at: str) -> str:
     """A moment to the second."""
     return at[:19].replace("T", " ") + "Z" if at else ""
 

@@ -60,7 +60,7 @@ def status(reach: Reach, *, json: bool, watch: bool) -> int:
         asyncio.run(_watch(reach, SystemClock()))
         return Exit.DONE
     found = asked(reach, lambda client: client.get(f"{API}/status", Status), offline.status)
-    _tell(found, tables.status_view, json=json)
+    tell(found, tables.status_view, json=json)
     return Exit.DONE
 
 
@@ -118,7 +118,7 @@ def show(reach: Reach, reference: str, channel: str, key: str, *, json: bool) ->
     if bool(reference) == bool(channel and key):
         raise Failure("name a number or id, or --channel and --key", Exit.UNFIT)
     if reference:
-        path, query = f"{API}/entries/{_safe(reference)}", dict[str, str]()
+        path, query = f"{API}/entries/{safe(reference)}", dict[str, str]()
     else:
         path, query = f"{API}/entries/find", {"channel": channel, "key": key}
     found = asked(
@@ -128,7 +128,7 @@ def show(reach: Reach, reference: str, channel: str, key: str, *, json: bool) ->
     )
     if found is None:
         raise Failure("no such entry", Exit.NO)
-    _tell(found, tables.entry_view, json=json)
+    tell(found, tables.entry_view, json=json)
     return Exit.DONE
 
 
@@ -140,7 +140,7 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
         return msgspec.json.decode(body, type=VerdictShown)
 
     found = asked(reach, ask, lambda config: offline.verify(config, seals=seals))
-    _tell(found, tables.verdict_view, json=json)
+    tell(found, tables.verdict_view, json=json)
     return Exit.DONE if found.ok else Exit.NO
 
 
@@ -159,7 +159,7 @@ def act_on(reach: Reach, act: str, references: list[str], reason: str, *, json: 
     client, code = client_of(reach), Exit.DONE
     for reference in references:
         try:
-            found = client.post(f"{API}/entries/{_safe(reference)}/{act}", EntryShown, {"reason": reason})
+            found = client.post(f"{API}/entries/{safe(reference)}/{act}", EntryShown, {"reason": reason})
         except Told as told:
             if told.exit is not Exit.NO:
                 raise
@@ -181,12 +181,12 @@ def act_on_many(
     body: dict[str, Any] = {"reason": reason, "filter": {**told, "state": scope.state or []}, "all": everything}
     counted = _all_pages(client, act, {**body, "dry_run": True})
     if dry_run or not counted.entries:
-        _tell(counted, tables.done_view, json=json)
+        tell(counted, tables.done_view, json=json)
         return Exit.DONE if counted.entries else Exit.NO
     if not agree(f"{act} {_summed(counted)}?"):
         raise Failure("nothing was changed", Exit.NO)
     done = _all_pages(client, act, body)
-    _tell(done, tables.done_view, json=json)
+    tell(done, tables.done_view, json=json)
     return Exit.NO if done.unchanged else Exit.DONE
 
 
@@ -225,7 +225,7 @@ def steer(reach: Reach, name: str, verb: str, reason: str, span: str, *, json: b
     body: dict[str, Any] = {"reason": reason}
     if verb != "auto":
         body["for"] = seconds_of(span)
-    found = client_of(reach).post(f"{API}/routes/{_safe(name)}/{verb}", RouteShown, body)
+    found = client_of(reach).post(f"{API}/routes/{safe(name)}/{verb}", RouteShown, body)
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return Exit.DONE
@@ -246,14 +246,14 @@ def seconds_of(span: str) -> int:
     return int(read[1]) * _SECONDS[read[2]]
 
 
-def _safe(part: str) -> str:
+def safe(part: str) -> str:
     """A part of a path; what can't be a number, an id or a name is not sent."""
     if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", part, re.ASCII) is None:
         raise Failure("a number, an id or a name has letters, digits, hyphens and dots", Exit.UNFIT)
     return part
 
 
-def _tell(found: T, view: Callable[[T], Any], *, json: bool) -> None:
+def tell(found: T, view: Callable[[T], Any], *, json: bool) -> None:
     """To programs as JSON, to people as a table."""
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

@@ -51,7 +51,17 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 def disagreements(parts: Parts) -> list[Finding]:
     """Everything about which the parts disagree."""
-    rules = (_listeners, _nothing_to_do, _unserved, _shared_services, _routes, _tokens, _passwords, _secret_headers)
+    rules = (
+        _listeners,
+        _alone,
+        _nothing_to_do,
+        _unserved,
+        _shared_services,
+        _routes,
+        _tokens,
+        _passwords,
+        _secret_headers,
+    )
     return [finding for rule in rules for finding in rule(parts)]
 
 
@@ -89,6 +99,18 @@ def _nothing_to_do(parts: Parts) -> Iterator[Finding]:
     for table, example in (("channels", "kiosk"), ("cores", "billing"), ("routes", "main")):
         if not parts.names(table) and parts.whole(table):
             yield _found((table,), "missing table", f"add at least one, as [{table}.{example}]")
+
+
+def _alone(parts: Parts) -> Iterator[Finding]:
+    """What one person may close alone is an amount in every currency there is."""
+    limit = parts.config.admin.second_person.close_alone_max
+    for currency in sorted({route.currency for route in parts.config.routes.values()}):
+        try:
+            scale(currency).read(limit)
+        except UnknownCurrency:
+            continue
+        except BadAmount as error:
+            yield _found(("admin", "second_person", "close_alone_max"), f"no amount in {currency}", str(error))
 
 
 def _unserved(parts: Parts) -> Iterator[Finding]:

@@ -19,8 +19,9 @@ from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
 from gateway.forward.settings import ForwardSettings
+from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
-from gateway.standin.settings import StandinSettings
+from gateway.standin.settings import Decimal, StandinSettings
 
 SETTINGS: Final = ConfigDict(
     extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=False
@@ -227,12 +228,35 @@ class TokenSettings(BaseModel):
     ] = None
 
 
+class SecondPersonSettings(BaseModel):
+    """What one person may not do alone: `[admin.second_person]`. The other confirms, and has the role `approver`."""
+
+    model_config = SETTINGS
+
+    close_alone_max: Annotated[
+        Decimal,
+        Field(
+            description=(
+                "Largest payment that one person may end by hand (`close`), in its own currency; above it a second person"
+                " confirms. 0: always a second one."
+            )
+        ),
+    ] = "0"
+    proposal_expires_s: Annotated[
+        int,
+        Field(ge=60, le=31 * 86_400, description="Seconds in which a proposal has to be confirmed; past it, never."),
+    ] = 86_400
+
+
 class AdminSettings(BaseModel):
     """Who may use the admin side: `[admin]`. Nobody, while there is no token."""
 
     model_config = SETTINGS
 
     tokens: Annotated[dict[Name, TokenSettings], Field(description="Bearer tokens by the name they appear under.")] = {}
+    second_person: Annotated[SecondPersonSettings, Field(description="What takes a second person's confirmation.")] = (
+        SecondPersonSettings()
+    )
 
 
 class RouteSettings(BaseModel):
@@ -280,6 +304,9 @@ class Config(BaseModel):
     spool: Annotated[SpoolSettings, Field(description="Where accepted payments are kept.")] = SpoolSettings()
     listen: Annotated[ListenSettings, Field(description="The two listeners.")] = ListenSettings()
     admin: Annotated[AdminSettings, Field(description="Who may use the admin side.")] = AdminSettings()
+    returns: Annotated[ReturnSettings, Field(description="How soon money owed back has to be on its way.")] = (
+        ReturnSettings()
+    )
     channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
     cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
     routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}

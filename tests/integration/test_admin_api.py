@@ -1,99 +1,19 @@
 """The admin side over loopback: a real service on SQLite before a scripted core, every route and every role."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import pytest
 
-from adapters.cores.scripted.server import ScriptedCore
-from adapters.cores.scripted.settings import Settings
-from gateway.clock import SystemClock
-from gateway.config.init import make
-from gateway.config.load import load
-from gateway.service import Service
-
-ROLES: Final = ("viewer", "operator", "approver", "auditor", "custodian")
-WAIT_S: Final = 20.0
-
-Told = tuple[int, Any]
-
-
-def digest(token: str) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def token_tables() -> str:
-    """A token of each role, named for it, and one that is over."""
-    tables = [f'[admin.tokens.{role}]\nrole = "{role}"\nsha256 = "{digest(role)}"\n' for role in ROLES]
-    over = f'[admin.tokens.former]\nrole = "operator"\nsha256 = "{digest("former")}"\nexpires = 2025-06-01T00:00:00Z\n'
-    return "\n".join([*tables, over])
-
-
-@dataclass
-class House:
-    """A running service, its core, and somebody at its doors."""
-
-    service: Service
-    core: ScriptedCore
-    client: aiohttp.ClientSession
-
-    async def ask(self, method: str, path: str, as_: str = "operator", body: Any = None) -> Told:
-        """Ask the admin side; the status, and the body."""
-        headers = {"Authorization": f"Bearer {as_}"} if as_ else {}
-        url = f"http://127.0.0.1:{self.service.admin_listener.port}{path}"
-        async with self.client.request(method, url, headers=headers, json=body) as answer:
-            is_json = "json" in answer.content_type
-            return answer.status, await answer.json() if is_json else await answer.text()
-
-    async def get(self, path: str) -> Any:
-        """What the admin side shows."""
-        status, body = await self.ask("GET", path)
-        assert status == 200, body
-        return body
-
-    async def post(self, path: str, **body: Any) -> Any:
-        """What the admin side says of an act."""
-        status, told = await self.ask("POST", path, body={"reason": "a drill", **body})
-        assert status == 200, told
-        return told
-
-    async def pay(self, key: str, account: str = "100") -> str:
-        """A payment of 10.00 by OSMP; its number."""
-        query = f"command=pay&txn_id={key}&txn_date=20260115120000&account={account}&sum=10.00"
-        url = f"http://127.0.0.1:{self.service.channel_listener.port}/osmp/kiosk?{query}"
-        async with self.client.get(url) as answer:
-            assert "<result>0</result>" in await answer.text()
-        found = await self.get(f"/admin/v1/entries/find?channel=kiosk&key={key}")
-        number: str = found["entry"]["number"]
-        return number
-
-    async def until_state(self, number: str, state: str) -> None:
-        """Wait until an entry is in a state."""
-        async with asyncio.timeout(WAIT_S):
-            while (await self.get(f"/admin/v1/entries/{number}"))["entry"]["state"] != state:
-                pass
+from tests.integration.house import ROLES, House, open_house
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """The configuration that init makes, on free ports, with a token of each role."""
-    made = make(tmp_path / "var", SystemClock())
-    async with ScriptedCore.start(Settings(ledger=tmp_path / "ledger.db")) as core, aiohttp.ClientSession() as client:
-        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        text = text.replace("http://127.0.0.1:8090", core.url)
-        made.config.write_text(f"{text}\n{token_tables()}")
-        service = Service(load(made.config), SystemClock())
-        await service.start()
-        try:
-            yield House(service, core, client)
-        finally:
-            await service.stop()
+    """An open house."""
+    async with open_house(tmp_path) as made:
+        yield made
 
 
 READING: Final = [
@@ -103,6 +23,9 @@ READING: Final = [
     ("GET", "/admin/v1/entries/find?channel=kiosk&key=1"),
     ("GET", "/metrics"),
     ("POST", "/admin/v1/verify"),
+    ("GET", "/admin/v1/returns"),
+    ("GET", "/admin/v1/proposals"),
+    ("GET", "/admin/v1/proposals/all"),
 ]
 ACTING: Final = [
     ("POST", "/admin/v1/entries/1/hold"),
@@ -114,6 +37,7 @@ ACTING: Final = [
     ("POST", "/admin/v1/routes/main/open"),
     ("POST", "/admin/v1/routes/main/close"),
     ("POST", "/admin/v1/routes/main/auto"),
+    ("POST", "/admin/v1/proposals/1/withdraw"),
 ]
 
 
@@ -130,7 +54,7 @@ async def test_without_a_token_that_counts_nothing_is_shown_or_done(house: House
 async def test_every_role_may_read(house: House, role: str) -> None:
     """An entry that isn't there is a 404, not a 403."""
     statuses = [(await house.ask(method, path, role))[0] for method, path in READING]
-    assert statuses == [200, 200, 404, 404, 200, 200]
+    assert statuses == [200, 200, 404, 404, 200, 200, 200, 200, 200]
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor", "custodian"])
@@ -185,7 +109,7 @@ async def test_held_is_not_sent_and_released_is(house: House) -> None:
     await house.post("/admin/v1/routes/main/open")
     held, other = await house.pay("1", "100"), await house.pay("2", "200")
     shown = await house.post(f"/admin/v1/entries/{held}/hold")
-    assert (shown["entry"]["state"], shown["may"]) == ("held", ["release"])
+    assert (shown["entry"]["state"], shown["may"]) == ("held", ["release", "close"])
     await house.post("/admin/v1/routes/main/auto")
     await house.until_state(other, "posted")
     assert (await house.get(f"/admin/v1/entries/{held}"))["entry"]["state"] == "held"

@@ -1,0 +1,96 @@
+"""A running service on SQLite before a scripted core, and somebody at the doors of its admin side."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from adapters.cores.scripted.server import ScriptedCore
+from adapters.cores.scripted.settings import Settings
+from gateway.clock import SystemClock
+from gateway.config.init import make
+from gateway.config.load import load
+from gateway.service import Service
+
+ROLES: Final = ("viewer", "operator", "approver", "auditor", "custodian")
+WAIT_S: Final = 20.0
+
+Told = tuple[int, Any]
+
+
+def digest(token: str) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_tables() -> str:
+    """A token of each role, named for it, and one that is over."""
+    tables = [f'[admin.tokens.{role}]\nrole = "{role}"\nsha256 = "{digest(role)}"\n' for role in ROLES]
+    over = f'[admin.tokens.former]\nrole = "operator"\nsha256 = "{digest("former")}"\nexpires = 2025-06-01T00:00:00Z\n'
+    return "\n".join([*tables, over])
+
+
+@dataclass
+class House:
+    """A running service, its core, and somebody at its doors."""
+
+    service: Service
+    core: ScriptedCore
+    client: aiohttp.ClientSession
+
+    async def ask(self, method: str, path: str, as_: str = "operator", body: Any = None) -> Told:
+        """Ask the admin side; the status, and the body."""
+        headers = {"Authorization": f"Bearer {as_}"} if as_ else {}
+        url = f"http://127.0.0.1:{self.service.admin_listener.port}{path}"
+        async with self.client.request(method, url, headers=headers, json=body) as answer:
+            is_json = "json" in answer.content_type
+            return answer.status, await answer.json() if is_json else await answer.text()
+
+    async def get(self, path: str) -> Any:
+        """What the admin side shows."""
+        status, body = await self.ask("GET", path)
+        assert status == 200, body
+        return body
+
+    async def post(self, path: str, **body: Any) -> Any:
+        """What the admin side says of an act."""
+        status, told = await self.ask("POST", path, body={"reason": "a drill", **body})
+        assert status == 200, told
+        return told
+
+    async def pay(self, key: str, account: str = "100") -> str:
+        """A payment of 10.00 by OSMP; its number."""
+        query = f"command=pay&txn_id={key}&txn_date=20260115120000&account={account}&sum=10.00"
+        url = f"http://127.0.0.1:{self.service.channel_listener.port}/osmp/kiosk?{query}"
+        async with self.client.get(url) as answer:
+            assert "<result>0</result>" in await answer.text()
+        found = await self.get(f"/admin/v1/entries/find?channel=kiosk&key={key}")
+        number: str = found["entry"]["number"]
+        return number
+
+    async def until_state(self, number: str, state: str) -> None:
+        """Wait until an entry is in a state."""
+        async with asyncio.timeout(WAIT_S):
+            while (await self.get(f"/admin/v1/entries/{number}"))["entry"]["state"] != state:
+                pass
+
+
+@contextlib.asynccontextmanager
+async def open_house(folder: Path, more: str = "") -> AsyncIterator[House]:
+    """The configuration that init makes, on free ports, with a token of each role and `more` at its end."""
+    made = make(folder / "var", SystemClock())
+    async with ScriptedCore.start(Settings(ledger=folder / "ledger.db")) as core, aiohttp.ClientSession() as client:
+        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+        text = text.replace("http://127.0.0.1:8090", core.url)
+        made.config.write_text(f"{text}\n{token_tables()}\n{more}")
+        service = Service(load(made.config), SystemClock())
+        await service.start()
+        try:
+            yield House(service, core, client)
+        finally:
+            await service.stop()
