@@ -12,7 +12,8 @@ PARALLEL := -n 2 --dist loadfile
 APART := -m "not process" --ignore=tests/tidy
 # What is quick, and knows the way of a payment: each branch of it is taken here, and each change of it noticed.
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
-  tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py
+  tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
+  tests/faults/test_tampering.py
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults

@@ -4,6 +4,7 @@ Money is decimal text beside its currency, times are RFC 3339 in UTC, numbers ar
 digits of long ones. An account is never shown, and nothing here holds one.
 """
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -13,6 +14,7 @@ from adapters.amount import write_amount
 from adapters.channels.json_answer import instant
 from gateway.admin.acts import Done
 from spool.entry import Entry, Event
+from spool.evidence.findings import Finding
 from spool.lifecycle import POSITIVE, WAITING, State
 from spool.number import id_text
 from spool.tally import NOTHING, Cell, Sum
@@ -134,6 +136,19 @@ class DifferenceRow(msgspec.Struct, frozen=True, kw_only=True):
     counted: Money
 
 
+class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with the evidence."""
+
+    fault: str
+    #: What that means.
+    meaning: str
+    #: The entry it is about; empty where none can be named.
+    number: str
+    #: Its place in the log; empty where none can be named.
+    event: str
+    detail: str
+
+
 class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
     """What a verification found."""
 
@@ -145,6 +160,13 @@ class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
     opened: int
     damaged: tuple[str, ...]
     damaged_count: int
+    #: How many events the log tells of, and the hash over them, in base64 as a checkpoint has it.
+    events: int = 0
+    root: str = ""
+    #: What speaks against the evidence: the first of it ...
+    findings: tuple[FindingRow, ...] = ()
+    #: ... and how much there is, by kind.
+    faults: dict[str, int] = {}
 
 
 MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
@@ -185,7 +207,7 @@ def entry_row(entry: Entry) -> EntryRow:
         key=entry.key,
         amount=write_amount(entry.amount, entry.currency),
         currency=entry.currency,
-        told=entry.told.name.lower(),
+        told=entry.told.word,
         attempts=entry.attempts,
         accepted_at=moment(entry.accepted_at_us),
         changed_at=moment(entry.changed_at_us),
@@ -310,7 +332,7 @@ def verdict_shown(verdict: Verdict) -> VerdictShown:
                 channel=each.cell.channel,
                 kind=each.cell.kind.word,
                 state=each.cell.state.word,
-                told=each.cell.told.name.lower(),
+                told=each.cell.told.word,
                 books=money(each.cell.currency, each.tally),
                 counted=money(each.cell.currency, each.counted),
             )
@@ -319,4 +341,19 @@ def verdict_shown(verdict: Verdict) -> VerdictShown:
         opened=verdict.opened,
         damaged=tuple(map(str, verdict.damaged)),
         damaged_count=verdict.damaged_count,
+        events=verdict.events,
+        root=base64.b64encode(verdict.root).decode(),
+        findings=tuple(map(finding_row, verdict.findings)),
+        faults={fault.word: count for fault, count in verdict.faults.items()},
+    )
+
+
+def finding_row(finding: Finding) -> FindingRow:
+    """A finding as it is told."""
+    return FindingRow(
+        fault=finding.fault.word,
+        meaning=finding.fault.meaning,
+        number=str(finding.number or ""),
+        event="" if finding.leaf < 0 else str(finding.leaf),
+        detail=finding.detail,
     )

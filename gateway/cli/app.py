@@ -208,14 +208,14 @@ def show(
 @app.command()
 def verify(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Count only; open no seal.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Open no seal.")] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
     url: UrlOption = None,
     token_file: TokenOption = None,
     ca_file: CaOption = None,
 ) -> None:
-    """Count all anew, compare with the books, open every seal. Exit 1 when something is off."""
+    """Count all anew, hold all rows against the evidence, open every seal. Exit 1 when something is off."""
     from gateway.cli import verbs  # noqa: PLC0415 - the help is there at once
 
     reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)

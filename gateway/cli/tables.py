@@ -111,6 +111,16 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
         parts.append(table)
     if verdict.damaged_count:
         parts.append(_plain(f"{verdict.damaged_count} records do not open: {', '.join(verdict.damaged)}"))
+    parts.append(_plain(f"evidence: {verdict.events} events, root {verdict.root}"))
+    if verdict.findings:
+        table = table_of("found", "entry", "event", "what it means")
+        for found in verdict.findings:
+            meaning = f"{found.meaning} ({found.detail})" if found.detail else found.meaning
+            table.add_row(*(_plain(text) for text in (found.fault, found.number, found.event, meaning)))
+        parts.append(table)
+        told, count = len(verdict.findings), sum(verdict.faults.values())
+        if told < count:
+            parts.append(_plain(f"and {count - told} more"))
     return Group(*parts)
 
 

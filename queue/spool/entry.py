@@ -103,3 +103,25 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     #: Who did it: empty for the machine, else the person's name and their stated reason.
     actor: str
     note: str
+    #: What the entry's channel has been told after it, and the core's id of the booking, where known.
+    told: Told
+    core_id: str
+    #: Index of its leaf in the log (see `spool.evidence`); below 0 for what happened before there was one.
+    leaf: int
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done by a person, or by the program in a person's name, that moves no entry."""
+
+    at_us: int
+    #: What: a bounded vocabulary.
+    name: str
+    #: To what: a route, a key.
+    subject: str = ""
+    #: What follows from it, in figures or hashes; nothing personal.
+    detail: str = ""
+    actor: str = ""
+    #: The person's stated reason.
+    note: str = ""
+    #: Index of its leaf in the log; below 0 until it has one.
+    leaf: int = -1

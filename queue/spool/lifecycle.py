@@ -92,6 +92,11 @@ class Told(enum.IntEnum):
     PROVISIONAL = 2
     REFUSED = 3
 
+    @functools.cached_property
+    def word(self) -> str:
+        """What was told, as people and protocols write it."""
+        return self.name.lower()
+
 
 POSITIVE: Final = frozenset({Told.POSTED, Told.PROVISIONAL})
 """Answers after which the payer believes that it is done: refused then, the money is owed back."""

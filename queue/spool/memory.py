@@ -6,15 +6,19 @@ object can be opened again and finds what a new process would find on disk.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
 
-from spool.entry import Draft, Entry, Event
+from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed
+from spool.evidence import leaf
+from spool.evidence.growth import Block, Growth
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
+from spool.memory_records import MemoryRecords
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from spool.waiting import Spot, Waiting, spot_of
@@ -47,6 +51,9 @@ class MemoryStore:
         self._reversals: dict[int, int] = {}
         self._history: defaultdict[int, list[Event]] = defaultdict(list)
         self._memos: dict[str, bytes] = {}
+        self._growth = Growth()
+        self._blocks: list[Block] = []
+        self._acts: list[Act] = []
         self._waiting = Waiting()
         #: (when it was refused, number) of every entry whose money is owed back, by route.
         self._owed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -62,6 +69,7 @@ class MemoryStore:
             self._waiting.put(self._entries[number], spot_of(entry))
         for entry in [e for e in self._entries.values() if e.state is State.IN_FLIGHT]:
             self._make(Move(entry=entry, transition=DOUBT, at_us=now_us, due_at_us=now_us, reason="restart"))
+        self._prove()
 
     async def close(self) -> None:
         """Let go; every call but `open` and `close` raises `SpoolClosed` from here on."""
@@ -72,7 +80,11 @@ class MemoryStore:
         self._need_open()
         assert draft.kind is Kind.PAYMENT, "a reversal is recorded by reverse"
         owner = self._owner(draft.channel, draft.key)
-        return Known(entry=owner) if owner else Inserted(entry=self._record(draft, draft.state, key_id, sealed))
+        if owner:
+            return Known(entry=owner)
+        entry = self._record(draft, draft.state, key_id, sealed)
+        self._prove()
+        return Inserted(entry=entry)
 
     async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
         """Record a reversal, or cancel it out with its payment."""
@@ -87,14 +99,19 @@ class MemoryStore:
             return NotReversible(entry=payment, reversal=None if rival is None else self._entries[rival])
         if payment.state in UNSENT:
             self._make(Move(entry=payment, transition=CANCEL, at_us=draft.accepted_at_us, reason="reversed"))
-            return Inserted(entry=self._record(draft, State.CANCELLED, key_id, sealed), netted=payment)
-        state = draft.state if payment.state is State.POSTED else State.READY
-        return Inserted(entry=self._record(draft, state, key_id, sealed))
+            entry = self._record(draft, State.CANCELLED, key_id, sealed)
+            self._prove()
+            return Inserted(entry=entry, netted=payment)
+        entry = self._record(draft, draft.state if payment.state is State.POSTED else State.READY, key_id, sealed)
+        self._prove()
+        return Inserted(entry=entry)
 
     async def move(self, moves: Sequence[Move]) -> list[bool]:
         """Make each move whose entry is still as its caller knew it, one after the other."""
         self._need_open()
-        return [self._make(move) for move in moves]
+        made = [self._make(move) for move in moves]
+        self._prove()
+        return made
 
     async def set_behind(self, entries: Sequence[Entry]) -> None:
         """Take ready entries out of arrival order; one that has moved on since is left alone."""
@@ -183,6 +200,23 @@ class MemoryStore:
                 counted.add(cell_of(entry), 1, entry.amount)
             yield counted.snapshot()
 
+    async def act(self, act: Act) -> Act:
+        """Keep what a person did that moves no entry."""
+        self._need_open()
+        kept = replace(act, leaf=self._growth.add(leaf.acted(act), act.at_us))
+        self._acts.append(kept)
+        self._prove()
+        return kept
+
+    @asynccontextmanager
+    async def records(self) -> AsyncGenerator["MemoryRecords"]:
+        """Everything there is and its evidence, as of this moment."""
+        self._need_open()
+        owners = set(self._owners.values())
+        history = {number: tuple(events) for number, events in self._history.items()}
+        kept = [(self._entries[number], history[number], number in owners) for number in self._numbers]
+        yield MemoryRecords(kept, self._blocks[:], self._acts[:])
+
     async def highest_number(self) -> int:
         """The highest number of any entry; 0 when there is none."""
         self._need_open()
@@ -240,7 +274,8 @@ class MemoryStore:
             self._reversals[entry.reverses] = entry.number
         self._waiting.put(entry, spot_of(entry))
         self.tally.add(cell_of(entry), 1, entry.amount)
-        self._history[entry.number].append(_record_event(entry))
+        at = self._growth.add(leaf.accepted(entry, entry.state, entry.told), entry.accepted_at_us)
+        self._history[entry.number].append(_record_event(entry, at))
         return entry
 
     def _make(self, move: Move) -> bool:
@@ -255,7 +290,9 @@ class MemoryStore:
         self._owe(before, after)
         self.tally.add(cell_of(before), -1, -before.amount)
         self.tally.add(cell_of(after), 1, after.amount)
-        self._history[after.number].append(_move_event(move, after))
+        event = move.told_as(after, self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        self._history[after.number].append(event)
         if move.transition is GIVE_BACK:
             del self._owners[after.channel, after.key]
         if after.reverses:
@@ -277,6 +314,14 @@ class MemoryStore:
             self._reversals[payment] = min(number, self._reversals.get(payment, number))
         elif self._reversals[payment] == number:
             del self._reversals[payment]
+
+    def _prove(self) -> None:
+        """End a commit: its block."""
+        block = self._growth.block()
+        if block is not None:
+            self._blocks.append(block)
+            self._growth.come_true()
+            self._growth.begin()
 
     def _span(self, wanted: Filter) -> Iterator[int]:
         """Numbers between the page's bounds, in the page's direction."""
@@ -339,7 +384,7 @@ def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
     )
 
 
-def _record_event(entry: Entry) -> Event:
+def _record_event(entry: Entry, leaf: int) -> Event:
     return Event(
         number=entry.number,
         at_us=entry.accepted_at_us,
@@ -350,18 +395,7 @@ def _record_event(entry: Entry) -> Event:
         reason="",
         actor="",
         note="",
-    )
-
-
-def _move_event(move: Move, after: Entry) -> Event:
-    return Event(
-        number=after.number,
-        at_us=move.at_us,
-        name=move.transition.name,
-        source=move.entry.state,
-        target=after.state,
-        attempt=after.attempts,
-        reason=move.reason,
-        actor=move.actor,
-        note=move.note,
+        told=entry.told,
+        core_id="",
+        leaf=leaf,
     )

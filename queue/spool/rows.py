@@ -77,7 +77,7 @@ def cell_in(row: Sequence[Any]) -> Cell:
 
 
 def event_in(number: int, row: Sequence[Any]) -> Event:
-    """The event in a row of time, name, source (0 = none), target, attempt, reason, actor, note."""
+    """The event in a row of time, name, source (0 = none), target, attempt, reason, actor, note, told, core id, leaf."""
     return Event(
         number=number,
         at_us=row[0],
@@ -88,4 +88,7 @@ def event_in(number: int, row: Sequence[Any]) -> Event:
         reason=row[5],
         actor=row[6],
         note=row[7],
+        told=Told(row[8]),
+        core_id=row[9],
+        leaf=row[10],
     )

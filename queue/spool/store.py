@@ -12,17 +12,21 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
   the move's answer is False.
 - *One truth in sums.* The tally changes in the same commit as the entries it counts, and is readable at any time
   without I/O, including what is on its way to disk: limits computed from it can't be overshot by a race.
+- *Evidence in the commit.* Every insert, move and act is a leaf of the store's log, and the block that tells of a commit
+  is in the same commit (see `spool.evidence`). What is on disk is told by the log, always, and nothing else.
 - *Nobody waits for ever.* If a commit hangs, whoever waits for it is told `StorageUncertain` after the store's stall
   limit, and until the disk is back new submissions raise `SpoolClosed`.
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
 
-from spool.entry import Draft, Entry, Event
+from spool.entry import Act, Draft, Entry, Event
+from spool.evidence.records import Records
 from spool.lifecycle import Kind, State, Told, Transition
 from spool.tally import Cell, Tally
 
@@ -64,6 +68,23 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
             told=entry.told if self.told is None else self.told,
             reason=self.reason,
             core_id=self.core_id or entry.core_id,
+        )
+
+    def told_as(self, after: Entry, leaf: int) -> Event:
+        """The line of history it is, at this place in the log, for an entry as it is after it."""
+        return Event(
+            number=after.number,
+            at_us=self.at_us,
+            name=self.transition.name,
+            source=self.entry.state,
+            target=after.state,
+            attempt=after.attempts,
+            reason=self.reason,
+            actor=self.actor,
+            note=self.note,
+            told=after.told,
+            core_id=after.core_id,
+            leaf=leaf,
         )
 
     def _due_at_us(self, target: State) -> int:
@@ -255,6 +276,18 @@ class Store(Protocol):
         the entries of that same moment, and the last of them is whole; at least two are yielded. So the two can be
         compared while the service goes on: see `spool.verify`.
         """
+        ...
+
+    async def act(self, act: Act) -> Act:
+        """Keep what a person did that moves no entry, with its place in the log; durably.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    def records(self) -> AbstractAsyncContextManager[Records]:
+        """Everything there is and its evidence, as of one moment, to be looked through while the service goes on."""
         ...
 
     async def highest_number(self) -> int:

@@ -2,16 +2,19 @@
 
 It may run at any time. `Store.recount` gives the tally of one moment and then counts the entries of that same moment,
 so the two must be equal to the last minor unit, whatever the service does meanwhile; there is nothing to wait for and
-nothing to allow for. On request every seal is opened too, which finds records moved, edited or cut.
+nothing to allow for. Then all there is, of one moment as well, is held against its evidence (`spool.evidence.audit`). On
+request every seal is opened too, which finds records that don't open.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from spool.entry import Entry
 from spool.errors import RecordDamaged
+from spool.evidence.auditing import audit
+from spool.evidence.findings import Fault, Finding, Mark
 from spool.lifecycle import WAITING, Kind, State
 from spool.seal import Sealer
 from spool.store import Filter, Store
@@ -63,15 +66,23 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     damaged: tuple[int, ...]
     #: ... of so many.
     damaged_count: int
+    #: How many events the log tells of, and the hash over them.
+    events: int
+    root: bytes
+    #: What the evidence is against, the first `FINDINGS_MAX` things ...
+    findings: tuple[Finding, ...]
+    #: ... and how many there are, by kind.
+    faults: dict[Fault, int]
 
     @property
     def ok(self) -> bool:
         """Nothing is wrong."""
-        return not self.differences and not self.damaged_count and all(balance.holds for balance in self.balances)
+        wrong = self.differences or self.damaged_count or self.faults
+        return not wrong and all(balance.holds for balance in self.balances)
 
 
-async def verify(store: Store, sealer: Sealer | None = None) -> Verdict:
-    """Check an open store while it works; with a sealer, open every seal too.
+async def verify(store: Store, sealer: Sealer | None = None, marks: Iterable[Mark] = ()) -> Verdict:
+    """Check an open store while it works, also against heads of its log kept elsewhere; with a sealer, open every seal too.
 
     Raises:
         SpoolClosed: the store was closed meanwhile.
@@ -80,6 +91,8 @@ async def verify(store: Store, sealer: Sealer | None = None) -> Verdict:
     tally = _sums(await anext(steps))
     counted = _sums(await _last(steps))
     opened, damaged, damaged_count = (0, (), 0) if sealer is None else await _open_all(store, sealer)
+    async with store.records() as records:
+        audited = await audit(records, marks)
     return Verdict(
         counted=sum(total.entries for total in counted.values()),
         balances=balances(tally, counted),
@@ -87,6 +100,10 @@ async def verify(store: Store, sealer: Sealer | None = None) -> Verdict:
         opened=opened,
         damaged=damaged,
         damaged_count=damaged_count,
+        events=audited.size,
+        root=audited.head.root,
+        findings=audited.named,
+        faults=audited.counts,
     )
 
 

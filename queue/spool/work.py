@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from spool.entry import Draft, Entry
+from spool.entry import Act, Draft, Entry
 from spool.lifecycle import FINAL, State
 from spool.store import Move
 from spool.tally import Cell
@@ -98,7 +98,17 @@ class Exchange:
         self.name, self.known, self.value = name, known, value
 
 
-Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange
+class Acting:
+    """What a person did that moves no entry."""
+
+    __slots__ = ("act",)
+
+    def __init__(self, act: Act) -> None:
+        """Keep it."""
+        self.act = act
+
+
+Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""

@@ -7,9 +7,11 @@ from typing import Any, Final
 import pytest
 
 from spool.entry import Entry
+from spool.evidence.growth import Growth
 from spool.lifecycle import GIVE_BACK, State
 from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import driver
+from spool.sqlite.held import Held, head_in
 from spool.sqlite.keys import BUCKETS, LOADED_MAX, Keys, loaded_keys
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL
@@ -58,6 +60,7 @@ class Teller:
     def restart(self) -> None:
         """What memory held is gone, and read again."""
         self.keys = loaded_keys(self.db, self.held_max, self.kind)
+        self.held = Held(self.keys, Growth(head_in(self.db)))
 
     def record(self, *names: str) -> list[Any]:
         """Payments with these keys in one commit, some of them later than their numbers say."""
@@ -67,7 +70,7 @@ class Teller:
             Insertion(draft(number, key=name, state=State.IN_FLIGHT), 1, b"sealed")
             for number, name in zip(numbers, names, strict=True)
         ]
-        return commit(self.db, works, self.keys, IN_MEMORY)
+        return commit(self.db, works, self.held, IN_MEMORY)
 
     def take(self) -> None:
         """A batch with known keys, new ones, and twins; each is told what it must be told."""
@@ -89,7 +92,7 @@ class Teller:
         moves = [
             Move(entry=self.entries[self.owners.pop(name)], transition=GIVE_BACK, at_us=LATER_US) for name in names
         ]
-        assert commit(self.db, [Moves(moves)], self.keys, IN_MEMORY) == [[True] * len(names)]
+        assert commit(self.db, [Moves(moves)], self.held, IN_MEMORY) == [[True] * len(names)]
 
     def play(self, turns: int) -> None:
         """A story of so many turns."""
@@ -135,7 +138,7 @@ def test_two_keys_with_one_hash_are_two_keys(db: Any) -> None:
     names = [f"key-{number}" for number in range(60)]
     works = [Insertion(draft(number, key=name), 1, b"") for number, name in enumerate(names, 1)]
 
-    results = commit(db, works, keys, IN_MEMORY)
+    results = commit(db, works, Held(keys, Growth()), IN_MEMORY)
 
     assert [type(each) for each in results] == [Inserted] * len(names)
 

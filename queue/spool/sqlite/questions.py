@@ -102,7 +102,7 @@ class Questions:
         rows = await self._rows(SQL["history"], (number,))
         await self._on_disk(((number,),))
         attempt = 1 if first[1] == State.IN_FLIGHT else 0
-        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", ""))
+        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", "", first[2], "", first[3]))
         return [recorded, *(event_in(number, row) for row in rows)]
 
     async def returns_due(self, route: str, limit: int) -> list[Entry]:

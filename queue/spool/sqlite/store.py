@@ -1,19 +1,21 @@
 """The SQLite engine of the spool: submit on the event loop, commit in one thread, read beside it."""
 
 import asyncio
+import contextlib
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from spool.entry import Draft, Entry
+from spool.entry import Act, Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
 from spool.gathering import WAIT_S, Gathering
 from spool.lifecycle import DOUBT, WAITING
 from spool.rows import cell_in
+from spool.sqlite.adopting import adopt
 from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import (
     LIBRARY_VERSION,
@@ -25,14 +27,17 @@ from spool.sqlite.connection import (
     make_file,
 )
 from spool.sqlite.fetching import size_of
-from spool.sqlite.keys import HELD_MAX, loaded_keys
+from spool.sqlite.held import Held, loaded
+from spool.sqlite.keys import HELD_MAX
 from spool.sqlite.questions import Questions
+from spool.sqlite.records import SqliteRecords
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL
 from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_over
 from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.work import (
+    Acting,
     Batch,
     Behind,
     Exchange,
@@ -101,6 +106,7 @@ class SqliteStore(Questions):
         #: How many pages were written to it since it was carried over, about.
         self._log_pages = 0
         self._keys_held_max = keys_held_max
+        self._held: Held | None = None
         self._expected = Expected()
         self.tally = self._expected.tally
         self._reserve_bytes = reserve_bytes
@@ -126,7 +132,9 @@ class SqliteStore(Questions):
         try:
             self._take(datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat())
             await self._open_connections()
-            self._keys = await self._writing.run(partial(loaded_keys, held_max=self._keys_held_max))
+            self._held = await self._writing.run(partial(loaded, keys_held_max=self._keys_held_max))
+            self._keys = self._held.keys
+            await self._writing.run(partial(adopt, growth=self._held.growth))
             await self._doubt_the_former_run(now_us)
             await self._writing.execute(SQL["restore_all_arrivals"])
             await self._writing.execute(SQL["restore_times"], (now_us, now_us, now_us))
@@ -263,6 +271,11 @@ class SqliteStore(Questions):
         done: bool = await self._submit(Exchange(name, known, value))
         return done
 
+    async def act(self, act: Act) -> Act:
+        """Keep what a person did that moves no entry. See `Store.act`."""
+        kept: Act = await self._submit(Acting(act))
+        return kept
+
     def _submit(self, work: Work) -> "asyncio.Future[Any]":
         """The future answer; already there, as an error, when nothing is taken."""
         answer: asyncio.Future[Any] = (self._loop or asyncio.get_running_loop()).create_future()
@@ -277,9 +290,9 @@ class SqliteStore(Questions):
 
     def _doing(self, works: Sequence[Work], reserve_bytes: int) -> Callable[[Any], list[Any]]:
         """A commit, to be run in the writing connection's thread."""
-        assert self._keys is not None, "keys are read before anything is written"
+        assert self._held is not None, "what memory holds is read before anything is written"
         disk = Disk(str(self.path.parent), reserve_bytes, self._log.sync)
-        return partial(commit, works=works, keys=self._keys, disk=disk)
+        return partial(commit, works=works, held=self._held, disk=disk)
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -380,9 +393,9 @@ class SqliteStore(Questions):
             await self._open_connections()
             # What is read from here on is on disk, whether more can be written or not.
             self._under_way = None
-            keys = await self._writing.run(partial(loaded_keys, held_max=self._keys_held_max))
+            self._held = await self._writing.run(partial(loaded, keys_held_max=self._keys_held_max))
             await self._load()
-            self._keys = keys
+            self._keys = self._held.keys
             await self._writing.run(self._doing([_REOPENED], reserve_bytes=0))
         except (DatabaseError, SpoolError, OSError) as error:
             self._is_sure_of_the_log = False
@@ -418,6 +431,19 @@ class SqliteStore(Questions):
                 after = max(row[8] for row in rows)
                 yield counted
             yield counted
+        finally:
+            await connection.close()
+
+    @contextlib.asynccontextmanager
+    async def records(self) -> AsyncGenerator[SqliteRecords]:
+        """Everything there is and its evidence, in one snapshot of the file. See `Store.records`."""
+        self._require_open()
+        connection = await self._connect(self.path, writing=False)
+        try:
+            await connection.execute("BEGIN")
+            records = SqliteRecords(connection)
+            await records.head()  # the snapshot is of the first read
+            yield records
         finally:
             await connection.close()
 

@@ -15,14 +15,17 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from spool.entry import Draft, Entry
+from spool.entry import Draft, Entry, Event
+from spool.evidence import leaf
+from spool.evidence.growth import Block
 from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
 from spool.rows import entry_of
-from spool.sqlite.keys import Keys
+from spool.sqlite.held import Held
 from spool.sqlite.statements import SQL, ManyRows
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.work import (
+    Acting,
     Behind,
     Exchange,
     Followers,
@@ -37,9 +40,9 @@ from spool.work import (
     place_of,
 )
 
-_INSERT: Final = ManyRows("insert_entries", 18)
+_INSERT: Final = ManyRows("insert_entries", 19)
 _MOVE: Final = ManyRows("move_entries", 13)
-_EVENT: Final = ManyRows("insert_events", 9)
+_EVENT: Final = ManyRows("insert_events", 12)
 _TALLY: Final = ManyRows("add_to_tally", 8)
 _KEY: Final = ManyRows("index_keys", 2)
 
@@ -54,20 +57,20 @@ class NotAll(Exception):
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_at_once", "_db", "_deltas", "_keys")
+    __slots__ = ("_at_once", "_db", "_deltas", "_growth", "_keys")
 
-    def __init__(self, db: Any, keys: Keys, *, at_once: bool) -> None:
-        """With nothing counted and no key taken yet.
+    def __init__(self, db: Any, held: Held, *, at_once: bool) -> None:
+        """With nothing counted, no key taken and nothing proven yet.
 
         Args:
             db: the driver's connection, in a transaction.
-            keys: as of the last commit; to come true with this one.
+            held: what memory holds of the file as of the last commit; to come true with this one.
             at_once: one statement for all rows of a kind, and `NotAll` when one does not take; else row by row.
         """
         self._db = db
         self._at_once = at_once
-        self._keys = keys
-        keys.begin()
+        self._keys, self._growth = held
+        held.begin()
         self._deltas: dict[Cell, list[int]] = {}
 
     def apply(self, works: Sequence[Work]) -> list[Any]:
@@ -97,6 +100,9 @@ class Transaction:
                 if entries or amount
             ],
         )
+        block = self._growth.block()
+        if block is not None:
+            self._db.execute(SQL["insert_block"], block_row(block))
         return results
 
     def _do(self, work: Work) -> Any:
@@ -109,6 +115,8 @@ class Transaction:
             return self._followers(work)
         if isinstance(work, Exchange):
             return self._exchange(work)
+        if isinstance(work, Acting):
+            return self._act(work)
         assert isinstance(work, Memo)
         self._db.execute(SQL["remember"], (work.name, work.value))
         return None
@@ -119,6 +127,12 @@ class Transaction:
             return False
         self._db.execute(SQL["remember"], (work.name, work.value))
         return True
+
+    def _act(self, work: Acting) -> Any:
+        act = replace(work.act, leaf=self._growth.add(leaf.acted(work.act), work.act.at_us))
+        row = (act.leaf, act.at_us, act.name, act.subject, act.detail, act.actor, act.note)
+        self._db.execute(SQL["insert_act"], row)
+        return act
 
     def _execute(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> int:
         """Do a statement over many rows; how many took."""
@@ -141,12 +155,16 @@ class Transaction:
         hashed = [self._keys.hash(work.entry.channel, work.entry.key) for work in insertions]
         if not self._keys.hold_all((at, work.entry.number) for work, at in zip(insertions, hashed, strict=True)):
             raise NotAll
-        rows = [_row_of(work.entry, at) for work, at in zip(insertions, hashed, strict=True)]
+        rows = [_row_of(work.entry, at, self._prove(work.entry)) for work, at in zip(insertions, hashed, strict=True)]
         if self._execute(_INSERT, rows) != len(rows):
             raise NotAll
         for work in insertions:
             self._count(work.cell, 1, work.entry.amount)
         return [Inserted(entry=work.entry) for work in insertions]
+
+    def _prove(self, entry: Entry) -> int:
+        """A new entry's place in the log."""
+        return self._growth.add(leaf.accepted(entry, entry.state, entry.told), entry.accepted_at_us)
 
     def _insert_one(self, entry: Entry) -> Inserted | Known:
         known = self._find(entry.channel, entry.key)
@@ -158,7 +176,7 @@ class Transaction:
     def _record(self, entry: Entry) -> None:
         """Store an entry whose key nobody owns."""
         hashed = self._keys.hash(entry.channel, entry.key)
-        taken = self._execute(_INSERT, [_row_of(entry, _LOOKED_UP)])
+        taken = self._execute(_INSERT, [_row_of(entry, _LOOKED_UP, self._prove(entry))])
         assert taken == 1, "it was looked up in this transaction"
         if not self._keys.hold(hashed, entry.number):
             self._execute(_KEY, [(hashed, entry.number)])
@@ -191,7 +209,7 @@ class Transaction:
         else:
             results = [self._execute(_MOVE, [row]) == 1 for row in rows]
             done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
-        self._execute(_EVENT, [_event_row(each.move) for each in done])
+        self._execute(_EVENT, [self._event_row(each) for each in done])
         for each in done:
             amount = each.after.amount
             self._count(each.from_cell, -1, -amount)
@@ -199,6 +217,12 @@ class Transaction:
             if each.move.transition is GIVE_BACK:
                 self._release(each.after)
         return results
+
+    def _event_row(self, each: Planned) -> tuple[Any, ...]:
+        """A move that was made, as its line of history, in its place in the log."""
+        event = each.move.told_as(each.after, self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        return event_row(event)
 
     def _release(self, entry: Entry) -> None:
         """Let an entry go of its key."""
@@ -247,7 +271,7 @@ def _placed(draft: Draft, payment: State) -> Draft:
     return replace(draft, state=State.READY, told=Told.PROVISIONAL)
 
 
-def _row_of(entry: Entry, hashed: int | None) -> tuple[Any, ...]:
+def _row_of(entry: Entry, hashed: int | None, leaf: int) -> tuple[Any, ...]:
     """What can't be told from the rest; `insert_entries` works out what can."""
     return (
         entry.number,
@@ -268,6 +292,7 @@ def _row_of(entry: Entry, hashed: int | None) -> tuple[Any, ...]:
         +entry.told,
         entry.sealed,
         hashed,
+        leaf,
     )
 
 
@@ -290,17 +315,24 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
     )
 
 
-def _event_row(each: Move) -> tuple[Any, ...]:
-    entry, transition = each.entry, each.transition
-    attempt = entry.attempts + 1 if transition.target is State.IN_FLIGHT else entry.attempts
+def event_row(event: Event) -> tuple[Any, ...]:
+    """A line of history as `insert_events` takes it."""
     return (
-        entry.number,
-        each.at_us,
-        transition.name,
-        +entry.state,
-        +transition.target,
-        attempt,
-        each.reason,
-        each.actor,
-        each.note,
+        event.number,
+        event.at_us,
+        event.name,
+        +(event.source or 0),
+        +event.target,
+        event.attempt,
+        event.reason,
+        event.actor,
+        event.note,
+        +event.told,
+        event.core_id,
+        event.leaf,
     )
+
+
+def block_row(block: Block) -> tuple[Any, ...]:
+    """A block as `insert_block` takes it."""
+    return block.first, block.size, block.at_us, block.peaks, block.leaves

@@ -3,11 +3,12 @@
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
-    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, sealed
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf
 )
 SELECT
     column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, column12, column13,
-    column14, column15, column12, (column12 = 1) + 2 * (column12 = 2), column12 = 2, column12 = 2, column11, column16, column17
+    column14, column15, column12, (column12 = 1) + 2 * (column12 = 2), column12 = 2, column12 = 2, column11, column16, column16,
+    column17, column19
 FROM (VALUES /*rows*/) WHERE NOT EXISTS (SELECT 1 FROM key WHERE hash = column18);
 
 -- name: index_keys
@@ -42,9 +43,73 @@ WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.c
 UPDATE entry SET owns_key = 0 WHERE number = ?;
 
 -- name: insert_events
--- Tell what the moves did.
-INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, note) VALUES /*rows*/;
+-- Tell what the moves did; an event's sequence is its place in the log.
+INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence) VALUES /*rows*/;
 
+-- name: insert_block
+-- The evidence of one commit.
+INSERT INTO block (first, size, at_us, peaks, leaves) VALUES (?, ?, ?, ?, ?);
+
+-- name: insert_act
+INSERT INTO act (leaf, at_us, name, subject, detail, actor, note) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: last_block
+SELECT first, size, at_us, peaks, leaves FROM block ORDER BY first DESC LIMIT 1;
+
+-- name: blocks
+SELECT first, size, at_us, peaks, leaves FROM block WHERE first >= ? ORDER BY first LIMIT ?;
+
+-- name: block_at
+-- The last block that begins at an index or below.
+SELECT first, size, at_us, peaks, leaves FROM block WHERE first <= ? ORDER BY first DESC LIMIT 1;
+
+-- name: kept_entries
+-- Entries with what proves them: their place in the log, the hash that is there, and whether a repeat would find them
+-- (as far as the row says; the table of keys is asked besides).
+SELECT /*entry*/, leaf, recorded_as, told_as, owns_key, (
+    SELECT substr(leaves, 1 + 32 * (entry.leaf - first), 32) FROM block WHERE first <= entry.leaf ORDER BY first DESC LIMIT 1
+)
+FROM entry WHERE number > ? ORDER BY number LIMIT ?;
+
+-- name: kept_events
+-- Events of a stretch of entries, with the hash that is at their place in the log.
+SELECT number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence, (
+    SELECT substr(leaves, 1 + 32 * (event.sequence - first), 32) FROM block WHERE first <= event.sequence
+    ORDER BY first DESC LIMIT 1
+)
+FROM event INDEXED BY event_number WHERE number BETWEEN ? AND ? ORDER BY number, sequence;
+
+-- name: has_key
+-- Would the table of keys name this entry?
+SELECT 1 FROM key WHERE hash = ? AND number = ?;
+
+-- name: strays
+-- Events of entries that aren't there.
+SELECT number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence, (
+    SELECT substr(leaves, 1 + 32 * (event.sequence - first), 32) FROM block WHERE first <= event.sequence
+    ORDER BY first DESC LIMIT 1
+)
+FROM event WHERE NOT EXISTS (SELECT 1 FROM entry WHERE entry.number = event.number) ORDER BY sequence LIMIT ?;
+
+-- name: kept_acts
+SELECT at_us, name, subject, detail, actor, note, leaf, (
+    SELECT substr(leaves, 1 + 32 * (act.leaf - first), 32) FROM block WHERE first <= act.leaf ORDER BY first DESC LIMIT 1
+)
+FROM act WHERE leaf >= ? ORDER BY leaf LIMIT ?;
+
+-- name: is_adopting
+-- Whether entries from before the log are still to be taken into it.
+SELECT adopting FROM log;
+
+-- name: end_adopting
+UPDATE log SET adopting = 0;
+
+-- name: unproven
+-- Entries that have no place in the log yet.
+SELECT /*entry*/, recorded_as FROM entry INDEXED BY entry_unproven WHERE leaf IS NULL ORDER BY number LIMIT ?;
+
+-- name: adopt
+UPDATE entry SET leaf = ?, told_as = ? WHERE number = ?;
 -- name: add_to_tally
 -- Add to (or, with negative figures, take from) the sums the entries are counted in.
 INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount) VALUES /*rows*/
@@ -175,10 +240,11 @@ SELECT /*entry*/ FROM entry INDEXED BY entry_owed
 WHERE state = 8 AND told IN (1, 2) AND route = ? ORDER BY changed_at_us, number LIMIT ?;
 
 -- name: history
-SELECT at_us, name, source, target, attempt, reason, actor, note FROM event WHERE number = ? ORDER BY sequence;
+SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence
+FROM event WHERE number = ? ORDER BY sequence;
 
 -- name: recorded
-SELECT accepted_at_us, recorded_as, kind FROM entry WHERE number = ?;
+SELECT accepted_at_us, recorded_as, told_as, leaf FROM entry WHERE number = ?;
 
 -- name: highest_number
 SELECT coalesce(max(number), 0) FROM entry;

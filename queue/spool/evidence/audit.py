@@ -1,0 +1,176 @@
+"""The audit: everything a spool holds against its log, and the log against itself and whatever witnesses kept of it.
+
+Each row writes its leaf anew and must find its hash at its own place in the log; each place must be some row's. So a row
+that was edited, moved, put in or taken out shows, and which one. The log's blocks must follow from each other up to a
+head, and through the heads that witnesses kept: so a log that was made up wholly anew, or cut off, shows as well.
+
+Pure: a shell reads, page by page, and tells it here. Memory: a bit for each event, and the findings it names.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from spool.evidence import leaf
+from spool.evidence.findings import Fault, Finding, Mark
+from spool.evidence.growth import NO_HEAD, Block, Head
+from spool.evidence.records import Kept, Proven, ProvenAct
+from spool.evidence.story import ADOPTED, fault_of, was_given_back
+from spool.evidence.tree import append, leaf_hash, peaks_of, root_of
+
+FINDINGS_MAX: Final = 1_000
+"""Most findings named; all are counted."""
+
+
+class Audit:
+    """Takes blocks first, in order; then all rows; then says what is wrong."""
+
+    def __init__(self, marks: Iterable[Mark] = ()) -> None:
+        """Look for these heads on the way."""
+        self._marks: dict[int, list[Mark]] = {}
+        for mark in marks:
+            self._marks.setdefault(mark.size, []).append(mark)
+        #: What the next block may follow: heads that differ only after a fault.
+        self._heads = [NO_HEAD]
+        self._claimed = bytearray()
+        self._counts = Counter[Fault]()
+        self._named: list[Finding] = []
+
+    @property
+    def size(self) -> int:
+        """How far the log goes, by the blocks seen so far."""
+        return self._heads[0].size
+
+    @property
+    def head(self) -> Head:
+        """The log's head, by its leaves' hashes."""
+        return self._heads[0]
+
+    @property
+    def counts(self) -> dict[Fault, int]:
+        """How much is wrong, by kind."""
+        return dict(self._counts)
+
+    @property
+    def named(self) -> tuple[Finding, ...]:
+        """The first `FINDINGS_MAX` things that are wrong."""
+        return tuple(self._named)
+
+    def find(self, finding: Finding) -> None:
+        """Something is wrong."""
+        self._counts[finding.fault] += 1
+        if len(self._named) < FINDINGS_MAX:
+            self._named.append(finding)
+
+    # The log
+
+    def take_block(self, block: Block) -> None:
+        """The next block."""
+        if block.first != self.size:
+            gap = f"events {self.size} to {block.first - 1} are told by no block"
+            self.find(Finding(fault=Fault.BLOCK_MISSING, leaf=self.size, at_us=block.at_us, detail=gap))
+            for index in range(self.size, block.first):
+                self._mark(index)
+            self._heads = [block.head()]
+            return
+        for head in self._heads:
+            grown = self._grown(head, block)
+            if b"".join(grown.peaks) == block.peaks:
+                self._heads = [grown]
+                return
+        self.find(Finding(fault=Fault.BLOCK_EDITED, leaf=block.first, at_us=block.at_us))
+        self._heads = [self._grown(self._heads[0], block), block.head()]
+
+    def _grown(self, head: Head, block: Block) -> Head:
+        """The head after a block's leaves; marks on the way are compared."""
+        peaks, size, hashes = list(head.peaks), head.size, peaks_of(block.leaves)
+        for wanted in sorted(each for each in self._marks if size < each <= block.size):
+            size = append(peaks, size, hashes[size - block.first : wanted - block.first])
+            for mark in self._marks.pop(wanted):
+                if root_of(peaks) != mark.root:
+                    told = f"kept by {mark.source}, over {mark.size} events"
+                    self.find(Finding(fault=Fault.CHECKPOINT_FORGED, leaf=wanted - 1, at_us=block.at_us, detail=told))
+        size = append(peaks, size, hashes[size - block.first :])
+        return Head(size, tuple(peaks))
+
+    # What it tells of
+
+    def take_kept(self, kept: Kept) -> None:
+        """An entry with its history."""
+        entry, (recorded, *later) = kept.entry, kept.history
+        number = entry.number
+        hashed = leaf_hash(leaf.accepted(entry, recorded.event.target, recorded.event.told))
+        self._claim(recorded, hashed, Fault.ENTRY_EDITED, Fault.ENTRY_UNKNOWN)
+        history = [recorded.event, *(proven.event for proven in later)]
+        was_adopted = any(event.name == ADOPTED for event in history)
+        for proven in later:
+            self._take_event(proven, may_be_older=was_adopted)
+        fault = fault_of(entry, history)
+        if fault is not None:
+            self.find(Finding(fault=fault, number=number, leaf=history[-1].leaf))
+        if kept.owns_key == was_given_back(history):
+            self.find(Finding(fault=Fault.KEY_LOST, number=number))
+
+    def take_stray(self, proven: Proven) -> None:
+        """An event of an entry that isn't there."""
+        self._take_event(proven, may_be_older=True)
+        self.find(Finding(fault=Fault.ENTRY_MISSING, number=proven.event.number, leaf=proven.event.leaf))
+
+    def take_act(self, proven: ProvenAct) -> None:
+        """A person's act."""
+        act = proven.act
+        if proven.hash:
+            self._mark(act.leaf)
+        if leaf_hash(leaf.acted(act)) != proven.hash:
+            fault = Fault.ACT_EDITED if proven.hash else Fault.ACT_UNKNOWN
+            self.find(Finding(fault=fault, leaf=act.leaf, at_us=act.at_us, detail=f"{act.name} {act.subject}"))
+
+    def _take_event(self, proven: Proven, *, may_be_older: bool) -> None:
+        """An event; one from before the log belongs to an entry that was taken into it later."""
+        if proven.event.leaf >= 0 or not may_be_older:
+            self._claim(proven, leaf_hash(leaf.moved(proven.event)), Fault.EVENT_EDITED, Fault.EVENT_UNKNOWN)
+
+    def _claim(self, proven: Proven, hashed: bytes, edited: Fault, unknown: Fault) -> None:
+        """A row takes its place in the log. Whether or not it is what was there, the place isn't empty."""
+        event = proven.event
+        if proven.hash:
+            self._mark(event.leaf)
+        if hashed == proven.hash:
+            return
+        fault = edited if proven.hash else unknown
+        self.find(Finding(fault=fault, number=event.number, leaf=event.leaf, at_us=event.at_us, detail=event.name))
+
+    def _mark(self, index: int) -> None:
+        """This place is somebody's."""
+        byte = index >> 3
+        if byte >= len(self._claimed):
+            self._claimed.extend(bytes(byte + 1 - len(self._claimed) + 4096))
+        self._claimed[byte] |= 1 << (index & 7)
+
+    # The end
+
+    def finish(self) -> None:
+        """Everything was told: what is missing?"""
+        for index in self._unclaimed():
+            self.find(Finding(fault=Fault.ROW_MISSING, leaf=index))
+        for size, marks in sorted(self._marks.items()):
+            for mark in marks:
+                self.find(self._missed(size - self.size, mark))
+
+    def _missed(self, missing: int, mark: Mark) -> Finding:
+        """A head that was looked for and not met: the log ends before it, or has a gap there."""
+        if missing > 0:
+            detail = f"{missing} events are missing that were there when {mark.source} kept it"
+            return Finding(fault=Fault.ROLLED_BACK, leaf=self.size, detail=detail)
+        detail = f"kept by {mark.source}; the blocks up to it are gone"
+        return Finding(fault=Fault.CHECKPOINT_FORGED, leaf=mark.size - 1, detail=detail)
+
+    def _unclaimed(self) -> Iterator[int]:
+        self._mark(self.size)
+        whole = self.size >> 3
+        for byte in range(whole + 1):
+            bits = self._claimed[byte]
+            if bits != 0xFF:  # noqa: PLR2004 - eight places that are all taken
+                yield from (
+                    index for index in range(byte << 3, min(byte + 1 << 3, self.size)) if not bits >> (index & 7) & 1
+                )
