@@ -29,8 +29,6 @@ CALL_ENTRIES_MAX: Final = 40 * PAGE_ENTRIES
 EXAMPLES_MAX: Final = 20
 """Entries named among those that did not change; all are counted."""
 
-FOLLOWERS_AT_ONCE: Final = 64
-
 BY_HAND: Final = "by_hand"
 """An entry's reason while a person's word is the last: a bounded vocabulary."""
 
@@ -99,8 +97,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class Forwarding(Protocol):
     """What a route's forwarder is told after an act."""
 
-    def rewind(self, number: int) -> None:
-        """Entries from this number on may be ready anew."""
+    def lane_unsure(self, lane: int) -> None:
+        """Whatever waits in this lane is to be read anew, in order."""
         ...
 
     def entry_waits(self, due_at_us: int) -> None:
@@ -160,30 +158,19 @@ class Acts:
             else:
                 count.stays(move.entry, Why.CHANGED)
         if not count.dry_run:
-            await self._tell(order.act, changed)
+            self._tell(order.act, changed)
 
-    async def _tell(self, act: Act, changed: Sequence[Move]) -> None:
+    def _tell(self, act: Act, changed: Sequence[Move]) -> None:
         """Have the forwarders look at what may go on."""
         for move in changed:
             forwarder = self._forwarders.get(move.entry.route)
             if forwarder is None:
                 continue
             if act is Act.RELEASE:
-                forwarder.rewind(await self._lane_in_order(move.entry))
+                # It may have been tried before it was held, and what waits behind it be set behind.
+                forwarder.lane_unsure(move.entry.lane)
             elif act is Act.RETRY:
                 forwarder.entry_waits(move.due_at_us)
-
-    async def _lane_in_order(self, released: Entry) -> int:
-        """Put what waits behind a released entry back into arrival order, so that all of it is read anew in order.
-
-        The lowest number from which to read. Offered directly, a follower could overtake the entry it waits for.
-        """
-        lowest = released.number
-        while found := await self._spool.store.followers(released.route, released.lane, FOLLOWERS_AT_ONCE):
-            lowest = min(lowest, found[0].number)
-            if len(found) < FOLLOWERS_AT_ONCE:
-                break
-        return lowest
 
 
 class _Count:

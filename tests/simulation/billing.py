@@ -299,6 +299,13 @@ class Billing:
             self._answer(order, Refused(refusal=Refusal.UNKNOWN_ACCOUNT) if refused else NotFound())
 
 
+class WellBilling(Billing):
+    """Another core, which nothing ever ails."""
+
+    def _mood(self) -> str:
+        return ""
+
+
 def _say(order: Order, outcome: InquiryOutcome) -> None:
     if not order.says.done():
         order.says.set_result(outcome)

@@ -5,10 +5,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from adapters.payment import Answer, AnswerKind, Inquiry, Payment, Reversal
+from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Request, Reversal
+from tests.simulation.dialects import dialect
 from tests.simulation.judge import YES, Judge
 from tests.simulation.nature import Nature, SeededClock
-from tests.simulation.process import CHANNELS, Process
+from tests.simulation.process import CHANNELS, SHOP, Process
 
 FINAL: Final = YES | {AnswerKind.REFUSED, AnswerKind.CONFLICT, AnswerKind.INVALID}
 BEYOND_S: Final = 5.0
@@ -30,7 +31,7 @@ class Counter:
         self.clock = SeededClock(nature)
         self.process: Process | None = None
 
-    async def send(self, request: Payment | Reversal | Inquiry) -> Answer | None:
+    async def send(self, request: Request) -> Answer | None:
         """Ask once; None when no answer came."""
         nature, mix = self.nature, self.nature.mix
         await nature.pause(nature.chance.choice((0.0, 0.001, 0.05)))
@@ -41,7 +42,7 @@ class Counter:
             nature.fault("request lost")
             await nature.pause(mix.deadline_s + BEYOND_S)
             return None
-        if not isinstance(request, Inquiry):
+        if isinstance(request, Payment | Reversal):
             self.judge.file(request)
         nature.counts["requests"] += 1
         heard = process.ask(request)
@@ -69,6 +70,9 @@ class Client:
         mix, chance = self.nature.mix, self.nature.chance
         await self.nature.pause(self.at_s)
         self.nature.counts["payments"] += 1
+        if self.nature.happens(mix.checks):
+            self.nature.counts["checks"] += 1
+            await self.counter.send(_check(self.payment))
         answer = await self._insist(self.payment)
         if answer is None or answer.kind not in FINAL:
             # Whoever gave up may make sure that nothing is booked, but doesn't come back with the payment after that.
@@ -86,14 +90,11 @@ class Client:
 
     async def _undo(self, answer: Answer | None) -> None:
         mix = self.nature.mix
-        key = f"r{self.payment.key}"
-        if mix.json:
-            if answer is None or not answer.number:
-                return
-            await self._insist(Reversal(channel=self.payment.channel, key=key, number=answer.number))
-        else:
+        speaks = dialect(mix.protocol, self.payment.channel, mix.deadline_s)
+        reversal = speaks.undoing(self.payment, 0 if answer is None else answer.number)
+        if reversal is not None:
             self.nature.counts["reversals"] += 1
-            await self._insist(Reversal(channel=self.payment.channel, key=key, payment_key=self.payment.key))
+            await self._insist(reversal)
 
     async def _insist(self, request: Payment | Reversal) -> Answer | None:
         """Send the same until there is a final answer, or patience ends."""
@@ -144,19 +145,27 @@ class Client:
         return again
 
 
+def _check(payment: Payment) -> Check:
+    """May it be paid?"""
+    facts = {name: getattr(payment, name) for name in ("channel", "account", "amount", "currency", "key")}
+    return Check(**facts)
+
+
 def crowd(counter: Counter) -> list[Client]:
     """Everybody of this seed."""
     mix, chance = counter.nature.mix, counter.nature.chance
     accounts = [f"{each:07}" for each in range(mix.accounts)] + [f"s{each:06}" for each in range(mix.strangers)]
     rush = chance.random() * mix.span_s
     clients = list[Client]()
-    for number in range(mix.payments):
+    for number in range(mix.payments + mix.shopping):
+        shops = number >= mix.payments
         payment = Payment(
-            channel=chance.choice(CHANNELS),
-            key=f"k{number}",
-            account=chance.choice(accounts),
+            channel=SHOP if shops else chance.choice(CHANNELS),
+            key=f"{number}" if mix.protocol == "osmp" else f"k{number}",
+            account=f"9{number:06}" if shops else chance.choice(accounts),
             amount=chance.randrange(1, 1_000),
             currency="RUB",
+            channel_time="20260101120000" if mix.protocol == "osmp" else "",
         )
         at_s = rush if chance.random() < 0.3 else chance.random() * mix.span_s
         clients.append(Client(counter, payment, at_s))

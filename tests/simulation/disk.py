@@ -10,10 +10,12 @@ does: it tells, it turns away, it comes back when the disk does, and what is on 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from spool.entry import Draft, Entry, Event
+from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.evidence.records import Records
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore, cell_of
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
@@ -219,6 +221,11 @@ class SimStore:
         found: list[Entry] = await self._submit(lambda: self.image.followers(route, lane, limit))
         return found
 
+    async def act(self, act: Act) -> Act:
+        """Keep what a person did."""
+        kept: Act = await self._submit(lambda: self.image.act(act))
+        return kept
+
     async def remember(self, name: str, value: bytes) -> None:
         """Keep a small named value."""
         await self._submit(lambda: self.image.remember(name, value))
@@ -389,6 +396,11 @@ class SimStore:
         """Count anew."""
         self._need_reader()
         return self.image.recount()
+
+    def records(self) -> AbstractAsyncContextManager[Records]:
+        """Everything there is."""
+        self._need_reader()
+        return self.image.records()
 
     async def highest_number(self) -> int:
         """The highest number of any entry."""

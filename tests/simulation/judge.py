@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from adapters.core import Delivery, Level
-from adapters.payment import Answer, AnswerKind, Payment, Reversal
+from adapters.payment import Answer, AnswerKind, Check, Payment, Reversal
 from spool.entry import Entry
 from spool.lifecycle import FINAL, Kind, State, Told
 from spool.memory import MemoryStore
@@ -20,6 +20,15 @@ SETTLED: Final = YES | {AnswerKind.REFUSED}
 LATE_S: Final = 1.0
 """Seconds an answer may be late: what reading takes on a sick disk."""
 
+WELL: Final = "shop"
+"""The channel whose core is always well, and its route."""
+
+WELL_ROUTE: Final = "shop-billing"
+WELL_WITHIN_S: Final = 2.0
+"""Seconds within which a well core's channel is answered while the disk is well too, whatever ails other routes."""
+
+ACTS: Final = frozenset({"hold", "release", "retry"})
+
 
 @dataclass
 class File:
@@ -29,6 +38,8 @@ class File:
     settled: Answer | None = None
     last: AnswerKind | None = None
     numbers: set[int] = field(default_factory=set)
+    #: The bytes of the first yes.
+    wrote: bytes = b""
 
 
 class Judge:
@@ -47,7 +58,8 @@ class Judge:
         self.undone: Counter[int] = Counter()
         self._arrived: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         self._calling: set[str] = set()
-        self._first_call: dict[str, int] = {}
+        #: What persons were told that they had done: the entry, the act, by whom, why.
+        self._acts: list[tuple[int, str, str, str]] = []
 
     def broken(self, promise: str, found: str) -> None:
         """Tell of a broken promise."""
@@ -65,6 +77,7 @@ class Judge:
         self.nature.counts[f"answer {answer.kind.value}"] += 1
         if took_s > deadline_s + LATE_S:
             self.broken("P7 a deadline is met", f"{request} waited {took_s:.3f} s of {deadline_s} s")
+        self._look_at_well_route(request, answer, took_s)
         file = self.file(request)
         if not _same(file.request, request):
             self._answered_other(file, request, answer)
@@ -78,6 +91,37 @@ class Judge:
         elif answer.kind is AnswerKind.CONFLICT:
             self.broken("P3 the same request gets the same answer", f"{request}: a conflict with itself")
         self._compare(file, request, answer)
+
+    def _look_at_well_route(self, request: Payment | Reversal, answer: Answer, took_s: float) -> None:
+        """While the disk is well too, nobody notices there that another core is down."""
+        if request.channel != WELL or self.nature.mix.disk or isinstance(request, Reversal):
+            return
+        if answer.kind in {AnswerKind.TRY_LATER, AnswerKind.PROVISIONAL} or took_s > WELL_WITHIN_S:
+            self.broken("P9 a route in trouble troubles no other", f"{request}: {answer} after {took_s:.3f} s")
+
+    def wrote(self, request: Payment | Reversal, answer: Answer, body: bytes) -> None:
+        """The bytes of a yes."""
+        if answer.kind is AnswerKind.POSTED:
+            file = self.file(request)
+            file.wrote = file.wrote or body
+            if self.nature.mix.protocol == "osmp" and file.wrote != body:
+                self.broken("P3 the same request gets the same answer", f"{request}: {body!r} after {file.wrote!r}")
+
+    def checked(self, check: Check, answer: Answer, took_s: float, deadline_s: float) -> None:
+        """A check was answered."""
+        self.nature.note("says of", check.account, answer.kind.value)
+        self.nature.counts[f"check {answer.kind.value}"] += 1
+        strange = check.account.startswith("s")
+        if took_s > deadline_s + LATE_S:
+            self.broken("P7 a deadline is met", f"{check} waited {took_s:.3f} s of {deadline_s} s")
+        if answer.kind is (AnswerKind.POSTED if strange else AnswerKind.REFUSED):
+            self.broken("a check says what the core says", f"{check}: {answer}")
+
+    def acted(self, number: int, act: str, actor: str, reason: str) -> None:
+        """A person was told that an act was done."""
+        self.nature.note("acts", number, act)
+        self.nature.counts[f"act {act}"] += 1
+        self._acts.append((number, act, actor, reason))
 
     def _answered_other(self, file: File, request: Payment | Reversal, answer: Answer) -> None:
         """The key with other content: whoever comes second is never taken."""
@@ -203,7 +247,8 @@ class Judge:
         exposed: Counter[str] = Counter()
         money = 0
         for entry in self.image._entries.values():
-            if entry.told is Told.PROVISIONAL and entry.state not in FINAL and entry.kind is Kind.PAYMENT:
+            limited = entry.told is Told.PROVISIONAL and entry.route != WELL_ROUTE
+            if limited and entry.state not in FINAL and entry.kind is Kind.PAYMENT:
                 exposed[entry.channel] += 1
                 money += entry.amount
         slack = Counter(entry.channel for entry in self.taken_back)
@@ -234,7 +279,7 @@ class Judge:
         if owner is None and isinstance(request, Reversal):
             # Whether its payment can be undone is open as long as nobody knows what became of that.
             owner = self.image._entries.get(request.number) or self.image._owner(request.channel, request.payment_key)
-        if owner is not None and owner.state is State.PARKED:
+        if owner is not None and owner.state in {State.PARKED, State.HELD}:
             return True
         parked = any(entry.state is State.PARKED for entry in self.image._entries.values())
         return parked and answer is not None and answer.kind is AnswerKind.TRY_LATER and not self.unfinished()
@@ -245,6 +290,7 @@ class Judge:
             self._check_end(entry)
         for file in self.files.values():
             self._check_word(file)
+        self._check_acts()
         self._count_money()
 
     def _check_end(self, entry: Entry) -> None:
@@ -266,6 +312,17 @@ class Judge:
         stuck = entry.reason == "core_cannot_undo" and not mix.reversal
         if not (blind or tired or stuck):
             self.broken("a person is called only where needed", f"{entry}: {entry.reason}")
+
+    def _check_acts(self) -> None:
+        """P10: whatever a person did is in the history, with who and why; and nobody did anything without."""
+        found = set[tuple[int, str, str, str]]()
+        for number in self.image._numbers:
+            for event in self.image._history[number]:
+                if event.name in ACTS:
+                    found.add((number, event.name, event.actor, event.note))
+        nameless = [event for event in found if not event[2] or not event[3]]
+        if nameless or not found.issuperset(self._acts):
+            self.broken("P10 what a person does is recorded", f"{nameless or set(self._acts) - found}")
 
     def _check_word(self, file: File) -> None:
         """A yes is kept; a no too."""

@@ -42,7 +42,8 @@ class Mix(msgspec.Struct, kw_only=True):
     strangers: int
     span_s: float
     disorder: float
-    json: bool
+    #: What clients speak: "json", "osmp", or "" for no bytes at all.
+    protocol: str
     standin: bool
     exposure_count: int
     exposure_sum: int
@@ -60,6 +61,11 @@ class Mix(msgspec.Struct, kw_only=True):
     repeats: float
     conflicts: float
     gives_up: float
+    checks: float
+    #: Payments of the channel whose core is always well.
+    shopping: int
+    #: What a person does: so many times something is held, released or tried again.
+    acts: int
     #: Network between client and gateway.
     request_lost: float
     answer_lost: float
@@ -104,6 +110,7 @@ def draw(chance: random.Random) -> Mix:
     # may be off by less than what the core promises, not by minutes.
     jump_s = pick((0.0, 0.0, 0.5) if sure else (0.0, 0.0, 0.5, 600.0))
     sick = rate(0.0, 0.0, 0.03, 0.1, 0.3)
+    more = random.Random(chance.getrandbits(64))  # noqa: S311 - repeatable on purpose
     return Mix(
         level=level,
         lookup=sure or (level is Level.A and chance.random() < 0.5) or (level is Level.C and chance.random() < 0.3),
@@ -117,7 +124,7 @@ def draw(chance: random.Random) -> Mix:
         strangers=pick((0, 0, 1, 2)),
         span_s=span_s,
         disorder=pick((0.0, 0.2, 1.0)),
-        json=chance.random() < 0.25,
+        protocol=pick(("json", "osmp", "", "")),
         standin=chance.random() < 0.9,
         exposure_count=pick((1_000, 1_000, 8, 3, 1)),
         exposure_sum=pick((10_000_000, 10_000_000, 2_000)),
@@ -134,6 +141,9 @@ def draw(chance: random.Random) -> Mix:
         repeats=rate(0.0, 0.2, 0.5),
         conflicts=rate(0.0, 0.0, 0.1),
         gives_up=rate(0.0, 0.05, 0.3),
+        checks=more.choice((0.0, 0.0, 0.3)),
+        shopping=more.choice((0, 0, 3, 10)),
+        acts=more.choice((0, 0, 3, 10)),
         request_lost=rate(0.0, 0.05, 0.2),
         answer_lost=rate(0.0, 0.05, 0.2),
         core={name: evil * chance.random() for name in CORE_FAULTS if chance.random() < 0.4},

@@ -1,18 +1,14 @@
 """One process of the gateway: the real parts, joined over a store and a core that aren't real, until it is killed."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from adapters.channel import Inbound, Rejected, Reply
-from adapters.channels.json_settings import JsonChannelSettings
-from adapters.channels.json_v1 import JsonChannel
-from adapters.payment import Answer, AnswerKind, Inquiry, Payment, Reversal
+from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
+from gateway.admin.acts import Acts
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
@@ -27,6 +23,7 @@ from spool.number import Numbers
 from spool.seal import Sealer
 from spool.spool import Spool
 from tests.simulation.billing import Billing
+from tests.simulation.dialects import dialect, through_bytes
 from tests.simulation.disk import Disk, SimStore
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Mix, Nature, SeededClock
@@ -34,8 +31,12 @@ from tests.simulation.seeded_loop import OWNER
 
 ROUTE: Final = "billing"
 CHANNELS: Final = ("kiosk", "bank")
+SHOP: Final = "shop"
+"""A channel with a route of its own, to a core that is always well."""
+
+SHOP_ROUTE: Final = "shop-billing"
+CHANNELS_OF: Final = {ROUTE: CHANNELS, SHOP_ROUTE: (SHOP,)}
 KEYS: Final = KeyRing([(1, b"\x01" * 32)], b"\x02" * 32)
-TOKEN: Final = {name: f"token-of-the-{name}-long-enough-to-be-one" for name in CHANNELS}
 GRACE_S: Final = 2.0
 
 
@@ -53,13 +54,22 @@ class Parts:
     billing: Callable[[Nature, Judge], Billing] = Billing
 
 
+@dataclass
+class Site:
+    """A route's core, and what outlives a process of the route's health."""
+
+    core: Billing
+    keeper: KeptInMemory
+
+
+T = TypeVar("T")
+
+
 class Process:
     """See above. `dead` ends it at once: none of its callbacks runs again."""
 
-    def __init__(
-        self, *, nature: Nature, judge: Judge, disk: Disk, core: Billing, keeper: KeptInMemory, parts: Parts
-    ) -> None:
-        """Join the parts; opens nothing yet."""
+    def __init__(self, *, nature: Nature, judge: Judge, disk: Disk, sites: dict[str, Site], parts: Parts) -> None:
+        """Join the parts; opens nothing yet. `sites` are by route."""
         mix = nature.mix
         self.dead = False
         self.ready = False
@@ -68,38 +78,47 @@ class Process:
         self.clock = SeededClock(nature)
         self.context: Context = nature.loop.outside.copy()
         self.context.run(OWNER.set, self)
-        #: Requests whose clients wait.
-        self.waiting: dict[asyncio.Future[Answer | None], None] = {}
+        #: Requests whose clients wait, and acts whose persons do.
+        self.waiting: dict[asyncio.Future[Any], None] = {}
         self.loops: list[asyncio.Task[None]] = []
-        self.context.run(self._join, mix, disk, core, keeper, parts)
+        self.context.run(self._join, mix, disk, sites, parts)
 
-    def _join(self, mix: Mix, disk: Disk, core: Billing, keeper: KeptInMemory, parts: Parts) -> None:
+    def _join(self, mix: Mix, disk: Disk, sites: dict[str, Site], parts: Parts) -> None:
         clock, meter = self.clock, Meter()
         self.store = parts.store(disk, 0.5 * mix.deadline_s)
         self.spool = parts.spool(self.store, KEYS, Sealer(KEYS, self.nature.chance.randbytes))
         self.settler = parts.settler(self.spool, clock)
-        probe = (lambda: core.probe(5.0)) if mix.safe_probe else None
-        self.health = parts.health(ROUTE, breaker_of(mix), clock, probe, keeper=keeper)
-        route = Route(
-            ROUTE,
-            core=core,
-            health=self.health,
-            currency="RUB",
-            forward=forward_of(mix),
-            standin=standin_of(mix),
-            channels=CHANNELS,
-        )
+        self.routes = [self._route(name, site, parts) for name, site in sites.items()]
         self.numbers = parts.numbers()
         self.acceptor = parts.acceptor(
             spool=self.spool,
-            routing=Routing([(channel, frozenset(), route) for channel in CHANNELS]),
+            routing=Routing(
+                [(channel, frozenset(), route) for route in self.routes for channel in CHANNELS_OF[route.name]]
+            ),
             clock=clock,
             numbers=self.numbers,
             settler=self.settler,
             meter=meter,
         )
-        self.forwarder = parts.forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=meter)
-        self.channels = {name: channel_of(name, mix) for name in CHANNELS} if mix.json else {}
+        self.forwarders = {
+            route.name: parts.forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=meter)
+            for route in self.routes
+        }
+        self.acts = Acts(self.spool, self.store, clock, self.forwarders)
+        self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
+
+    def _route(self, name: str, site: Site, parts: Parts) -> Route:
+        mix, core = self.nature.mix, site.core
+        probe = (lambda: core.probe(5.0)) if mix.safe_probe else None
+        return Route(
+            name,
+            core=core,
+            health=parts.health(name, breaker_of(mix), self.clock, probe, keeper=site.keeper),
+            currency="RUB",
+            forward=forward_of(mix),
+            standin=standin_of(mix) if name == ROUTE else StandinSettings(answer_margin_s=0.5),
+            channels=CHANNELS_OF[name],
+        )
 
     def start(self) -> "asyncio.Task[None]":
         """Begin to live."""
@@ -109,7 +128,8 @@ class Process:
         """As the service starts."""
         await self.spool.open(self.clock.now_us())
         self.numbers.start_above(await self.store.highest_number())
-        for work in (self.health.run(), self.forwarder.run()):
+        works = [work for route in self.routes for work in (route.health.run(), self.forwarders[route.name].run())]
+        for work in works:
             loop = asyncio.ensure_future(work)
             loop.add_done_callback(self._loop_ended)
             self.loops.append(loop)
@@ -125,53 +145,64 @@ class Process:
         self.ready = False
         while self.waiting:
             await asyncio.wait(list(self.waiting))
-        await self.forwarder.stop(GRACE_S)
+        for forwarder in self.forwarders.values():
+            await forwarder.stop(GRACE_S)
         await self.settler.finish(GRACE_S)
         for loop in self.loops:
             loop.cancel()
         await asyncio.wait(self.loops)
         await self.store.close()
 
-    # What channels ask
+    # What channels and persons ask
 
-    def ask(self, request: Payment | Reversal | Inquiry) -> "asyncio.Future[Answer | None]":
+    def ask(self, request: Request) -> "asyncio.Future[Answer | None]":
         """Take a request; the future, of the world outside, has the answer, or None when the connection broke."""
-        heard: asyncio.Future[Answer | None] = self.nature.loop.create_future()
+        return self._hear(lambda: self._answer(request))
+
+    def order(self, act: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Future[T | None]":
+        """Do what a person says; None when the process died over it."""
+        return self._hear(act)
+
+    def _hear(self, work: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Future[T | None]":
+        heard: asyncio.Future[T | None] = self.nature.loop.create_future()
         self.waiting[heard] = None
-        self.nature.loop.create_task(self._answer(request, heard), context=self.context.copy())
+        self.nature.loop.create_task(self._work(work, heard), context=self.context.copy())
         return heard
 
-    async def _answer(self, request: Payment | Reversal | Inquiry, heard: "asyncio.Future[Answer | None]") -> None:
-        arrived = self.clock.monotonic()
-        deadline_s = self.nature.mix.deadline_s
+    async def _work(self, work: Callable[[], Coroutine[Any, Any, T]], heard: "asyncio.Future[T | None]") -> None:
         try:
-            answer = await (self._through_bytes if self.channels else self._take)(request, arrived + deadline_s)
-            if not isinstance(request, Inquiry):
-                self.judge.said(request, answer, self.clock.monotonic() - arrived, deadline_s)
+            result = await work()
         except Exception as error:  # noqa: BLE001 - whatever comes out of the gateway here is a finding
-            self.judge.broken("no request ends in an error", f"{request}: {error!r}")
-            answer = None
+            self.judge.broken("no request ends in an error", f"{error!r}")
+            result = None
         self.waiting.pop(heard, None)
         if not heard.done():
-            heard.set_result(answer)
+            heard.set_result(result)
 
-    async def _take(self, request: Payment | Reversal | Inquiry, until: float) -> Answer:
+    async def _answer(self, request: Request) -> Answer:
+        arrived = self.clock.monotonic()
+        deadline_s = self.nature.mix.deadline_s
+        dialect = self.dialects[request.channel]
+        asked = through_bytes(dialect, request)
+        answer = await self._take(asked, arrived + deadline_s)
+        reply = dialect.channel.write(asked, answer)
+        answer = dialect.understood(reply, answer)
+        took_s = self.clock.monotonic() - arrived
+        if isinstance(request, Check):
+            self.judge.checked(request, answer, took_s, deadline_s)
+        elif not isinstance(request, Inquiry):
+            self.judge.said(request, answer, took_s, deadline_s)
+            self.judge.wrote(request, answer, reply.body)
+        return answer
+
+    async def _take(self, request: Request, until: float) -> Answer:
         if isinstance(request, Payment):
             return await self.acceptor.pay(request, until, until)
         if isinstance(request, Reversal):
             return await self.acceptor.reverse(request, until, until)
+        if isinstance(request, Check):
+            return await self.acceptor.check(request, until)
         return await self.acceptor.inquire(request)
-
-    async def _through_bytes(self, request: Payment | Reversal | Inquiry, until: float) -> Answer:
-        """As a bank does it: JSON in, JSON out; what is said is what its bytes say."""
-        channel = self.channels[request.channel]
-        try:
-            asked = channel.read(inbound_of(request))
-        except Rejected as rejected:
-            raise AssertionError(f"the channel rejects {request}: {rejected.reason}") from None
-        assert isinstance(asked, Payment | Reversal | Inquiry), "a payment comes in as one"
-        answer = await self._take(asked, until)
-        return read_reply(channel.write(asked, answer))
 
 
 def breaker_of(mix: Mix) -> BreakerSettings:
@@ -209,50 +240,3 @@ def standin_of(mix: Mix) -> StandinSettings:
         answer_margin_s=0.5,
         channels={name: StandinChannelSettings(exposure_count_max=mix.channel_count) for name in CHANNELS},
     )
-
-
-def channel_of(name: str, mix: Mix) -> JsonChannel:
-    """A bank's channel."""
-    digest = sha256(TOKEN[name].encode()).hexdigest()
-    return JsonChannel(
-        name, JsonChannelSettings(protocol="json", currency="RUB", deadline_s=mix.deadline_s, tokens_sha256=(digest,))
-    )
-
-
-def inbound_of(request: Payment | Reversal | Inquiry) -> Inbound:
-    """The bytes of a request."""
-    headers = {"Authorization": f"Bearer {TOKEN[request.channel]}", "Content-Type": "application/json"}
-    method, path, query, body = "POST", "/v1/payments", "", b""
-    if isinstance(request, Inquiry):
-        method, query = "GET", f"key={request.key}"
-        del headers["Content-Type"]
-    elif isinstance(request, Payment):
-        headers["Idempotency-Key"] = request.key
-        body = json.dumps(
-            {
-                "account": request.account,
-                "amount": f"{request.amount // 100}.{request.amount % 100:02}",
-                "currency": request.currency,
-            }
-        ).encode()
-    else:
-        headers["Idempotency-Key"] = request.key
-        path = f"/v1/payments/{request.number}/reversal"
-    return Inbound(method=method, path=path, query=query, headers=headers, body=body, peer="127.0.0.1")
-
-
-_KIND_OF_CODE: Final = {
-    "refused": AnswerKind.REFUSED,
-    "payment_not_found": AnswerKind.REFUSED,
-    "in_progress": AnswerKind.IN_PROGRESS,
-    "conflict": AnswerKind.CONFLICT,
-    "try_later": AnswerKind.TRY_LATER,
-}
-
-
-def read_reply(reply: Reply) -> Answer:
-    """What a bank understands of a reply: its kind and the payment's number, from the bytes alone."""
-    said = json.loads(reply.body)
-    if reply.status in {200, 201, 202}:
-        return Answer(kind=AnswerKind(said["status"]), number=int(said["id"]))
-    return Answer(kind=_KIND_OF_CODE[said["code"]], number=int(said.get("payment_id") or 0))

@@ -74,6 +74,8 @@ def totals(counts: Counter[str], virtual_s: float, *, faults_named: bool = True)
     faults = sorted((name.partition(" ")[2], times) for name, times in counts.items() if name.startswith("fault "))
     answers = sorted((name.partition(" ")[2], times) for name, times in counts.items() if name.startswith("answer "))
     count = sum(times for _, times in faults)
+    checks = sum(times for name, times in counts.items() if name.startswith("check "))
+    acts = sorted((name.partition(" ")[2], times) for name, times in counts.items() if name.startswith("act "))
     brief = (
         f"seeds {counts['seeds']:,}, payments {counts['payments']:,}, kills {counts['kills']:,}, faults {count:,},"
         f" virtual years {virtual_s / 86_400 / 365.25:,.1f}"
@@ -84,6 +86,7 @@ def totals(counts: Counter[str], virtual_s: float, *, faults_named: bool = True)
         brief,
         f"requests {counts['requests']:,}, reversals {counts['reversals']:,}, twins {counts['twins']:,}",
         f"core requests {counts['core requests']:,}, orderly stops {counts['stops']:,}, steps {counts['steps']:,}",
+        f"checks {checks:,}, persons' acts: " + ", ".join(f"{name} {times:,}" for name, times in acts),
         "faults: " + ", ".join(f"{name} {times:,}" for name, times in faults),
         "answers: " + ", ".join(f"{name} {times:,}" for name, times in answers),
     ]

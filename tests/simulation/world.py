@@ -13,11 +13,13 @@ import structlog
 
 from gateway.route.record import KeptInMemory
 from spool.errors import SpoolError
+from tests.simulation.billing import WellBilling
+from tests.simulation.clerk import Clerk
 from tests.simulation.clients import Client, Counter, crowd
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Nature
-from tests.simulation.process import Parts, Process
+from tests.simulation.process import ROUTE, SHOP_ROUTE, Parts, Process, Site
 from tests.simulation.seeded_loop import InCircles, NothingLeft
 
 DRAINED_WITHIN_S: Final = 1_800.0
@@ -60,7 +62,10 @@ class World:
         self.core = parts.billing(nature, self.judge)
         self.counter = Counter(nature, self.judge)
         self.parts = parts
-        self.keeper = KeptInMemory()
+        self.sites = {ROUTE: Site(self.core, KeptInMemory())}
+        if nature.mix.shopping:
+            self.sites[SHOP_ROUTE] = Site(WellBilling(nature, self.judge), KeptInMemory())
+        self.clerk = Clerk(self.counter, self.judge)
         self.processes: list[Process] = []
         self._drained = asyncio.Event()
         self._outages = 0
@@ -73,12 +78,15 @@ class World:
         nature = self.nature
         self._start()
         clients = crowd(self.counter)
-        errands = [asyncio.ensure_future(client.run()) for client in clients]
+        errands = [
+            asyncio.ensure_future(errand) for errand in (*(client.run() for client in clients), self.clerk.run())
+        ]
         self._plan()
         await self._quietly(nature.mix.span_s)
         await self._spell()
         self._heal()
-        if not await self._ends(errands):
+        tidying = asyncio.ensure_future(self.clerk.tidy_up())
+        if not await self._ends([*errands, tidying]):
             return
         if await self._drains():
             await self._ask_again(clients)
@@ -189,9 +197,7 @@ class World:
     def _start(self) -> None:
         if self.nature.over.done():
             return
-        process = Process(
-            nature=self.nature, judge=self.judge, disk=self.disk, core=self.core, keeper=self.keeper, parts=self.parts
-        )
+        process = Process(nature=self.nature, judge=self.judge, disk=self.disk, sites=self.sites, parts=self.parts)
         self.processes.append(process)
         self.counter.process = process
         self.nature.note("start")
@@ -223,7 +229,7 @@ class World:
         process.dead = True
         process.store.killed()
         if self.nature.chance.random() < 0.5:
-            self.keeper = KeptInMemory()
+            self.sites[ROUTE].keeper = KeptInMemory()
         self._gone(process)
 
     def _gone(self, process: Process) -> None:

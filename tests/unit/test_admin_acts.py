@@ -25,12 +25,12 @@ class Remembering:
     """A forwarder that only remembers what it was told."""
 
     def __init__(self) -> None:
-        self.rewound: list[int] = []
+        self.lanes: list[int] = []
         self.waits: list[int] = []
 
-    def rewind(self, number: int) -> None:
-        """Entries from this number on may be ready anew."""
-        self.rewound.append(number)
+    def lane_unsure(self, lane: int) -> None:
+        """What waits in this lane is to be read anew."""
+        self.lanes.append(lane)
 
     def entry_waits(self, due_at_us: int) -> None:
         """An entry waits."""
@@ -170,19 +170,10 @@ async def test_a_call_is_bounded_and_says_where_to_go_on(desk: Desk) -> None:
     assert (first.entries, rest.entries, rest.next_after) == (acts.CALL_ENTRIES_MAX, 1, 0)
 
 
-async def test_a_release_has_the_forwarder_read_anew_from_there(desk: Desk) -> None:
-    """Its cursor has long gone past the entry."""
-    await desk.acts.one(await desk.payment(7, way.HOLD), order(Act.RELEASE))
-    assert desk.forwarder.rewound == [7]
-
-
-async def test_a_release_puts_the_lane_behind_it_back_into_order(desk: Desk) -> None:
-    """What waited behind the held entry is read after it, not offered before it."""
-    held, behind = await desk.payment(101, way.HOLD), await desk.payment(102)
-    await desk.store.set_behind([behind])
-    await desk.acts.one(held, order(Act.RELEASE))
-    ready = await desk.store.ready("main", 0, 10)
-    assert [(each.entry.number, each.blocked) for each in ready] == [(101, False), (102, False)]
+async def test_a_release_has_the_forwarder_read_the_lane_anew(desk: Desk) -> None:
+    """Its cursor has long gone past the entry, and what came after it is set behind."""
+    await desk.acts.one(await desk.payment(701, way.HOLD), order(Act.RELEASE))
+    assert desk.forwarder.lanes == [7]
 
 
 async def test_a_retry_is_due_at_once(desk: Desk) -> None:
@@ -196,13 +187,13 @@ async def test_an_entry_of_a_route_that_is_no_more_may_be_moved(desk: Desk) -> N
     """There is nobody to tell, which is no reason to fail."""
     entry = await desk.payment(1, way.HOLD, route="gone")
     done = await desk.acts.one(entry, order(Act.RELEASE))
-    assert (done.entries, desk.forwarder.rewound) == (1, [])
+    assert (done.entries, desk.forwarder.lanes) == (1, [])
 
 
 async def test_a_hold_tells_nobody(desk: Desk) -> None:
     """The forwarder finds out by its own compare-and-set."""
     await desk.acts.one(await desk.payment(1), order(Act.HOLD))
-    assert (desk.forwarder.rewound, desk.forwarder.waits) == ([], [])
+    assert (desk.forwarder.lanes, desk.forwarder.waits) == ([], [])
 
 
 class Unsure(MemoryStore):
@@ -220,4 +211,4 @@ async def test_an_uncertain_commit_is_said_and_nobody_is_told(desk: Desk) -> Non
     shaky = Acts(Spool(unsure, desk.spool.keys), desk.store, desk.clock, {"main": desk.forwarder})
     with pytest.raises(StorageUncertain):
         await shaky.one(entry, order(Act.RELEASE))
-    assert desk.forwarder.rewound == []
+    assert desk.forwarder.lanes == []

@@ -438,12 +438,25 @@ async def test_a_held_entry_holds_its_account_until_it_is_released(heart: Heart)
     await heart.forwards(5)
     assert await states(heart) == [State.HELD, State.POSTED, State.READY, State.POSTED]
     await by_hand(heart, "k0", RELEASE)
-    await heart.store.followers("billing", held.lane, 100)
-    heart.forwarder.rewind(held.number)
+    heart.forwarder.lane_unsure(held.lane)
     await heart.forwards(5)
     entries = await heart.entries()
     assert heart.core.numbers("post")[-2:] == [entries[0].number, entries[2].number]
     assert_each_is_booked_once(heart, 4)
+
+
+async def test_an_entry_that_was_held_while_it_waited_for_its_time_goes_on_when_it_is_released(heart: Heart) -> None:
+    """Its failed attempt had shut its lane, and nobody else would ever open it."""
+    await taken(heart, 2, accounts=1)
+    heart.core.will(NOT_SENT)
+    await heart.forwards(2)
+    held = await by_hand(heart, "k0", HOLD)
+    await heart.later(3_600.0)
+    await by_hand(heart, "k0", RELEASE)
+    heart.forwarder.lane_unsure(held.lane)
+    await heart.forwards(5)
+    assert heart.core.numbers("post")[1:] == [entry.number for entry in await heart.entries()]
+    assert_each_is_booked_once(heart, 2)
 
 
 async def test_a_parked_entry_is_asked_about_when_a_person_says_so_but_not_found_is_not_believed_at_once(

@@ -1,0 +1,78 @@
+"""A person at the admin side, who holds, releases and tries again what he sees, whatever happens meanwhile."""
+
+import asyncio
+from typing import Final
+
+from gateway.admin.acts import Act, Done, Order
+from spool.entry import Entry
+from spool.errors import SpoolError
+from spool.lifecycle import State
+from tests.simulation.clients import Counter
+from tests.simulation.judge import Judge
+from tests.simulation.process import Process
+
+ACTOR: Final = "clerk"
+AGAIN_S: Final = 1.0
+"""Seconds between two attempts to release what is still held."""
+
+
+class Clerk:
+    """See above."""
+
+    def __init__(self, counter: Counter, judge: Judge) -> None:
+        """Sits where the counter is."""
+        self._counter = counter
+        self._judge = judge
+        self._nature = counter.nature
+        self._acts = 0
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """The day's work."""
+        mix, chance = self._nature.mix, self._nature.chance
+        for _ in range(mix.acts):
+            await self._nature.pause(chance.random() * 2 * mix.span_s / mix.acts)
+            if self._nature.healed:
+                break
+            await self._something(chance.choice(tuple(Act)))
+        self._over.set()
+
+    async def tidy_up(self) -> None:
+        """At the end of the day nothing is left held, and what was parked by then is tried once more."""
+        await self._over.wait()
+        for entry in self._seen(Act.RETRY) if self._nature.mix.acts else ():
+            await self._do(Act.RETRY, entry)
+        while held := self._seen(Act.RELEASE):
+            await self._do(Act.RELEASE, held[0])
+            await self._nature.pause(AGAIN_S)
+
+    async def _something(self, act: Act) -> None:
+        seen = self._seen(act)
+        if seen:
+            entry = self._nature.chance.choice(seen)
+            # He looks, and thinks, and by then all may be otherwise.
+            await self._nature.pause(self._nature.chance.choice((0.0, 0.0, 0.01, 5.0)))
+            await self._do(act, entry)
+
+    def _seen(self, act: Act) -> list[Entry]:
+        image = self._judge.image
+        sources = act.transition.sources - {State.QUARANTINED}
+        return [entry for entry in map(image._entries.__getitem__, image._numbers) if entry.state in sources]
+
+    async def _do(self, act: Act, entry: Entry) -> None:
+        process = self._counter.process
+        if process is None or not process.ready:
+            return
+        self._acts += 1
+        order = Order(act=act, actor=ACTOR, reason=f"reason {self._acts}")
+        done = await process.order(lambda: _one(process, entry, order))
+        if done is not None and done.entries:
+            self._judge.acted(entry.number, act.word, order.actor, order.reason)
+
+
+async def _one(process: Process, entry: Entry, order: Order) -> Done | None:
+    """Nothing when the spool wouldn't: the person is told so."""
+    try:
+        return await process.acts.one(entry, order)
+    except SpoolError:
+        return None
