@@ -148,7 +148,7 @@ SECONDS ?= 170
 EXAMPLES ?= 1000
 FUZZ := build/fuzz
 FUZZED = osmp_query osmp_form json_payment json_place json_headers amount osmp_answer json_answer retry_after \
-  admin_query admin_body route_record key_file sealed_content config_file config_tables http_request core_wire
+  admin_query admin_body route_record key_file key_store sealed_content config_file config_tables http_request core_wire
 
 fuzz: $(FUZZ)/ready ## Coverage-guided fuzzing of every parser, SECONDS in all
 	@for target in $(FUZZED); do echo "$$target"; \

@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.channels.json_headers import token_digest
 from bench.rig import OUT, SERVER_CORE, Server, free_port, python, server
-from spool.keys import make_key_file
+from spool.masters import make_key_file
 
 TOKEN: Final = "bench-" + "0123456789abcdef" * 2
 """No secret: it opens nothing but a spool in a scratch folder."""

@@ -24,8 +24,9 @@ from bench.rig import OUT, tell
 from gateway import content
 from gateway.clock import SystemClock
 from gateway.config.load import load
+from gateway.custody.keeper import Keeper
+from gateway.custody.provider import open_chest
 from spool.entry import Draft
-from spool.keys import read_key_file
 from spool.lifecycle import Kind, State, Told
 from spool.number import Numbers, id_text
 from spool.spool import Spool
@@ -97,9 +98,17 @@ class Drafter:
 
 async def opened(made: Installation) -> tuple[Spool, Core]:
     """The spool of an installation, and its core adapter, for use in this process."""
-    spool = Spool(SqliteStore(made.spool), read_key_file(made.key_file))
-    await spool.open(SystemClock().now_us())
-    return spool, open_core("billing", load(made.config).cores["billing"])
+    config, clock, spool = load(made.config), SystemClock(), Spool(SqliteStore(made.spool))
+    keeper = Keeper(
+        chest=open_chest(config),
+        spool=spool,
+        shelf=spool.store,
+        numbers=Numbers(),
+        clock=clock,
+        settings=config.keys,
+    )
+    await spool.open(clock.now_us(), keeper.unlock)
+    return spool, open_core("billing", config.cores["billing"])
 
 
 async def fill(made: Installation, count: int, keys: str) -> None:
@@ -134,8 +143,8 @@ def _layout() -> str:
 
 
 def copied(folder: Path, source: Path) -> None:
-    """Copy keys and spool of a preloaded folder into a scratch folder, and have them on disk before anything is measured."""
-    for name in ("nightsafe.key", "spool.db"):
+    """Copy keys, key store and spool of a preloaded folder into a scratch folder, and have them on disk before anything is measured."""
+    for name in ("nightsafe.key", "nightsafe.key.store", "spool.db"):
         with Path(shutil.copy(source / name, folder / name)).open("rb") as file:
             os.fsync(file)
 

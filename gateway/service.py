@@ -21,6 +21,8 @@ from gateway.admin.listener import AdminListener
 from gateway.admin.server import AdminSide
 from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
+from gateway.custody.keeper import Keeper
+from gateway.custody.provider import open_chest
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
 from gateway.http.listener import Listener
@@ -32,7 +34,6 @@ from gateway.route.record import KeptInMemory, RecordKeeper
 from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from gateway.settle import Settler
-from spool.keys import KeyRing, read_key_file
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -63,10 +64,18 @@ class Service:
         self.config = config
         self.clock = clock
         self.meter = Meter()
-        self.spool = Spool(_store(config), _keys(config))
+        self.spool = Spool(_store(config))
         #: The same entries, to look through without standing in the way of payments.
         self.shelf = _shelf(config, self.spool.store)
         self.numbers = Numbers()
+        self.keeper = Keeper(
+            chest=open_chest(config),
+            spool=self.spool,
+            shelf=self.shelf,
+            numbers=self.numbers,
+            clock=clock,
+            settings=config.keys,
+        )
         self.settler = Settler(self.spool, clock)
         self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
@@ -133,6 +142,7 @@ class Service:
             clock=self.clock,
             spool=self.spool,
             shelf=self.shelf,
+            keeper=self.keeper,
             routes=self.routes,
             forwarders=self.forwarders,
             meter=self.meter,
@@ -148,12 +158,13 @@ class Service:
             OSError: a port can't be listened on.
         """
         self.started_at_us = self.clock.now_us()
-        await self.spool.open(self.started_at_us)
+        await self.spool.open(self.started_at_us, self.keeper.unlock)
         try:
             self.numbers.start_above(await self.spool.store.highest_number())
             found = self._found()
             log.info("spool_opened", **{state: total.entries for state, total in found.by_state.items()})
             await self._open_admin_side()
+            self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
             for route in self.routes:
                 self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
                 self._loops.append(
@@ -202,6 +213,7 @@ class Service:
                 await core.close()
         await self._close_admin_side()
         await self.spool.close()
+        await self.keeper.close()
         log.info("stopped", left_in_doubt=left)
 
 
@@ -218,10 +230,6 @@ def _shelf(config: Config, store: Store) -> Store:
 def _stall_s(config: Config) -> float:
     """A hanging disk must leave every channel its deadline."""
     return max(0.5, 0.5 * min((channel.deadline_s for channel in config.channels.values()), default=10.0))
-
-
-def _keys(config: Config) -> KeyRing:
-    return read_key_file(config.spool.key_file)
 
 
 def _keeper(config: Config, route: str) -> RecordKeeper:

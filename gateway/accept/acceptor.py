@@ -20,7 +20,7 @@ from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
-from spool.errors import RecordDamaged, SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import RecordDamaged, RecordShredded, SpoolClosed, StorageFull, StorageUncertain
 from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
 from spool.number import Numbers, id_text
 from spool.spool import Spool
@@ -118,7 +118,7 @@ class Acceptor:
 
     def _again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
         """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
-        if entry.fingerprint == fingerprint:
+        if self._is_same(entry, request, fingerprint):
             return answers.again(self._live.as_told(entry))
         try:
             kept = content.read(self._spool.content(entry))
@@ -126,6 +126,13 @@ class Acceptor:
             return answers.conflict(entry, ())
         of = content.payment_of if entry.kind is Kind.PAYMENT else content.reversal_of
         return answers.conflict(entry, differing(of(entry, kept), request))
+
+    def _is_same(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> bool:
+        """It is the content the entry was made from, whichever index key was in use then."""
+        return fingerprint == entry.fingerprint or (
+            bool(self._spool.keys.former_index_ids)
+            and self._spool.fingerprint_like(entry, canonical(request)) == entry.fingerprint
+        )
 
     async def _unless_known(self, request: Payment | Reversal, fingerprint: bytes, answer: Answer) -> Answer:
         """A no for now, except to a request that was answered before, or perhaps taken."""
@@ -261,12 +268,17 @@ class Acceptor:
         self, reversal: Reversal, fingerprint: bytes, payment: Entry, route: Route, until: float, *, here: bool
     ) -> Answer:
         """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
-        original = open_original(self._spool, payment)
-        posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, payment.lane)
+        try:
+            original = open_original(self._spool, payment)
+        except RecordShredded:
+            return answers.refused(Refusal.NOT_REVERSIBLE, "it is past the time its content is kept for")
+        # Over or not, it stands behind whatever of its account waits; under another index key that is another lane.
+        lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
+        posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, lane)
         permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
         if permit is None and not here and not route.policies[reversal.channel].enabled:
             return answers.try_later(Why.STANDIN_OFF)
-        draft = self._reversal_draft(reversal, fingerprint, original, live=permit is not None)
+        draft = self._reversal_draft(reversal, fingerprint, original, lane, live=permit is not None)
         return await self._record_reversal(draft, reversal, original, route, permit, until=until)
 
     async def _payment_named(self, reversal: Reversal) -> Entry | None:
@@ -278,7 +290,9 @@ class Acceptor:
         own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
         return found if own else None
 
-    def _reversal_draft(self, reversal: Reversal, fingerprint: bytes, original: Original, *, live: bool) -> Draft:
+    def _reversal_draft(
+        self, reversal: Reversal, fingerprint: bytes, original: Original, lane: int, *, live: bool
+    ) -> Draft:
         payment = original.entry
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
@@ -290,7 +304,7 @@ class Acceptor:
             key=reversal.key,
             fingerprint=fingerprint,
             route=payment.route,
-            lane=payment.lane,
+            lane=lane,
             amount=payment.amount,
             currency=payment.currency,
             accepted_at_us=now_us,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.config.model import Config
+from gateway.custody.keeper import Keeper
 from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
 from gateway.route.route import Route
@@ -21,6 +22,7 @@ class Desk:
     spool: Spool
     #: The store for looking through many entries: its reads don't stand in the way of payments. The same entries.
     shelf: Store
+    keeper: Keeper
     routes: Sequence[Route]
     #: By the route's name.
     forwarders: Mapping[str, Forwarder]

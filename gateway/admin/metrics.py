@@ -49,7 +49,7 @@ async def exposition(desk: Desk) -> bytes:
     oldest = {route.name: await oldest_us(desk, route.name) for route in desk.routes}
     owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
-    moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_books(desk)]))
+    moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_keys(desk), *_books(desk)]))
     moment.register(_Gathered([*_routes(desk, oldest), *_returns(desk, owed)]))
     return generate_latest(desk.meter.registry) + generate_latest(moment)
 
@@ -82,6 +82,15 @@ def _spool(health: Health) -> Iterator[Metric]:
     yield _gauge("spool_free_bytes", "Bytes free on the spool's disk.", health.free_bytes)
     yield _gauge("spool_reserve_bytes", "Bytes of it kept in reserve.", health.reserve_bytes)
     yield _gauge("spool_size_bytes", "Bytes the spool takes on disk.", health.size_bytes)
+
+
+def _keys(desk: Desk) -> Iterator[Metric]:
+    custody = desk.keeper.custody()
+    yield _gauge("keys_trouble", "1 while the master key can't be asked, or a key not be made.", bool(custody.trouble))
+    yield _gauge("keys_outdated", "Keys that another master wraps than the newest.", custody.outdated)
+    yield _gauge("keys_sealed_records", "Records sealed under the key that seals, about.", custody.sealed_count)
+    made_s = custody.kept.serving.made_us / US
+    yield _gauge("keys_made_time_seconds", "When the key that seals was made, since 1970.", made_s)
 
 
 def _books(desk: Desk) -> Iterator[Metric]:

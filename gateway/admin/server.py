@@ -27,7 +27,6 @@ from gateway.log import log
 from gateway.route.zone import Zone
 from spool.entry import Entry
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
-from spool.seal import Sealer
 from spool.verify import verify
 
 JSON: Final = "application/json"
@@ -206,7 +205,7 @@ class AdminSide:
             raise Trouble(Code.UNDER_WAY)
         self._verifying = True
         try:
-            found = await verify(self._desk.shelf, Sealer(self._desk.spool.keys) if told.seals else None)
+            found = await verify(self._desk.shelf, self._desk.spool.sealer if told.seals else None)
         finally:
             self._verifying = False
         log.info("verified", ok=found.ok, counted=found.counted, opened=found.opened, actor=call.person.name)

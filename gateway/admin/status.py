@@ -9,6 +9,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.duty_views import ReturnsShown, owed_cells, returns_shown
 from gateway.admin.proposals import Proposals
 from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
+from gateway.custody.keeper import Custody
 from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.health import RouteHealth
@@ -17,6 +18,8 @@ from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation
 from gateway.standin.settings import Ceiling
 from spool.errors import SpoolError
+from spool.keys import KeyRing
+from spool.keystore import DataKey, KeptKeys
 from spool.lifecycle import WAITING
 from spool.store import Health, Store
 from spool.tally import Sum
@@ -109,8 +112,28 @@ class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
     """A data key, by what tells it from others and says nothing of it."""
 
     id: int
+    #: Empty where the key is destroyed, or could not be opened.
     fingerprint: str
     seals: bool
+    made: str
+    #: Which master wraps it.
+    master: str
+    #: When it was destroyed; empty while it is there.
+    destroyed: str
+
+
+class CustodyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps the master key, and whether it can be asked."""
+
+    #: In words: the key file, a key service.
+    master: str
+    #: Why the master could not be asked, or a key not be made; empty while all is well.
+    trouble: str
+    troubled_since: str
+    #: Keys that another master wraps than the one that would wrap now.
+    outdated: int
+    #: Records sealed under the key that seals, about.
+    sealed: int
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +150,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, tuple[Money, ...]]
     conservation: tuple[Conservation, ...]
     spool: SpoolShown
+    #: Absent where the service isn't running.
+    custody: CustodyShown | None
     keys: tuple[KeyShown, ...]
     #: What is owed back, by route.
     returns: tuple[ReturnsShown, ...] = ()
@@ -138,7 +163,7 @@ async def status(desk: Desk, proposals: Proposals) -> Status:
     """Look at everything."""
     cells = list(desk.spool.store.tally.cells())
     now_us = desk.clock.now_us()
-    keys = desk.spool.keys
+    custody = desk.keeper.custody()
     return Status(
         node=desk.config.node.name,
         running=True,
@@ -149,11 +174,33 @@ async def status(desk: Desk, proposals: Proposals) -> Status:
         states=by_state(cells),
         conservation=conservation(cells),
         spool=spool_shown(await desk.spool.store.health()),
-        keys=tuple(
-            KeyShown(id=each, fingerprint=keys.fingerprint(each), seals=each == keys.current_id) for each in keys.ids
-        ),
+        custody=custody_shown(custody),
+        keys=tuple(key_shown(key, custody.kept, desk.spool.keys) for key in custody.kept.data_keys),
         returns=await returns_of(desk.spool.store, desk.config.returns, now_us),
         proposals=await _waiting(proposals),
+    )
+
+
+def custody_shown(custody: Custody) -> CustodyShown:
+    """How it stands with the keys, as it is shown."""
+    return CustodyShown(
+        master=custody.master,
+        trouble=custody.trouble,
+        troubled_since=moment(custody.troubled_since_us),
+        outdated=custody.outdated,
+        sealed=custody.sealed_count,
+    )
+
+
+def key_shown(key: DataKey, kept: KeptKeys, ring: KeyRing) -> KeyShown:
+    """A data key as it is shown."""
+    return KeyShown(
+        id=key.id,
+        fingerprint=ring.fingerprint(key.id) if key.id in ring.ids else "",
+        seals=key.id == kept.sealing,
+        made=moment(key.made_us),
+        master=key.master,
+        destroyed=moment(key.destroyed_us),
     )
 
 

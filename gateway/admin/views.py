@@ -167,6 +167,8 @@ class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[FindingRow, ...] = ()
     #: ... and how much there is, by kind.
     faults: dict[str, int] = {}
+    #: Entries whose content is gone on purpose, as their key was destroyed when its time was over.
+    shredded: int = 0
 
 
 MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
@@ -345,6 +347,7 @@ def verdict_shown(verdict: Verdict) -> VerdictShown:
         root=base64.b64encode(verdict.root).decode(),
         findings=tuple(map(finding_row, verdict.findings)),
         faults={fault.word: count for fault, count in verdict.faults.items()},
+        shredded=verdict.shredded,
     )
 
 

@@ -29,9 +29,9 @@ from gateway.admin.views import (
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
+from gateway.custody.provider import ring_of
 from spool.entry import Event
 from spool.errors import KeysUnfit, SpoolUnfit
-from spool.keys import read_key_file
 from spool.seal import Sealer
 from spool.sqlite.reading import SqliteReading
 from spool.verify import verify as verify_store
@@ -114,7 +114,7 @@ def verify(config: Config, *, seals: bool) -> VerdictShown:
         Failure: the key file can't be used.
     """
     try:
-        sealer = Sealer(read_key_file(config.spool.key_file)) if seals else None
+        sealer = Sealer(asyncio.run(ring_of(config))) if seals else None
     except KeysUnfit as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
 
@@ -175,6 +175,7 @@ async def _status(config: Config, store: SqliteReading) -> Status:
         states=by_state(cells),
         conservation=conservation(cells),
         spool=spool_shown(await store.health()),
+        custody=None,
         keys=tuple[KeyShown, ...](),
         returns=await returns_of(store, config.returns, clock.now_us()),
         proposals=len(await waiting.waiting()),

@@ -109,6 +109,8 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
             texts = (each.route, each.channel, each.kind, each.state, each.told)
             table.add_row(*(_plain(text) for text in (*texts, _money(each.books), _money(each.counted))))
         parts.append(table)
+    if verdict.shredded:
+        parts.append(_plain(f"of {verdict.shredded} the content is gone on purpose: their keys were destroyed"))
     if verdict.damaged_count:
         parts.append(_plain(f"{verdict.damaged_count} records do not open: {', '.join(verdict.damaged)}"))
     parts.append(_plain(f"evidence: {verdict.events} events, root {verdict.root}"))
@@ -221,8 +223,10 @@ def _spool(status: Status) -> Text:
     text = f"spool: {spool.engine} {spool.version}, {size:.1f} MiB, {free:.0f} MiB free"
     if status.running and not spool.accepting:
         text += f"; TAKES NOTHING NEW: {spool.trouble}"
-    keys = "".join(f"; key {key.id} {key.fingerprint}{' seals' if key.seals else ''}" for key in status.keys)
-    return _plain(text + keys)
+    text += "".join(f"; key {key.id} {key.fingerprint} seals" for key in status.keys if key.seals)
+    if status.custody and status.custody.trouble:
+        text += f"\nKEYS IN TROUBLE since {brief(status.custody.troubled_since)}: {status.custody.trouble}"
+    return _plain(text)
 
 
 def table_of(*columns: str) -> Table:

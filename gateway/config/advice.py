@@ -12,10 +12,13 @@ from pydantic_core import ErrorDetails
 from gateway.config.fault import Finding, written
 from gateway.config.lines import Place
 from gateway.config.shape import (
+    CHOOSING,
     KEY_MARK,
     Spot,
     bare,
     bounds_of,
+    choosing_key,
+    chosen_of,
     example_of,
     is_model,
     is_union,
@@ -100,7 +103,7 @@ def _chosen(kind: Any, value: Any) -> Any:
     """Of several models, the one the table names."""
     held = table(value)
     if is_union(kind) and held is not None:
-        return next((member for member in get_args(kind) if held.get("protocol") in variants_of(bare(member))), None)
+        return chosen_of(get_args(kind), held)
     return kind
 
 
@@ -168,11 +171,13 @@ def _choice(spot: Spot, error: ErrorDetails) -> tuple[str, str]:
 
 def _variant(spot: Spot, error: ErrorDetails) -> tuple[str, str]:
     tags = _quoted(error.get("ctx", {}).get("expected_tags", ""))
-    tags = tags or [tag for member in get_args(bare(spot.kind)) for tag in variants_of(bare(member))]
+    members: list[Any] = [bare(member) for member in get_args(bare(spot.kind))]
+    tags = tags or [tag for member in members for tag in variants_of(member)]
     held = table(error["input"]) or {}
+    key = next((key for key in map(choosing_key, members) if key), CHOOSING[0])
     if error["type"] == "union_tag_not_found":
-        return "no protocol", f"add protocol = {_one_of(tags, '').removeprefix('write ')}"
-    return "unknown protocol", _one_of(tags, held.get("protocol"))
+        return f"no {key}", f"add {key} = {_one_of(tags, '').removeprefix('write ')}"
+    return f"unknown {key}", _one_of(tags, held.get(key))
 
 
 def _pattern(spot: Spot, error: ErrorDetails) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 from adapters.channels.json_headers import token_digest
 from gateway.clock import Clock
 from gateway.config.toml import toml_value
-from spool.keys import make_key_file
+from spool.masters import make_key_file
 
 CORE_URL: Final = "http://127.0.0.1:8090"
 """Where `nightsafe core`, the scripted billing system, listens unless told otherwise."""

@@ -18,6 +18,7 @@ from adapters.cores import CoreSettings
 from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
+from gateway.custody.settings import KeysSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
@@ -86,7 +87,7 @@ class SpoolSettings(BaseModel):
         Path,
         Field(
             strict=False,
-            description="The key that seals what is personal; mode 0600, made by `nightsafe init`, backed up elsewhere.",
+            description="The key file, with the master key; mode 0600, made by `nightsafe init`, backed up elsewhere.",
         ),
     ] = Path("var/keys/nightsafe.key")
     reserve_mib: Annotated[
@@ -302,6 +303,9 @@ class Config(BaseModel):
     node: Annotated[NodeSettings, Field(description="This process.")] = NodeSettings()
     log: Annotated[LogSettings, Field(description="The log.")] = LogSettings()
     spool: Annotated[SpoolSettings, Field(description="Where accepted payments are kept.")] = SpoolSettings()
+    keys: Annotated[KeysSettings, Field(description="Who keeps the master key, and how long data keys live.")] = (
+        KeysSettings()
+    )
     listen: Annotated[ListenSettings, Field(description="The two listeners.")] = ListenSettings()
     admin: Annotated[AdminSettings, Field(description="Who may use the admin side.")] = AdminSettings()
     returns: Annotated[ReturnSettings, Field(description="How soon money owed back has to be on its way.")] = (

@@ -14,7 +14,17 @@ from pydantic_core import PydanticUndefined
 
 from adapters.secret import SecretRef
 from gateway.config.model import Config
-from gateway.config.shape import Table, bare, bounds_of, default_of, is_model, is_union, keys_of, tables_of
+from gateway.config.shape import (
+    Table,
+    bare,
+    bounds_of,
+    choosing_key,
+    default_of,
+    is_model,
+    is_union,
+    keys_of,
+    tables_of,
+)
 from gateway.config.toml import toml_value
 
 PAGE: Final = Path("docs/reference/configuration.md")
@@ -58,7 +68,7 @@ def page() -> str:
 def _section(table: Table) -> str:
     name = ".".join(table.name)
     heading = f"[[{name}]]" if table.repeated else f"[{name}]"
-    choice = f" with `protocol = {toml_value(table.variant)}`" if table.variant else ""
+    choice = f" with `{choosing_key(table.model)} = {toml_value(table.variant)}`" if table.variant else ""
     keys = keys_of(table.model)
     rows = [_row(key, field) for key, field in keys.items()]
     head = ["| key | kind | default | bounds | what it does |", "|---|---|---|---|---|"]

@@ -7,7 +7,7 @@ reference page and for the test of the example.
 
 import enum
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -50,7 +50,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     #: True when it may be written more than once, as `[[name]]`.
     repeated: bool
     model: type[BaseModel]
-    #: Value of the key that chooses this model among others (`protocol`); empty when there is no choice.
+    #: Value of the key that chooses this model among others (see CHOOSING); empty when there is no choice.
     variant: str
     #: What the key it stands under is for.
     purpose: str = ""
@@ -87,12 +87,25 @@ def _labels(member: Any) -> tuple[str, ...]:
     return (*variants_of(kind), getattr(kind, "__name__", ""))
 
 
+CHOOSING: Final = ("protocol", "provider")
+"""Keys whose value says which of several models a table is of."""
+
+
+def choosing_key(model: Any) -> str:
+    """The key that chooses a model among others; empty where it has none."""
+    return next((key for key in CHOOSING if is_model(model) and key in model.model_fields), "")
+
+
 def variants_of(model: Any) -> tuple[str, ...]:
-    """The values of a model's `protocol`, the key that chooses it among others; empty where it has none."""
-    if not is_model(model):
-        return ()
-    field = model.model_fields.get("protocol")
-    return tuple(map(str, get_args(field.annotation))) if field is not None else ()
+    """The values of the key that chooses a model among others; empty where it has none."""
+    key = choosing_key(model)
+    return tuple(map(str, get_args(model.model_fields[key].annotation))) if key else ()
+
+
+def chosen_of(members: Iterable[Any], held: Mapping[str, Any]) -> Any:
+    """Of several models, the one that a table's choosing key names; None when it names none of them."""
+    models = [bare(member) for member in members]
+    return next((model for model in models if held.get(choosing_key(model)) in variants_of(model)), None)
 
 
 def bare(kind: Any) -> Any:

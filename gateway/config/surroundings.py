@@ -11,17 +11,19 @@ from gateway.config.agreement import Parts
 from gateway.config.fault import Finding
 from gateway.config.lines import Place
 from gateway.config.tree import items
+from gateway.custody.provider import open_provider, store_path
+from gateway.custody.settings import FileMasterSettings, MasterSettings
 from spool.errors import KeysUnfit
-from spool.keys import read_key_file
+from spool.keystore import KeyStore
 
 
 def absences(parts: Parts) -> list[Finding]:
     """Everything that is referred to and isn't there."""
-    return [*_spool(parts), *_absent(parts.config, ())]
+    return [*_spool(parts), *_keys(parts), *_absent(parts.config, ())]
 
 
 def _spool(parts: Parts) -> Iterator[Finding]:
-    """The key is needed whatever the engine; the database's folder by the durable one."""
+    """The durable engine needs its folder."""
     spool = parts.config.spool
     if ("spool",) in parts.broken:
         return
@@ -29,15 +31,38 @@ def _spool(parts: Parts) -> Iterator[Finding]:
         yield _found(("spool", "path"), why, "name a folder this user may write to")
     if spool.engine == "sqlite" and spool.path.is_dir():
         yield _found(("spool", "path"), "a folder, not a file", "name a file in it")
-    if not spool.key_file.exists():
-        yield _found(
-            ("spool", "key_file"), "no such file", "make it with `nightsafe init`, or restore it from its backup"
-        )
+
+
+def _keys(parts: Parts) -> Iterator[Finding]:
+    """Masters at hand can be used, and the key store can be changed. Whether a service answers is found at start."""
+    if not parts.broken.isdisjoint({("spool",), ("keys",)}):
         return
+    config = parts.config
+    yield from _master(config.keys.master, ("keys", "master"), config.spool.key_file)
+    for at, settings in enumerate(config.keys.former):
+        yield from _master(settings, ("keys", "former", at), config.spool.key_file)
+    path = store_path(config)
+    place: Place = ("keys", "store_file") if config.keys.store_file else ("spool", "key_file")
+    if why := unusable(path.absolute().parent):
+        yield _found(place, f"the key store {path} can't be kept there: {why}", "name a folder this user may write to")
+    elif path.exists():
+        try:
+            KeyStore(path).read()
+        except KeysUnfit as error:
+            yield _found(place, "unfit key store", str(error))
+
+
+def _master(settings: MasterSettings, place: Place, key_file: Path) -> Iterator[Finding]:
+    if isinstance(settings, FileMasterSettings):
+        path = settings.file or key_file
+        place = (*place, "file") if settings.file else ("spool", "key_file")
+        if not path.exists():
+            yield _found(place, "no such file", "make it with `nightsafe init`, or restore it from its backup")
+            return
     try:
-        read_key_file(spool.key_file)
+        open_provider(settings, key_file)
     except KeysUnfit as error:
-        yield _found(("spool", "key_file"), "unfit key file", str(error))
+        yield _found(place, "unfit key file" if place[-1] in {"file", "key_file"} else "unfit master key", str(error))
 
 
 def unusable(folder: Path) -> str:
@@ -56,7 +81,7 @@ def _absent(value: object, place: Place) -> Iterator[Finding]:
     elif isinstance(value, BaseModel):
         for key in type(value).model_fields:
             yield from _absent(getattr(value, key), (*place, key))
-    elif isinstance(value, Path) and str(place[-1]).endswith("_file") and place[0] != "spool":
+    elif isinstance(value, Path) and str(place[-1]).endswith("_file") and place[0] not in {"spool", "keys"}:
         yield from _file(value, place)
     else:
         for step, below in items(value) or ():

@@ -20,7 +20,7 @@ from adapters.core import Level
 from gateway.clock import Clock
 from gateway.config.toml import toml_value
 from gateway.demo.actor import Actor
-from spool.keys import make_key_file
+from spool.masters import make_key_file
 
 HOST: Final = "127.0.0.1"
 CURRENCY: Final = "RUB"

@@ -7,8 +7,11 @@ SpoolError
 ├── SpoolClosed       the spool isn't open (stopping, or being reopened after an uncertain commit); nothing was stored
 ├── SpoolHeld         another process owns the spool
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
-├── KeysUnfit         the key file is missing, readable by others, or not the spool's
+├── KeysUnfit         keys are missing, readable by others, or not the spool's: a person must act
+│   ├── KeysChanged      somebody else changed the key store meanwhile; nothing was done
+│   └── MasterUnreachable  whoever keeps the master key can't be asked now; passes by itself
 └── RecordDamaged     a sealed record doesn't open: moved, edited, or under another key
+    └── RecordShredded   its key was destroyed on purpose, when its time was over
 ```
 """
 
@@ -43,7 +46,15 @@ class SpoolUnfit(SpoolError):
 
 
 class KeysUnfit(SpoolError):
-    """The key file can't be used; the message says why and how to mend it."""
+    """Keys can't be used; the message says why and how to mend it."""
+
+
+class KeysChanged(KeysUnfit):
+    """Somebody else changed the key store meanwhile: nothing was done, and what is there now decides."""
+
+
+class MasterUnreachable(KeysUnfit):
+    """Whoever keeps the master key can't be asked now; what is in memory goes on serving."""
 
 
 class RecordDamaged(SpoolError):
@@ -52,3 +63,11 @@ class RecordDamaged(SpoolError):
     def __init__(self, number: int) -> None:
         super().__init__(f"the record of entry {number} does not open: it was moved, edited, or sealed by another key")
         self.number = number
+
+
+class RecordShredded(RecordDamaged):
+    """The key of a sealed record was destroyed on purpose: its content is gone, its header and history stay."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.args = (f"the content of entry {number} is gone: its key was destroyed when its time was over",)

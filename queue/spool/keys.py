@@ -1,32 +1,8 @@
-"""The key file: data keys that seal contents, and one index key for keyed hashes.
+"""The keys in memory: data keys that seal contents, and index keys for keyed hashes. Where they are kept: `spool.keystore`."""
 
-The file is JSON, readable by its owner alone, and kept apart from the spool and its backups:
-
-```json
-{
-  "version": 1,
-  "index_key": "<32 bytes, base64>",
-  "data_keys": [
-    {"id": 1, "key": "<32 bytes, base64>", "created": "2026-01-01T00:00:00Z"}
-  ]
-}
-```
-
-The data key with the highest id seals; all of them open. Ids are never used again, so a new key gets the next id.
-"""
-
-import base64
-import binascii
-import hashlib
 import hmac
-import os
-import stat
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Final
-
-import msgspec
 
 from spool.errors import KeysUnfit
 
@@ -36,53 +12,51 @@ KEY_BYTES: Final = 32
 KEY_ID_MAX: Final = 2**32 - 1
 """A key id fits the four bytes a sealed record has for it."""
 
-DATA_KEYS_MAX: Final = 10_000
-"""Most data keys in one file: a new one each day for 27 years."""
-
-FILE_BYTES_MAX: Final = 2 * 2**20
-"""Larger files are no key files."""
-
-VERSION: Final = 1
 _CHECK_LABEL: Final = b"nightsafe key check v1"
 _FINGERPRINT_LABEL: Final = b"nightsafe key fingerprint v1"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _DataKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One data key as it stands in the file."""
-
-    id: int
-    key: str
-    created: str
-
-    def __repr__(self) -> str:
-        return f"_DataKey({self.id})"
-
-
-class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file as it is read and written."""
-
-    version: int
-    index_key: str
-    data_keys: list[_DataKey]
-
-    def __repr__(self) -> str:
-        return "_KeyFile()"
 
 
 class KeyRing:
-    """The keys of one file. Shows none of them."""
+    """Keys that belong together, as of one moment: a ring never changes, another one takes its place. Shows no key."""
 
-    def __init__(self, data_keys: Sequence[tuple[int, bytes]], index_key: bytes) -> None:
-        """Hold these (id, key) pairs, at least one, and the index key; each key is 32 bytes."""
+    def __init__(
+        self,
+        data_keys: Sequence[tuple[int, bytes]],
+        index_key: bytes,
+        *,
+        current_id: int = 0,
+        index_id: int = 1,
+        former_index_keys: Mapping[int, bytes] | None = None,
+        index_ids: Mapping[int, int] | None = None,
+        destroyed: Mapping[int, int] | None = None,
+    ) -> None:
+        """Hold these keys of 32 bytes each.
+
+        Args:
+            data_keys: (id, key) pairs, at least one.
+            index_key: what new entries are hashed with.
+            current_id: the data key that seals new records; else the one with the highest id.
+            index_id: the index key's id.
+            former_index_keys: what older entries were hashed with, by id.
+            index_ids: by data key, also by destroyed ones, the index key its entries are hashed with; else `index_id`.
+            destroyed: data keys that were destroyed on purpose, with the time (microseconds since 1970 in UTC).
+        """
         self._data_keys = dict(data_keys)
+        self._index_keys = {**(former_index_keys or {}), index_id: index_key}
         assert self._data_keys, "a ring has a key"
-        assert all(len(key) == KEY_BYTES for key in (*self._data_keys.values(), index_key)), "keys are of 256 bits"
+        every = (*self._data_keys.values(), *self._index_keys.values())
+        assert all(len(key) == KEY_BYTES for key in every), "keys are of 256 bits"
         assert all(0 < key_id <= KEY_ID_MAX for key_id in self._data_keys), "key ids fit their field"
-        self._index_key = index_key
+        self._index_ids = dict(index_ids or {})
         #: The data key that seals new records.
-        self.current_id: Final = max(self._data_keys)
+        self.current_id: Final = current_id or max(self._data_keys)
+        #: The index key that new entries are hashed with.
+        self.index_id: Final = index_id
+        #: Data keys that were destroyed on purpose, and when.
+        self.destroyed: Final[Mapping[int, int]] = dict(destroyed or {})
+        assert self.current_id in self._data_keys, "the key that seals is here"
+        assert self._data_keys.keys().isdisjoint(self.destroyed), "what was destroyed is not here"
+        assert set(self._index_ids.values()) <= set(self._index_keys), "each entry's index key is here"
 
     def __repr__(self) -> str:
         return "KeyRing()"
@@ -94,8 +68,21 @@ class KeyRing:
 
     @property
     def index_key(self) -> bytes:
-        """The key of keyed hashes (see `spool.hashing`)."""
-        return self._index_key
+        """The key of new keyed hashes (see `spool.hashing`)."""
+        return self._index_keys[self.index_id]
+
+    @property
+    def former_index_ids(self) -> tuple[int, ...]:
+        """Ids of the index keys of older entries, newest first."""
+        return tuple(sorted(self._index_keys.keys() - {self.index_id}, reverse=True))
+
+    def index_key_of(self, index_id: int) -> bytes:
+        """The index key with this id."""
+        return self._index_keys[index_id]
+
+    def index_id_of(self, key_id: int) -> int:
+        """The index key that entries under a data key are hashed with."""
+        return self._index_ids.get(key_id, self.index_id)
 
     def get(self, key_id: int) -> bytes | None:
         """The data key with this id."""
@@ -126,131 +113,5 @@ class KeyRing:
         key = self._data_keys.get(key_id)
         if key is None:
             raise KeysUnfit(f"there is no data key {key_id}; present are: {', '.join(map(str, self.ids))}")
-        index_part = hmac.digest(self._index_key, label, "sha256")
+        index_part = hmac.digest(self.index_key_of(self.index_id_of(key_id)), label, "sha256")
         return hmac.digest(key, label + key_id.to_bytes(4, "big") + index_part, "sha256")
-
-
-def make_key_file(path: Path, now_us: int, random_bytes: Callable[[int], bytes] = os.urandom) -> KeyRing:
-    """Write a new key file with data key 1 and an index key, durably, readable by its owner alone.
-
-    Raises:
-        KeysUnfit: there is something at `path` already, or it can't be written.
-    """
-    data_key, index_key = random_bytes(KEY_BYTES), random_bytes(KEY_BYTES)
-    ring = KeyRing([(1, data_key)], index_key)
-    created = (_EPOCH + timedelta(microseconds=now_us)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    entry = _DataKey(id=1, key=_text_of(data_key), created=created)
-    kept = _KeyFile(version=VERSION, index_key=_text_of(index_key), data_keys=[entry])
-    try:
-        _write_new(path, msgspec.json.format(msgspec.json.encode(kept), indent=2) + b"\n")
-    except FileExistsError as error:
-        raise KeysUnfit(
-            f"{path} exists already and is not overwritten: what is sealed under its keys could never be opened again"
-        ) from error
-    except OSError as error:
-        raise KeysUnfit(f"the key file {path} can't be written: {error.strerror}") from error
-    return ring
-
-
-def read_key_file(path: Path) -> KeyRing:
-    """The keys in a file.
-
-    Raises:
-        KeysUnfit: the file is missing, a link, another user's, open to others, or not a key file; the message says which
-            and how to mend it.
-    """
-    text = _read_guarded(path)
-    try:
-        kept = msgspec.json.decode(text, type=_KeyFile)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # The decoder's own words name fields and positions, never values.
-        raise KeysUnfit(f"the key file {path} is damaged ({error}); restore it from where keys are kept") from None
-    if kept.version != VERSION:
-        raise KeysUnfit(
-            f"the key file {path} is of version {kept.version}, this program knows {VERSION}: use a newer one"
-        )
-    ids = [entry.id for entry in kept.data_keys]
-    if not ids or len(ids) > DATA_KEYS_MAX or len(set(ids)) != len(ids) or not all(0 < i <= KEY_ID_MAX for i in ids):
-        raise KeysUnfit(
-            f"the key file {path} needs 1 to {DATA_KEYS_MAX} data keys, each with an id of its own from 1 to {KEY_ID_MAX}"
-        )
-    data_keys = [(entry.id, _key_of(entry.key, path, f"data key {entry.id}")) for entry in kept.data_keys]
-    index_key = _key_of(kept.index_key, path, "the index key")
-    if len({index_key, *(key for _, key in data_keys)}) != len(data_keys) + 1:
-        raise KeysUnfit(f"the key file {path} holds the same key twice; each data key and the index key must differ")
-    return KeyRing(data_keys, index_key)
-
-
-def _read_guarded(path: Path) -> bytes:
-    """The file's bytes, if it is ours alone; what is checked is the very file that is read."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise KeysUnfit(
-            f"there is no key file {path}; put it back from where keys are kept, or, for a new spool, "
-            "make one with: nightsafe init"
-        ) from None
-    except OSError as error:
-        if path.is_symlink():
-            raise KeysUnfit(f"the key file {path} is a link; name the file itself") from error
-        raise KeysUnfit(f"the key file {path} can't be read: {error.strerror}") from error
-    try:
-        _check_custody(path, os.fstat(handle))
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(FILE_BYTES_MAX)
-    finally:
-        os.close(handle)
-
-
-def _check_custody(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise KeysUnfit(f"the key file {path} is not a plain file")
-    if found.st_uid not in {os.geteuid(), 0}:
-        raise KeysUnfit(f"the key file {path} belongs to another user; mend it with: chown {os.geteuid()} {path}")
-    if found.st_mode & _OTHERS:
-        mode = stat.S_IMODE(found.st_mode)
-        raise KeysUnfit(f"the key file {path} is open to others (mode {mode:04o}); mend it with: chmod 600 {path}")
-    if found.st_size > FILE_BYTES_MAX:
-        raise KeysUnfit(f"the key file {path} is too large to be one ({found.st_size} bytes)")
-
-
-def _key_of(text: str, path: Path, name: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise KeysUnfit(f"{name} in the key file {path} is not {KEY_BYTES} bytes in base64; restore the file")
-    return key
-
-
-def _text_of(key: bytes) -> str:
-    return base64.b64encode(key).decode()
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a file that is there whole and durably, or not at all; never over another.
-
-    Raises:
-        FileExistsError: there is something at `path`.
-    """
-    draft = path.with_name(f".{path.name}.{hashlib.sha256(content).hexdigest()[:16]}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, stat.S_IRUSR | stat.S_IWUSR)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, never replaces what is there.
-        os.link(draft, path)
-    finally:
-        draft.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

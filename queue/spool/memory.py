@@ -19,7 +19,7 @@ from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_records import MemoryRecords
-from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from spool.waiting import Spot, Waiting, spot_of
 
@@ -112,6 +112,33 @@ class MemoryStore:
         made = [self._make(move) for move in moves]
         self._prove()
         return made
+
+    async def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> list[bool]:
+        """Put contents sealed anew in their old ones' places."""
+        self._need_open()
+        return [self._reseal(entry, sealed, key_id) for entry, sealed in anew]
+
+    def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
+        now = self._entries[known.number]
+        if now.key_id != known.key_id:
+            return False
+        self._entries[known.number] = replace(now, key_id=key_id, sealed=sealed)
+        return True
+
+    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+        """By data key: what entries between two numbers need it."""
+        self._need_open()
+        found = dict[int, KeyUse]()
+        for number in self._numbers[bisect_left(self._numbers, first) : bisect_right(self._numbers, last)]:
+            entry = self._entries[number]
+            use = KeyUse(entries=1, waiting=int(entry.state not in FINAL), changed_at_us=entry.changed_at_us)
+            found[entry.key_id] = found[entry.key_id] + use if entry.key_id in found else use
+        return found
+
+    async def lanes(self) -> AsyncIterator[Sequence[int]]:
+        """The lanes of all unfinished entries."""
+        self._need_open()
+        yield [entry.lane for entry in self._entries.values() if entry.state not in FINAL]
 
     async def set_behind(self, entries: Sequence[Entry]) -> None:
         """Take ready entries out of arrival order; one that has moved on since is left alone."""
@@ -282,7 +309,9 @@ class MemoryStore:
         """Make a move if its entry is as its caller knew it."""
         if not self._is_as_known(move.entry):
             return False
-        before, after = self._entries[move.entry.number], move.after()
+        before = self._entries[move.entry.number]
+        # Its content may have been sealed anew since the caller read it.
+        after = replace(move.after(), key_id=before.key_id, sealed=before.sealed)
         self._entries[after.number] = after
         if before.state in WAITING:
             self._waiting.take(before)

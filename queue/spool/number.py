@@ -26,6 +26,11 @@ class Numbers:
         """Start above `last`, the highest number the spool holds."""
         self._last = last
 
+    @property
+    def last(self) -> int:
+        """The highest number so far."""
+        return self._last
+
     def start_above(self, last: int) -> None:
         """Never mint `last` (the highest number a spool holds) or anything below it, whatever the clock says."""
         self._last = max(self._last, last)

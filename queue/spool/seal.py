@@ -40,7 +40,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from spool.entry import Draft, Entry
-from spool.errors import RecordDamaged
+from spool.errors import RecordDamaged, RecordShredded
 from spool.keys import KeyRing
 
 FORMAT: Final = 1
@@ -84,28 +84,53 @@ class Sealer:
     def __init__(self, ring: KeyRing, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         """Take chance for nonces from `random_bytes` (a number of bytes -> unpredictable bytes)."""
         self._nonces = Nonces(random_bytes)
-        self._ciphers = {key_id: AESGCM(ring.get(key_id) or b"") for key_id in ring.ids}
-        self._current_id = ring.current_id
-        self._current = self._ciphers[ring.current_id]
-        self._head = _HEAD.pack(FORMAT, ring.current_id)
+        self._ciphers: dict[int, AESGCM] = {}
+        self._current_id = 0
+        #: How many records were sealed under the key that seals since it was adopted.
+        self.sealed_count = 0
+        self.adopt(ring)
 
     def __repr__(self) -> str:
         return "Sealer()"
 
+    def adopt(self, ring: KeyRing) -> None:
+        """Seal and open with the keys of another ring from now on."""
+        if ring.current_id != self._current_id:
+            self.sealed_count = 0
+        self._ciphers = {key_id: AESGCM(ring.get(key_id) or b"") for key_id in ring.ids}
+        self._destroyed = frozenset(ring.destroyed)
+        self._current_id = ring.current_id
+        self._current = self._ciphers[ring.current_id]
+        self._head = _HEAD.pack(FORMAT, ring.current_id)
+
     def seal(self, draft: Draft) -> tuple[int, bytes]:
         """The id of the key used, and the draft's content sealed for the draft's place."""
+        self.sealed_count += 1
         nonce = self._nonces.next()
         place = _place_of(draft, self._current_id)
         return self._current_id, self._head + nonce + self._current.encrypt(nonce, draft.content, place)
+
+    def seal_anew(self, entry: Entry, key_id: int) -> bytes:
+        """The content of an entry, sealed for its place under another key of the ring.
+
+        Raises:
+            RecordDamaged: it does not open.
+        """
+        nonce = self._nonces.next()
+        sealed = self._ciphers[key_id].encrypt(nonce, self.open(entry), _place_of(entry, key_id))
+        return _HEAD.pack(FORMAT, key_id) + nonce + sealed
 
     def open(self, entry: Entry) -> bytes:
         """The content of an entry.
 
         Raises:
+            RecordShredded: its key was destroyed on purpose.
             RecordDamaged: it was moved, edited or cut, or its key isn't in the ring. No other key is tried: GCM doesn't
                 commit to its key, so a record might open under two.
         """
         sealed, cipher = entry.sealed, self._ciphers.get(entry.key_id)
+        if cipher is None and entry.key_id in self._destroyed:
+            raise RecordShredded(entry.number)
         if cipher is None or len(sealed) < _CIPHER_AT + TAG_BYTES:
             raise RecordDamaged(entry.number)
         if _HEAD.unpack_from(sealed) != (FORMAT, entry.key_id):

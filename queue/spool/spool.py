@@ -1,62 +1,172 @@
 """The spool as the gateway uses it: an engine, and the seal around everything that goes into it."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from spool.entry import Draft, Entry
-from spool.errors import KeysUnfit
+from spool.errors import KeysUnfit, RecordDamaged
 from spool.hashing import Hashes
 from spool.keys import KeyRing
 from spool.seal import Sealer
-from spool.store import Inserted, Known, Move, NotReversible, Store
+from spool.store import Inserted, KeyUse, Known, Move, NotReversible, Store
 
 _CHECK: Final = "key-check-{}"
 """Name under which the check value of a key is remembered."""
+
+_LISTED: Final = "key-ids"
+"""Name under which the ids of all keys are remembered that ever sealed here."""
+
+Unlock = Callable[[tuple[int, ...]], Awaitable[KeyRing]]
+"""Gets the keys, given the ids of those the spool remembers."""
 
 
 class Spool:
     """Entries, durable and sealed."""
 
-    def __init__(self, store: Store, keys: KeyRing, sealer: Sealer | None = None) -> None:
-        """Join an engine and its keys; neither is opened yet."""
-        self.store = store
-        self.keys = keys
-        self._sealer = sealer or Sealer(keys)
-        hashes = Hashes(keys.index_key)
-        #: Keyed hashes: (route, account) to a lane, a request's canonical bytes to its fingerprint.
-        self.lane_of = hashes.lane_of
-        self.fingerprint = hashes.fingerprint
+    #: The keys in use; there once the spool is open.
+    keys: KeyRing
+    #: Keyed hash: (route, account) to a lane.
+    lane_of: Callable[[str, str], int]
+    #: Keyed hash: a request's canonical bytes to its fingerprint.
+    fingerprint: Callable[[bytes], bytes]
+    _sealer: Sealer
 
-    async def open(self, now_us: int) -> None:
+    def __init__(self, store: Store, keys: KeyRing | None = None, sealer: Sealer | None = None) -> None:
+        """Join an engine and its keys; neither is opened yet. Without keys here, `open` is told how to get them."""
+        self.store = store
+        self._listed: tuple[int, ...] = ()
+        #: Lanes under former index keys that held something when the index key was changed.
+        self._old_lanes: set[int] = set()
+        if keys is not None:
+            self._sealer = sealer or Sealer(keys)
+            self._use(keys)
+
+    async def open(self, now_us: int, unlock: Unlock | None = None) -> None:
         """Open the engine and prove that the keys are the ones its records are sealed under.
 
         Raises:
-            KeysUnfit: a key is missing or another one; says which.
+            KeysUnfit: keys are missing or others; says which, and how many entries need each.
             SpoolHeld, SpoolUnfit: see `Store.open`.
         """
         await self.store.open(now_us)
         try:
-            await self._prove_keys()
+            self._listed = tuple(map(int, (await self.store.recall(_LISTED) or b"").decode().split()))
+            keys = self.keys if unlock is None else await unlock(self._listed)
+            await self._prove(keys)
+            if unlock is not None:
+                self._sealer = Sealer(keys)
+            if keys.former_index_ids:
+                await self._note_lanes()
+            self._use(keys)
         except BaseException:
             await self.store.close()
             raise
 
-    async def _prove_keys(self) -> None:
-        listed = (await self.store.recall("key-ids") or b"").decode().split()
-        for key_id in map(int, listed):
+    async def adopt(self, keys: KeyRing) -> None:
+        """Other keys take the place of those so far; each is remembered here before anything is sealed by it.
+
+        Raises:
+            KeysUnfit: a key isn't the one that is remembered under its id, or one that entries need is missing.
+            SpoolClosed, StorageUncertain: it can't be remembered now; nothing was adopted.
+        """
+        await self._prove(keys)
+        if keys.index_id != self.keys.index_id:
+            await self._note_lanes()
+        self._use(keys)
+
+    @property
+    def known_key_ids(self) -> tuple[int, ...]:
+        """Ids of all keys that ever sealed here; none of them is given to another key."""
+        return self._listed
+
+    @property
+    def sealed_count(self) -> int:
+        """How many records were sealed under the key that seals, since it was adopted."""
+        return self._sealer.sealed_count
+
+    @property
+    def sealer(self) -> Sealer:
+        """Opens whatever the keys of this moment open."""
+        return self._sealer
+
+    def _use(self, keys: KeyRing) -> None:
+        """From here on, without a moment between; what is on its way keeps what it was given."""
+        self.keys = keys
+        self._sealer.adopt(keys)
+        self._current = Hashes(keys.index_key)
+        self._former = {each: Hashes(keys.index_key_of(each)) for each in keys.former_index_ids}
+        self.fingerprint = self._current.fingerprint
+        self.lane_of = self._lane_of_either if self._old_lanes else self._current.lane_of
+
+    # Which keys the spool remembers
+
+    async def _prove(self, keys: KeyRing) -> None:
+        """The keys are those of the entries; new ones are remembered.
+
+        Raises:
+            KeysUnfit: says what is wrong.
+        """
+        missing = [each for each in self._listed if each not in keys.ids and each not in keys.destroyed]
+        await self._require_unneeded(missing)
+        for key_id in self._listed:
             kept = await self.store.recall(_CHECK.format(key_id))
-            if key_id not in self.keys.ids:
-                raise KeysUnfit(f"the spool has records under key {key_id}, and the key file has no such key")
-            if kept is not None and not self.keys.matches(key_id, kept):
+            if kept is not None and key_id in keys.ids and not keys.matches(key_id, kept):
                 raise KeysUnfit(
-                    f"key {key_id} of the key file (fingerprint {self.keys.fingerprint(key_id)}) is not the key {key_id}"
-                    " this spool was sealed under; give the spool its own key file back"
+                    f"key {key_id} (fingerprint {keys.fingerprint(key_id)}) is not the key {key_id} this spool was sealed"
+                    " under; give the spool its own key store back"
                 )
-        for key_id in self.keys.ids:
-            if str(key_id) not in listed:
-                listed.append(str(key_id))
-                await self.store.remember(_CHECK.format(key_id), self.keys.check_value(key_id))
-                await self.store.remember("key-ids", " ".join(listed).encode())
+        for key_id in keys.ids:
+            if key_id not in self._listed:
+                listed = (*self._listed, key_id)
+                await self.store.remember(_CHECK.format(key_id), keys.check_value(key_id))
+                await self.store.remember(_LISTED, " ".join(map(str, listed)).encode())
+                self._listed = listed
+
+    async def _require_unneeded(self, missing: Sequence[int]) -> None:
+        """A key that is missing hurts nobody where nothing was sealed under it."""
+        uses = await self.store.key_uses(0, 2**63 - 1) if missing else {}
+        needed = {each: uses[each] for each in missing if each in uses}
+        if needed:
+            raise KeysUnfit(f"keys are missing: {words_of(needed)}; give the spool its key store back")
+
+    # Index keys
+
+    def fingerprint_like(self, entry: Entry, canonical: bytes) -> bytes:
+        """The fingerprint of a request, as it was made when the entry was recorded."""
+        index_id = self.keys.index_id_of(entry.key_id)
+        return self._former.get(index_id, self._current).fingerprint(canonical)
+
+    def lanes_of(self, route: str, account: str) -> tuple[int, ...]:
+        """Every lane the entries of an account may be in, under the index keys of all times; the newest first."""
+        return tuple(hashes.lane_of(route, account) for hashes in (self._current, *self._former.values()))
+
+    async def _note_lanes(self) -> None:
+        """Before another index key serves: which lanes hold something, so that their accounts stay in them.
+
+        A lane is an account's order. Were an account given another lane while something of it waits, the new payment
+        could overtake the old. So the old lanes are noted: those on disk, and those that are handed out meanwhile.
+        """
+        if hasattr(self, "_current"):
+            self.lane_of = self._lane_noted
+        # What was submitted before this is on disk after it.
+        await self.store.remember("lanes-noted", b"")
+        async for lanes in self.store.lanes():
+            self._old_lanes.update(lanes)
+
+    def _lane_noted(self, route: str, account: str) -> int:
+        lane = self._lane_of_either(route, account)
+        self._old_lanes.add(lane)
+        return lane
+
+    def _lane_of_either(self, route: str, account: str) -> int:
+        """The account's old lane as long as it is held, then the new one."""
+        for hashes in self._former.values():
+            lane = hashes.lane_of(route, account)
+            if lane in self._old_lanes:
+                if not self.store.lane_is_clear(route, lane):
+                    return lane
+                self._old_lanes.discard(lane)
+        return self._current.lane_of(route, account)
 
     async def close(self) -> None:
         """Commit what was submitted, then let go."""
@@ -82,6 +192,29 @@ class Spool:
         """The content of an entry, opened.
 
         Raises:
+            RecordShredded: its key was destroyed on purpose.
             RecordDamaged: it does not open in its place.
         """
         return self._sealer.open(entry)
+
+    async def seal_anew(self, entries: Sequence[Entry], key_id: int) -> int:
+        """Seal entries anew under another key; how many were, as an entry that doesn't open stays as it is.
+
+        Raises:
+            SpoolClosed: nothing changed.
+            StorageUncertain: nobody knows; each entry opens either way.
+        """
+        anew = list[tuple[Entry, bytes]]()
+        for entry in entries:
+            try:
+                anew.append((entry, self._sealer.seal_anew(entry, key_id)))
+            except RecordDamaged:
+                continue
+        return sum(await self.store.reseal(anew, key_id)) if anew else 0
+
+
+def words_of(uses: dict[int, KeyUse]) -> str:
+    """How many entries need each key, in words."""
+    return ", ".join(
+        f"key {key_id} ({use.entries} entries, {use.waiting} of them waiting)" for key_id, use in sorted(uses.items())
+    )

@@ -143,6 +143,24 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     newest_first: bool = False
 
 
+class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What a data key is needed for."""
+
+    #: Entries whose content is sealed under it ...
+    entries: int
+    #: ... of which so many are unfinished.
+    waiting: int
+    #: When one of them last changed its state.
+    changed_at_us: int
+
+    def __add__(self, other: "KeyUse") -> "KeyUse":
+        return KeyUse(
+            entries=self.entries + other.entries,
+            waiting=self.waiting + other.waiting,
+            changed_at_us=max(self.changed_at_us, other.changed_at_us),
+        )
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine says of itself, for `status` and readiness."""
 
@@ -209,6 +227,22 @@ class Store(Protocol):
             SpoolClosed: nothing changed.
             StorageUncertain: nobody knows.
         """
+        ...
+
+    def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> Awaitable[list[bool]]:
+        """Put each entry's content, sealed anew under this key, in its old one's place, if that is still there.
+
+        Nothing else of an entry changes, and moves made meanwhile are no hindrance: a record opens in its place whatever
+        its state. Errors: as move.
+        """
+        ...
+
+    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+        """By data key: what entries with numbers from `first` to `last` need it. Looks at each of them."""
+        ...
+
+    def lanes(self) -> AsyncIterator[Sequence[int]]:
+        """The lanes of all unfinished entries as of one moment, in pieces; a lane may come more than once."""
         ...
 
     async def set_behind(self, entries: Sequence[Entry]) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from spool.entry import Entry
-from spool.errors import RecordDamaged
+from spool.errors import RecordDamaged, RecordShredded
 from spool.evidence.auditing import audit
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.lifecycle import WAITING, Kind, State
@@ -73,6 +73,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     #: ... and how many there are, by kind.
     faults: dict[Fault, int]
+    #: Entries whose key was destroyed on purpose: nothing is wrong with them.
+    shredded: int = 0
 
     @property
     def ok(self) -> bool:
@@ -90,16 +92,17 @@ async def verify(store: Store, sealer: Sealer | None = None, marks: Iterable[Mar
     steps = aiter(store.recount())
     tally = _sums(await anext(steps))
     counted = _sums(await _last(steps))
-    opened, damaged, damaged_count = (0, (), 0) if sealer is None else await _open_all(store, sealer)
+    seals = _Seals() if sealer is None else await _open_all(store, sealer)
     async with store.records() as records:
         audited = await audit(records, marks)
     return Verdict(
         counted=sum(total.entries for total in counted.values()),
         balances=balances(tally, counted),
         differences=differences(tally, counted),
-        opened=opened,
-        damaged=damaged,
-        damaged_count=damaged_count,
+        opened=seals.opened,
+        damaged=tuple(seals.damaged),
+        damaged_count=seals.damaged_count,
+        shredded=seals.shredded,
         events=audited.size,
         root=audited.head.root,
         findings=audited.named,
@@ -145,16 +148,31 @@ async def _last(steps: AsyncIterator[dict[Cell, tuple[int, int]]]) -> dict[Cell,
     return last
 
 
-async def _open_all(store: Store, sealer: Sealer) -> tuple[int, tuple[int, ...], int]:
-    """Open every entry there is now: how many were tried, which are damaged, and how many."""
-    opened, damaged_count = 0, 0
-    damaged: list[int] = []
+class _Seals:
+    """What became of opening seals."""
+
+    def __init__(self) -> None:
+        self.opened = self.damaged_count = self.shredded = 0
+        self.damaged: list[int] = []
+
+    def look(self, entry: Entry, sealer: Sealer) -> None:
+        """Open one. What was shredded is so on purpose; an unfinished entry's key never is."""
+        self.opened += 1
+        try:
+            sealer.open(entry)
+        except RecordShredded:
+            self.shredded += 1
+        except RecordDamaged:
+            self.damaged_count += 1
+            self.damaged += [entry.number] if self.damaged_count <= DAMAGED_SHOWN_MAX else []
+
+
+async def _open_all(store: Store, sealer: Sealer) -> _Seals:
+    """Open every entry there is now."""
+    seals = _Seals()
     async for entry in _entries(store, await store.highest_number()):
-        opened += 1
-        if not _opens(entry, sealer):
-            damaged_count += 1
-            damaged += [entry.number] if damaged_count <= DAMAGED_SHOWN_MAX else []
-    return opened, tuple(damaged), damaged_count
+        seals.look(entry, sealer)
+    return seals
 
 
 async def _entries(store: Store, last: int) -> AsyncIterator[Entry]:
@@ -165,14 +183,6 @@ async def _entries(store: Store, last: int) -> AsyncIterator[Entry]:
             if entry.number <= last:
                 yield entry
         after = page[-1].number
-
-
-def _opens(entry: Entry, sealer: Sealer) -> bool:
-    try:
-        sealer.open(entry)
-    except RecordDamaged:
-        return False
-    return True
 
 
 def _sums(cells: Mapping[Cell, tuple[int, int]]) -> dict[Cell, Sum]:

@@ -108,7 +108,17 @@ class Acting:
         self.act = act
 
 
-Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting
+class Resealing:
+    """Contents sealed anew, to be put in their old ones' places."""
+
+    __slots__ = ("anew", "key_id")
+
+    def __init__(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> None:
+        """Keep them, and the key they are sealed under."""
+        self.anew, self.key_id = anew, key_id
+
+
+Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting | Resealing
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""
@@ -124,13 +134,21 @@ def numbers_of(batch: Batch) -> set[int]:
             numbers.update(each.after.number for each in work.planned)
         elif isinstance(work, Reversing):
             numbers.update((work.draft.number, work.draft.reverses))
+        elif isinstance(work, Resealing):
+            numbers.update(entry.number for entry, _ in work.anew)
     return numbers
 
 
 def pages_of(batch: Batch) -> int:
     """About how many pages a commit of these writes: some for each commit, and half a one for each entry."""
-    entries = sum(len(work.planned) if isinstance(work, Moves) else 1 for work, _ in batch)
-    return 6 + entries // 2
+    return 6 + sum(_entries_of(work) for work, _ in batch) // 2
+
+
+def _entries_of(work: Work) -> int:
+    """How many entries a work writes, about."""
+    if isinstance(work, Moves):
+        return len(work.planned)
+    return len(work.anew) if isinstance(work, Resealing) else 1
 
 
 def tell(answer: "asyncio.Future[Any]", result: Any) -> None:

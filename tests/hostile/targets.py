@@ -42,7 +42,8 @@ from gateway.http.connection import Connection
 from gateway.http.listener import Listener
 from gateway.route.kept import KeptInFile
 from spool.errors import KeysUnfit
-from spool.keys import read_key_file
+from spool.keystore import KeyStore
+from spool.masters import read_key_file
 from tests.contracts.core_examples import core_of, delivery_of
 from tests.hostile.core_targets import WIRE_ANSWER, core_wire
 from tests.hostile.sink import Sink
@@ -230,6 +231,15 @@ def key_file(data: bytes) -> None:
         read_key_file(path)
 
 
+def key_store(data: bytes) -> None:
+    """The key store."""
+    path = _FOLDER / "keys.store"
+    path.write_bytes(data)
+    path.chmod(0o600)
+    with contextlib.suppress(KeysUnfit):
+        KeyStore(path).read()
+
+
 def sealed_content(data: bytes) -> None:
     """What a seal held."""
     with contextlib.suppress(ValueError):
@@ -314,6 +324,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         admin_body,
         route_record,
         key_file,
+        key_store,
         sealed_content,
         config_file,
         config_tables,
@@ -342,6 +353,8 @@ EXAMPLES: Final[Mapping[str, bytes]] = {
     "route_record": b'{"zone":"open","level":1,"since_us":5,"forced":{"zone":"open","until_us":9,"actor":"a","reason":"b"}}',
     "key_file": b'{"version":1,"data_keys":[{"id":1,"key":"' + _KEY + b'","created":""}],'
     b'"index_key":"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="}',
+    "key_store": b'{"generation":1,"sealing":1,"hashing":1,"data_keys":[{"id":1,"made_us":1,"index_id":1,"first":1,'
+    b'"master":"m","wrapped":"AAAA"}],"index_keys":[{"id":1,"made_us":1,"master":"m","wrapped":"AAAA"}]}',
     "sealed_content": b"\x98\xa177\xa0\xa0\xa0\x80\xc4\x01a",
     "config_file": b'[node]\nname = "a"\n[listen.channels]\nport = 1\n[cores.a]\nprotocol = "json"\nurl = "http://h"\n',
     "config_tables": b'[routes.a]\ncore = "a"\nchannels = ["b"]\n[channels.b]\nprotocol = "osmp"\nallow = ["::1"]\n',

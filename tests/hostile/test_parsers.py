@@ -97,7 +97,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:12])
-@pytest.mark.parametrize("name", ["json_payment", "json_answer", "admin_body", "route_record", "key_file"])
+@pytest.mark.parametrize("name", ["json_payment", "json_answer", "admin_body", "route_record", "key_file", "key_store"])
 def test_no_number_surprises_a_reader_of_json(name: str, number: str) -> None:
     """In any field: as long as a book, without an end, below nothing."""
     fields = json.loads(EXAMPLES[name].lstrip(b"0"))

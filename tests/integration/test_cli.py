@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 
 from gateway.cli.exits import Exit
-from spool.keys import make_key_file
+from spool.masters import make_key_file
 from spool.sqlite.reading import SqliteReading
 from spool.store import Filter
 
@@ -162,15 +162,26 @@ def test_a_second_service_on_one_spool_is_refused_naming_the_holder(house: House
     assert f"in use by process {served.process.pid}" in second.stderr
 
 
-def test_another_key_under_the_same_id_is_refused(house: House, served: Served) -> None:
-    """Sealing under it would make a spool that no single key opens."""
+def test_a_key_file_that_wrapped_nothing_here_is_refused(house: House, served: Served) -> None:
+    """Nothing of this spool can be opened with it."""
     served.stop()
     key = house.folder / "keys/nightsafe.key"
     key.unlink()
     make_key_file(key, 1)
     start = nightsafe("serve", "--config", house.config)
     assert start.returncode == Exit.CANNOT_START
-    assert "is not the key 1 this spool was sealed under" in start.stderr
+    assert "index key 1: the master key local:" in start.stderr
+    assert "is not here" in start.stderr
+
+
+def test_another_key_store_is_refused(house: House, served: Served) -> None:
+    """Sealing under its keys would make a spool that no single key store opens."""
+    served.stop()
+    (house.folder / "keys/nightsafe.key.store").unlink()
+    start = nightsafe("serve", "--config", house.config)
+    assert start.returncode == Exit.CANNOT_START
+    assert "there is no key store" in start.stderr
+    assert "put the key store back" in start.stderr
 
 
 def test_a_missing_key_is_a_fault_of_the_configuration(house: House) -> None:

@@ -18,7 +18,7 @@ from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.records import Records
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore, cell_of
-from spool.store import Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from tests.simulation.nature import Nature
 
@@ -221,6 +221,11 @@ class SimStore:
         found: list[Entry] = await self._submit(lambda: self.image.followers(route, lane, limit))
         return found
 
+    async def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> list[bool]:
+        """Put contents sealed anew in their old ones' places."""
+        done: list[bool] = await self._submit(lambda: self.image.reseal(anew, key_id))
+        return done
+
     async def act(self, act: Act) -> Act:
         """Keep what a person did."""
         kept: Act = await self._submit(lambda: self.image.act(act))
@@ -387,6 +392,15 @@ class SimStore:
     async def history(self, number: int) -> list[Event]:
         """What happened to an entry."""
         return await self._read(lambda: self.image.history(number))
+
+    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+        """What needs which key."""
+        return await self._read(lambda: self.image.key_uses(first, last))
+
+    def lanes(self) -> AsyncIterator[Sequence[int]]:
+        """The lanes of everything unfinished."""
+        self._need_reader()
+        return self.image.lanes()
 
     async def oldest_waiting_us(self, route: str) -> int:
         """When the oldest waiting entry was accepted."""

@@ -1,7 +1,5 @@
 """What a person's hold, release and retry do to entries, and what they leave alone."""
 
-from pathlib import Path
-
 import pytest
 
 from gateway.admin import acts
@@ -10,7 +8,7 @@ from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
 from spool.errors import StorageUncertain
-from spool.keys import make_key_file
+from spool.keys import KeyRing
 from spool.lifecycle import Kind, State, Told
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, id_of
@@ -40,10 +38,10 @@ class Remembering:
 class Desk:
     """Acts over a memory store, with what they are about."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.store = MemoryStore()
         self.clock = ManualClock()
-        self.spool = Spool(self.store, make_key_file(folder / "key", NOW_US))
+        self.spool = Spool(self.store, KeyRing([(1, b"\x01" * 32)], b"\x02" * 32))
         self.forwarder = Remembering()
         self.acts = Acts(self.spool, self.store, self.clock, {"main": self.forwarder})
 
@@ -82,9 +80,9 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> Desk:
+async def desk() -> Desk:
     """An open spool with nothing in it."""
-    made = Desk(tmp_path)
+    made = Desk()
     await made.spool.open(NOW_US)
     return made
 

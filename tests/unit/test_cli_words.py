@@ -37,6 +37,7 @@ def books(*, posted: int, ready: int, node: str = "night") -> Status:
         states={},
         conservation=conservation(cells),
         spool=spool,
+        custody=None,
         keys=(),
     )
 

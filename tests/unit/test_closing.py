@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from itertools import product
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,7 +13,7 @@ from gateway.admin.proposals import NotDone
 from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
-from spool.keys import make_key_file
+from spool.keys import KeyRing
 from spool.lifecycle import Kind, State, Told
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, id_of
@@ -27,9 +26,9 @@ NOW_US = EPOCH_MS * 1000
 class Bench:
     """Closing over a memory store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.store = MemoryStore()
-        self.spool = Spool(self.store, make_key_file(folder / "key", NOW_US))
+        self.spool = Spool(self.store, KeyRing([(1, b"\x01" * 32)], b"\x02" * 32))
         self.closing = Closing(self.spool, ManualClock(), lambda _: None)
 
     async def payment(self, number: int, *ways: way.Transition, told: Told = Told.PROVISIONAL) -> Entry:
@@ -64,9 +63,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> Bench:
+async def bench() -> Bench:
     """An open spool with nothing in it."""
-    made = Bench(tmp_path)
+    made = Bench()
     await made.spool.open(NOW_US)
     return made
 

@@ -14,8 +14,8 @@ from gateway.clock import ManualClock
 from gateway.config.load import examine, load
 from gateway.config.model import Config
 from gateway.config.reference import PAGE, page
-from gateway.config.shape import bare, is_model, is_union, variants_of
-from spool.keys import make_key_file
+from gateway.config.shape import bare, chosen_of, is_model, is_union
+from spool.masters import make_key_file
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLE: Final = ROOT / "config.example.toml"
@@ -59,8 +59,8 @@ def keys_in(kind: Any, value: Any) -> Iterator[tuple[str, str]]:
 def chosen(members: tuple[Any, ...], value: Any) -> Any:
     """The member of a union that a table is: the one its protocol names, else the only model."""
     models = [bare(member) for member in members if is_model(bare(member))]
-    named = [model for model in models if isinstance(value, dict) and value.get("protocol") in variants_of(model)]
-    return next(iter(named or models), None)
+    named = chosen_of(models, value) if isinstance(value, dict) else None
+    return named or next(iter(models), None)
 
 
 def test_the_example_writes_every_key_there_is() -> None:

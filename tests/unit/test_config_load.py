@@ -10,7 +10,7 @@ from gateway.config.fault import ConfigUnfit, Fault
 from gateway.config.load import check, config_path, load
 from gateway.config.model import Config
 from gateway.config.surroundings import unusable
-from spool.keys import make_key_file
+from spool.masters import make_key_file
 
 GOOD = """\
 [spool]

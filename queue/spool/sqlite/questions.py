@@ -14,7 +14,7 @@ from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
 from spool.sqlite.statements import SQL
-from spool.store import Filter, Ready
+from spool.store import Filter, KeyUse, Ready
 
 
 class Questions:
@@ -93,6 +93,16 @@ class Questions:
             "limit": limit,
         }
         return await self._many(SQL["page_descending" if wanted.newest_first else "page_ascending"], parameters)
+
+    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+        """By data key: what entries between two numbers need it; in steps, as payments are looked up in between."""
+        found = dict[int, KeyUse]()
+        while rows := await self._rows(SQL["key_uses"], (first, last)):
+            for key_id, entries, waiting, changed_at_us, _ in rows:
+                use = KeyUse(entries=entries, waiting=waiting, changed_at_us=changed_at_us)
+                found[key_id] = found[key_id] + use if key_id in found else use
+            first = 1 + max(row[4] for row in rows)
+        return found
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""

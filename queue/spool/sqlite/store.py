@@ -45,6 +45,7 @@ from spool.work import (
     Insertion,
     Memo,
     Moves,
+    Resealing,
     Reversing,
     Work,
     numbers_of,
@@ -57,6 +58,9 @@ BATCH_MAX: Final = 512
 
 _REOPENED: Final = Memo("reopened", b"")
 """What is written to show that the disk takes writes again."""
+
+_LANES: Final = ("lanes_in_arrival", "lanes_aside")
+"""What is asked for the lanes of all unfinished entries, from the indexes alone."""
 
 LANES_LOADED_AT_ONCE: Final = 50_000
 """With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
@@ -222,7 +226,7 @@ class SqliteStore(Questions):
     async def _load_lanes(self, snapshot: Connection) -> None:
         """Count the lanes of an earlier run, a piece at a time."""
         lanes = self._expected.lanes
-        for name in ("lanes_in_arrival", "lanes_aside"):
+        for name in _LANES:
             cursor = await snapshot.execute(SQL[name])
             while rows := await cursor.fetchmany(2_000):
                 for route, lane in rows:
@@ -231,6 +235,20 @@ class SqliteStore(Questions):
         lanes.finish_loading()
         self._snapshot = None
         await snapshot.close()
+
+    async def lanes(self) -> AsyncIterator[Sequence[int]]:
+        """The lanes of all unfinished entries, of one moment, on a connection of its own."""
+        self._require_open()
+        snapshot = await self._connect(self.path, writing=False)
+        try:
+            await snapshot.execute("BEGIN")
+            for name in _LANES:
+                cursor = await snapshot.execute(SQL[name])
+                while rows := await cursor.fetchmany(2_000):
+                    yield [lane for _, lane in rows]
+                await cursor.close()
+        finally:
+            await snapshot.close()
 
     async def _stop_loading(self) -> None:
         if self._loader is not None:
@@ -251,6 +269,10 @@ class SqliteStore(Questions):
     def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make moves by compare-and-set. See `Store.move`."""
         return self._submit(Moves(moves))
+
+    def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> Awaitable[list[bool]]:
+        """Put contents sealed anew in their old ones' places. See `Store.reseal`."""
+        return self._submit(Resealing(anew, key_id))
 
     async def set_behind(self, entries: Sequence[Entry]) -> None:
         """Take ready entries out of arrival order. See `Store.set_behind`."""

@@ -33,6 +33,7 @@ from spool.work import (
     Memo,
     Moves,
     Planned,
+    Resealing,
     Reversing,
     Work,
     cell_of,
@@ -117,6 +118,9 @@ class Transaction:
             return self._exchange(work)
         if isinstance(work, Acting):
             return self._act(work)
+        if isinstance(work, Resealing):
+            rows = [(work.key_id, sealed, entry.number, entry.key_id) for entry, sealed in work.anew]
+            return [self._db.execute(SQL["reseal"], row).rowcount == 1 for row in rows]
         assert isinstance(work, Memo)
         self._db.execute(SQL["remember"], (work.name, work.value))
         return None

@@ -38,6 +38,10 @@ UPDATE entry SET
 FROM (VALUES /*rows*/) AS m
 WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4;
 
+-- name: reseal
+-- A content sealed anew, in the place of the one that was sealed under the key expected.
+UPDATE entry SET key_id = ?, sealed = ? WHERE number = ? AND key_id = ?;
+
 -- name: release_key
 -- Let an entry that was given back go of its key.
 UPDATE entry SET owns_key = 0 WHERE number = ?;
@@ -209,6 +213,13 @@ SELECT route, channel, currency, kind, state, told, count(*), sum(amount), max(n
     SELECT route, channel, currency, kind, state, told, amount, number FROM entry WHERE number > ?
     ORDER BY number LIMIT 20000
 ) GROUP BY route, channel, currency, kind, state, told;
+
+-- name: key_uses
+-- What a stretch of entries needs each data key for.
+SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
+    SELECT key_id, place, changed_at_us, number FROM entry WHERE number BETWEEN ? AND ?
+    ORDER BY number LIMIT 20000
+) GROUP BY key_id;
 
 -- name: page_ascending
 SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)

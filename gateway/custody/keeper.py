@@ -1,0 +1,351 @@
+"""Looks after the keys of a running service: makes each day's, keeps them wrapped by the newest master, destroys old ones.
+
+A new key is on disk in the key store, then remembered in the spool, and only then does it seal. If anything fails in
+between, the key before it goes on and the next look takes it up where it was left. The master is asked when keys are
+made or wrapped, and once at each look, to see whether a start would go well; payments never wait for it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.custody.chest import Chest, Opened, words_of_closed
+from gateway.custody.settings import KeysSettings
+from gateway.log import log
+from spool.errors import KeysChanged, KeysUnfit, MasterUnreachable, SpoolError
+from spool.keys import KeyRing
+from spool.keystore import DataKey, KeptKeys, destroyed
+from spool.number import COUNTER_BITS, EPOCH_MS, Numbers
+from spool.spool import Spool
+from spool.store import KeyUse, Store
+
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
+SLACK: Final = 3_600_000 << COUNTER_BITS
+"""An hour of numbers: a payment may get its number a while before it is sealed."""
+
+LAST: Final = 2**63 - 1
+_SEALED: Final = "sealed-{}"
+"""Name under which the spool remembers how many records were sealed under a key."""
+
+
+class Refused(Exception):
+    """What was asked for would lose something; says what and why."""
+
+
+class Custody(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with the keys."""
+
+    #: Where the master is, in words.
+    master: str
+    #: Why it could not be asked, or a key not be made; empty while all is well.
+    trouble: str
+    #: Since when that is so, microseconds since 1970 in UTC; 0 while all is well.
+    troubled_since_us: int
+    kept: KeptKeys
+    #: Keys that another master wraps than the one that would wrap now.
+    outdated: int
+    #: Records sealed under the key that seals, about.
+    sealed_count: int
+
+
+class Keeper:
+    """The keys of one service."""
+
+    def __init__(
+        self, *, chest: Chest, spool: Spool, shelf: Store, numbers: Numbers, clock: Clock, settings: KeysSettings
+    ) -> None:
+        """Keep the keys in `chest` for `spool`; count what needs them on `shelf`, out of the way of payments."""
+        self._chest = chest
+        self._spool = spool
+        self._shelf = shelf
+        self._numbers = numbers
+        self._clock = clock
+        self._settings = settings
+        self._kept: KeptKeys | None = None
+        #: Keys in clear, by id; also those the spool has not adopted yet.
+        self._opened = Opened({}, {}, {})
+        self._one_at_a_time = asyncio.Lock()
+        self._trouble, self._troubled_since_us = "", 0
+        #: When a key that was still needed is looked at again, as that means to count its entries.
+        self._not_before_us: dict[int, int] = {}
+        #: Records sealed under the key that seals before this process adopted it.
+        self._sealed_before = 0
+
+    # At start
+
+    async def unlock(self, listed: tuple[int, ...]) -> KeyRing:
+        """The keys of the key store, for a spool that remembers these ids.
+
+        Raises:
+            KeysUnfit: keys are missing, or the store is; says which and how many entries need each.
+            MasterUnreachable: the master can't be asked.
+        """
+        self._kept = kept = await self._found(listed)
+        self._opened = await self._chest.open(kept)
+        await self._require_unneeded(self._opened.closed)
+        self._sealed_before = int(await self._spool.store.recall(_SEALED.format(kept.sealing)) or b"0")
+        return self._opened.ring(kept)
+
+    async def _found(self, listed: tuple[int, ...]) -> KeptKeys:
+        if self._chest.file.exists():
+            return await self._chest.read()
+        former = self._chest.former_keys
+        if former is not None:
+            kept = await self._chest.take_over(former, self._clock.now_us())
+            log.warning("keys_taken_over", store=str(self._chest.file.path), keys=len(kept.data_keys))
+            return kept
+        if listed:
+            raise KeysUnfit(
+                f"there is no key store {self._chest.file.path}, and this spool has records sealed under its keys "
+                f"({', '.join(map(str, listed))}); put the key store back from where it is kept"
+            )
+        log.info("key_store_made", store=str(self._chest.file.path))
+        return await self._chest.make(self._clock.now_us())
+
+    async def _require_unneeded(self, closed: dict[int, str]) -> None:
+        if not closed:
+            return
+        uses = await self._spool.store.key_uses(0, LAST)
+        needed = {key_id: f" ({_words_of(uses[key_id])})" for key_id in closed if key_id in uses}
+        if needed:
+            raise KeysUnfit(words_of_closed({key_id: closed[key_id] for key_id in needed}, needed))
+
+    # While it runs
+
+    async def run(self) -> None:
+        """Look, wait, look again; until cancelled."""
+        while True:
+            try:
+                await self.run_once()
+            except Exception as error:  # noqa: BLE001 - our own bug: keys are looked after all the same, and we are told loudly
+                log.error("keys_look_failed", error=type(error).__name__, exc_info=True)
+            await self._clock.sleep(self._settings.check_s)
+
+    async def run_once(self) -> None:
+        """One look: take up what was left, make what is due, ask the master whether a start would go well."""
+        async with self._one_at_a_time:
+            try:
+                await self._look()
+            except KeysChanged:
+                await self._take_up_what_is_there()
+            except (SpoolError, OSError) as error:
+                self._note_trouble(error)
+            else:
+                self._note_well()
+
+    async def _look(self) -> None:
+        await self._spool.store.remember(_SEALED.format(self.kept.sealing), str(self.sealed_count).encode())
+        if self._spool.keys.current_id != self.kept.sealing or self._spool.keys.index_id != self.kept.hashing:
+            await self._adopt()
+        await self._chest.master.look()
+        if self._is_due():
+            await self._new_data_key()
+        elif self._outdated():
+            await self._rewrap(everything=False)
+        else:
+            await self._chest.prove(self.kept)
+        await self._destroy_what_is_past()
+
+    def _outdated(self) -> int:
+        """Keys that another master wraps than the one that would wrap now, and that can be wrapped by it."""
+        return self._chest.outdated(self.kept) - len(self._opened.closed)
+
+    def _is_due(self) -> bool:
+        """A new day has begun, or the key has sealed its share."""
+        made, now_us = self.kept.serving.made_us, self._clock.now_us()
+        return now_us // DAY_US > made // DAY_US or self.sealed_count >= self._settings.data_key_records_max
+
+    async def _take_up_what_is_there(self) -> None:
+        """Somebody else changed the store: their keys are ours."""
+        try:
+            kept = await self._chest.read()
+            opened = await self._chest.open(kept)
+            self._kept, self._opened = kept, opened
+            await self._adopt()
+        except (SpoolError, OSError) as error:
+            self._note_trouble(error)
+
+    async def _adopt(self) -> None:
+        was, sealed_before = self._spool.keys.current_id, 0
+        ring = self._opened.ring(self.kept)
+        if ring.current_id == was:
+            sealed_before = self._sealed_before
+        await self._spool.adopt(ring)
+        self._sealed_before = sealed_before
+
+    def _note_trouble(self, error: Exception) -> None:
+        why = str(error) if isinstance(error, SpoolError) else f"{type(error).__name__}"
+        if why != self._trouble:
+            log.error("keys_in_trouble", unreachable=isinstance(error, MasterUnreachable), error=type(error).__name__)
+        self._troubled_since_us = self._troubled_since_us or self._clock.now_us()
+        self._trouble = why
+
+    def _note_well(self) -> None:
+        if self._trouble:
+            log.warning("keys_well_again", after_s=(self._clock.now_us() - self._troubled_since_us) // 1_000_000)
+        self._trouble, self._troubled_since_us = "", 0
+
+    # What persons ask for
+
+    @property
+    def kept(self) -> KeptKeys:
+        """The key store as it is known here."""
+        assert self._kept is not None, "keys are there from the start on"
+        return self._kept
+
+    @property
+    def sealed_count(self) -> int:
+        """Records sealed under the key that seals, but for those of the last minute before a crash."""
+        return self._sealed_before + self._spool.sealed_count
+
+    def custody(self) -> Custody:
+        """How it stands."""
+        return Custody(
+            master=self._chest.master.place,
+            trouble=self._trouble,
+            troubled_since_us=self._troubled_since_us,
+            kept=self.kept,
+            outdated=self._outdated(),
+            sealed_count=self.sealed_count,
+        )
+
+    async def rotate(self, *, index: bool = False) -> None:
+        """A new data key seals from now on; with `index` a new index key hashes too.
+
+        Raises:
+            KeysChanged: somebody else was faster; theirs is in use now, and nothing was lost.
+            MasterUnreachable, KeysUnfit: nothing was changed.
+            SpoolClosed, StorageUncertain: made, and taken into use as soon as the spool takes it.
+        """
+        async with self._one_at_a_time, self._up_to_date():
+            await self._new_data_key(anew_index=index)
+
+    async def renew_master(self) -> None:
+        """A new master, where it can make itself one; all keys are wrapped by it at once.
+
+        Raises:
+            Refused: it can't.
+            KeysChanged, MasterUnreachable, KeysUnfit: as above; the new master may be there already.
+        """
+        async with self._one_at_a_time, self._up_to_date():
+            if not self._chest.master.renewable:
+                raise Refused(
+                    f"{self._chest.master.place} can't make a new master by itself: make one where it is kept, name it"
+                    " in the configuration with the old one as former, and start again"
+                )
+            await self._chest.master.renew(self._clock.now_us())
+            await self._rewrap(everything=True)
+
+    async def rewrap(self) -> int:
+        """Wrap all keys anew by the newest master; how many. Errors: see rotate."""
+        async with self._one_at_a_time, self._up_to_date():
+            await self._chest.master.look()
+            await self._rewrap(everything=True)
+            return sum(bool(key.wrapped) for key in self.kept.every)
+
+    @contextlib.asynccontextmanager
+    async def _up_to_date(self) -> AsyncGenerator[None]:
+        """Should somebody else have been faster, take up theirs, and say so."""
+        try:
+            yield
+        except KeysChanged:
+            await self._take_up_what_is_there()
+            raise
+
+    async def _new_data_key(self, *, anew_index: bool = False) -> None:
+        now_us = self._clock.now_us()
+        highest = max(self._numbers.last, (now_us // 1000 - EPOCH_MS) << COUNTER_BITS)
+        key_id = 1 + max(*(key.id for key in self.kept.data_keys), *self._spool.known_key_ids)
+        after, data_keys, index_keys = await self._chest.with_new_key(
+            self.kept, key_id, now_us, first=max(1, highest - SLACK), last=highest + SLACK, anew_index=anew_index
+        )
+        self._kept = await self._chest.change(self.kept, after)
+        self._opened = Opened(
+            {**self._opened.data_keys, **data_keys}, {**self._opened.index_keys, **index_keys}, self._opened.closed
+        )
+        await self._adopt()
+        log.info("data_key_made", key=key_id, fingerprint=self._spool.keys.fingerprint(key_id), index=anew_index)
+
+    async def _rewrap(self, *, everything: bool) -> None:
+        ring = self._opened.ring(self.kept)
+        after = await self._chest.with_newest_master(self.kept, ring, everything=everything)
+        self._kept = await self._chest.change(self.kept, after)
+        log.info("keys_rewrapped", masters=len(self.kept.masters))
+
+    # Destroying
+
+    async def destroy(self, key_id: int) -> KeyUse:
+        """Destroy a data key: the content of its entries can never be read again. What was sealed under it.
+
+        Raises:
+            Refused: it seals, is not there, or an entry of it waits or is younger than the retention.
+            KeysChanged, KeysUnfit: nothing was destroyed.
+        """
+        async with self._one_at_a_time, self._up_to_date():
+            return await self._destroy(key_id)
+
+    async def _destroy(self, key_id: int) -> KeyUse:
+        use = await self.use_of(self._destructible(key_id))
+        why = _too_early(use, self._settings.retention_days, self._clock.now_us())
+        if why:
+            raise Refused(f"key {key_id} is not destroyed: {why}")
+        self._kept = await self._chest.change(self.kept, destroyed(self.kept, key_id, self._clock.now_us()))
+        left = {each: key for each, key in self._opened.data_keys.items() if each != key_id}
+        self._opened = msgspec.structs.replace(self._opened, data_keys=left)
+        await self._adopt()
+        log.warning("data_key_destroyed", key=key_id, entries=use.entries)
+        return use
+
+    def _destructible(self, key_id: int) -> DataKey:
+        key = self.kept.data_key(key_id)
+        if key is None:
+            raise Refused(f"there is no key {key_id}")
+        if key.destroyed_us:
+            raise Refused(f"key {key_id} was destroyed before")
+        if key_id in {self.kept.sealing, self._spool.keys.current_id}:
+            raise Refused(f"key {key_id} seals what comes in: rotate first")
+        former = self._chest.former_keys
+        if former is not None and key_id in dict(former.data_keys):
+            raise Refused(
+                f"key {key_id} stands in clear in the key file: renew the master first (keys rotate --master), which takes"
+                " it out of there, or take that file away and start again"
+            )
+        return key
+
+    async def use_of(self, key: DataKey) -> KeyUse:
+        """What needs a key, counted anew."""
+        uses = await self._shelf.key_uses(key.first, key.last or LAST)
+        return uses.get(key.id, KeyUse(entries=0, waiting=0, changed_at_us=0))
+
+    async def _destroy_what_is_past(self) -> None:
+        """What the retention says, oldest first; a key that is still needed waits for the next look."""
+        days, now_us = self._settings.retention_days, self._clock.now_us()
+        for key in self.kept.data_keys if days else ():
+            past = key.last and now_us - key.made_us > (days + 1) * DAY_US
+            if past and not key.destroyed_us and now_us >= self._not_before_us.get(key.id, 0):
+                self._not_before_us[key.id] = now_us + HOUR_US
+                with contextlib.suppress(Refused):
+                    await self._destroy(key.id)
+
+    async def close(self) -> None:
+        """Let go of the master."""
+        await self._chest.close()
+
+
+def _too_early(use: KeyUse, retention_days: int, now_us: int) -> str:
+    """Why a key's entries still need it; empty when none does."""
+    if use.waiting:
+        return f"{use.waiting} of its {use.entries} entries still wait"
+    since_us = now_us - use.changed_at_us
+    if use.entries and retention_days and since_us < retention_days * DAY_US:
+        return f"its last entry changed {since_us // DAY_US} days ago, and the retention is {retention_days} days"
+    return ""
+
+
+def _words_of(use: KeyUse) -> str:
+    return f"{use.entries} entries, {use.waiting} of them waiting"

@@ -1,0 +1,104 @@
+"""What an operator says of keys: `[keys]`, and one table for each kind of place a master key may be kept in."""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SETTINGS: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+RECORDS_MAX: Final = 2**28
+"""Records under one data key, far below the 2^32 that random nonces allow (NIST SP 800-38D, 8.3)."""
+
+
+class FileMasterSettings(BaseModel):
+    """A key file of its owner alone (mode 0600), made by `nightsafe init`."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["file"], Field(description="A key file.")] = "file"
+    file: Annotated[
+        Path | None, Field(strict=False, description="The key file; without it the one that [spool] names.")
+    ] = None
+
+
+class EnvironmentMasterSettings(BaseModel):
+    """An environment variable with 32 bytes in base64; several are parted by spaces or lines, the newest last."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["environment"], Field(description="An environment variable.")]
+    variable: Annotated[
+        str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$", description="Its name.", examples=["NIGHTSAFE_MASTER"])
+    ]
+
+
+class SystemdMasterSettings(BaseModel):
+    """A credential that systemd hands over (`LoadCredentialEncrypted=`), with the same text as a variable has."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["systemd"], Field(description="A credential of systemd.")]
+    credential: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_.-]{1,100}$",
+            description="Its name, a file in $CREDENTIALS_DIRECTORY.",
+            examples=["nightsafe-master"],
+        ),
+    ]
+
+
+MasterSettings = Annotated[
+    FileMasterSettings | EnvironmentMasterSettings | SystemdMasterSettings,
+    Field(discriminator="provider"),
+]
+"""One place of a master key, told apart by `provider`."""
+
+
+class KeysSettings(BaseModel):
+    """Keys: who keeps the master, and how long data keys live: `[keys]`."""
+
+    model_config = SETTINGS
+
+    store_file: Annotated[
+        Path | None,
+        Field(
+            strict=False,
+            description=(
+                "The key store: data keys, wrapped by the master, changed by the service each day. Backed up apart from"
+                " the spool. Without it, beside spool.key_file, with .store at its end."
+            ),
+        ),
+    ] = None
+    master: Annotated[MasterSettings, Field(description="Who keeps the master key.")] = FileMasterSettings()
+    former: Annotated[
+        list[MasterSettings],
+        Field(
+            max_length=10,
+            description="Where masters were kept before: asked only to open what they wrapped, which is then wrapped anew.",
+        ),
+    ] = []
+    data_key_records_max: Annotated[
+        int,
+        Field(
+            ge=1000,
+            le=RECORDS_MAX,
+            description="Records sealed under one data key, after which another is made; a new day makes one too.",
+        ),
+    ] = RECORDS_MAX
+    retention_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description=(
+                "Days after the last change of a day's payments, when none waits any more, until their content is made"
+                " unreadable by destroying the day's key; 0 = never. Amounts, states and history stay."
+            ),
+        ),
+    ] = 0
+    check_s: Annotated[
+        float,
+        Field(ge=1, le=3600, description="Seconds between two looks whether the master can be asked, and what is due."),
+    ] = 60.0
