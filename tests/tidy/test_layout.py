@@ -1,9 +1,11 @@
 """The house stands as the design lays it out (decision 0002)."""
 
+import ast
 import subprocess
 import sys
 import sysconfig
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -113,3 +115,23 @@ def test_product_code_lies_in_its_packages() -> None:
     code = [path.relative_to(ROOT).as_posix() for path in files() if path.suffix == ".py"]
     product = [path for path in code if path.startswith(PRODUCT)]
     assert [path for path in product if not path.startswith(tuple(f"{package}/" for package in PACKAGES))] == []
+
+
+def test_the_judge_leans_on_nothing_that_it_judges() -> None:
+    """Only on the standard library and itself: a checker that shares code with the gateway shares its mistakes."""
+    foreign = {
+        f"{path.name}: {name}"
+        for path in (ROOT / "adapters/judge").glob("*.py")
+        for name in _imported(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not name.startswith("adapters.judge")
+    }
+    assert foreign == set()
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Every module a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "."
