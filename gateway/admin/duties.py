@@ -89,7 +89,8 @@ class Duties:
         except NotDone:
             raise Trouble(Code.CHANGED) from None
         self._did(call, f"close_{ending.word}", number=entry.number)
-        return ClosedShown(done=True, entry=entry_shown(ended, await self._desk.spool.store.history(ended.number)))
+        history = await self._desk.spool.store.history(ended.number)
+        return ClosedShown(done=True, entry=entry_shown(ended, history, self._desk.spool.keys.destroyed))
 
     async def _propose(self, call: Call, entry: Entry, order: CloseOrder) -> Any:
         try:

@@ -23,9 +23,12 @@ class Code(enum.Enum):
     WRONG_STATE = (409, "The entry is not in a state this can be done from")
     CHANGED = (409, "The entry changed meanwhile: look again")
     UNDECIDABLE = (409, "This can't be said to this proposal now")
+    KEYS_REFUSED = (409, "The keys stay as they are")
+    KEYS_CHANGED = (409, "Somebody else changed the keys meanwhile: look again")
     UNDER_WAY = (409, "The same is under way already")
     INTERNAL = (500, "A fault of the service; its log says more")
     CLOSED = (503, "The spool takes nothing now: nothing was done")
+    MASTER_AWAY = (503, "The master key can't be asked now: nothing was done")
     UNCERTAIN = (503, "Nobody knows whether it was done: look before asking again")
 
     def __init__(self, status: int, title: str) -> None:

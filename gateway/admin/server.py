@@ -16,6 +16,7 @@ from gateway.admin.acts import Act, Acts, Order
 from gateway.admin.call import Call
 from gateway.admin.desk import Desk
 from gateway.admin.duties import Duties
+from gateway.admin.keys import KeysSide
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.admin.metrics import AdminMeter, exposition
 from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
@@ -52,6 +53,7 @@ class AdminSide:
         self._acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
         self._meter = AdminMeter(desk.meter.registry)
         self.duties = Duties(desk, self._meter)
+        self.keys = KeysSide(desk, self._meter)
         self._verifying = False
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -137,7 +139,8 @@ class AdminSide:
         return entry
 
     async def _shown(self, entry: Entry) -> Any:
-        return entry_shown(entry, await self._desk.spool.store.history(entry.number))
+        history = await self._desk.spool.store.history(entry.number)
+        return entry_shown(entry, history, self._desk.spool.keys.destroyed)
 
     # Acting on entries
 
@@ -237,6 +240,21 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
         lambda side, call: side.duties.decide(call),
     ),
     ("POST", re.compile(r"/admin/v1/routes/([A-Za-z0-9_.-]{1,64})/(open|close|auto)"), Right.ACT, AdminSide.steer),
+    ("GET", re.compile(r"/admin/v1/keys"), Right.READ, lambda side, call: side.keys.shown(call)),
+    ("POST", re.compile(r"/admin/v1/keys/rotate"), Right.KEYS, lambda side, call: side.keys.rotate(call)),
+    ("POST", re.compile(r"/admin/v1/keys/rewrap"), Right.KEYS, lambda side, call: side.keys.rewrap(call)),
+    (
+        "POST",
+        re.compile(r"/admin/v1/keys/([0-9]{1,10})/destroy"),
+        Right.KEYS,
+        lambda side, call: side.keys.destroy(call),
+    ),
+    (
+        "POST",
+        re.compile(r"/admin/v1/keys/masters/local:([0-9a-f]{16})/drop"),
+        Right.KEYS,
+        lambda side, call: side.keys.drop_master(call),
+    ),
     ("POST", re.compile(r"/admin/v1/verify"), Right.READ, AdminSide.verify),
 )
 

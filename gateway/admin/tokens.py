@@ -43,12 +43,14 @@ class Right(enum.Enum):
     READ = "read"
     ACT = "act"
     CONFIRM = "confirm"
+    KEYS = "keys"
 
 
 _MAY: Final[Mapping[Right, frozenset[str]]] = {
     Right.READ: frozenset({"viewer", "operator", "approver", "auditor", "custodian"}),
     Right.ACT: frozenset({"operator", "approver"}),
     Right.CONFIRM: frozenset({"approver"}),
+    Right.KEYS: frozenset({"custodian"}),
 }
 
 
@@ -74,5 +76,5 @@ class Tokens:
 
 
 def may(person: Person, right: Right) -> bool:
-    """Reading is for every role; acting for operators and approvers; confirming what others proposed for approvers."""
+    """Reading is for every role; acting for operators and approvers; confirming for approvers; keys for custodians."""
     return person.role in _MAY[right]

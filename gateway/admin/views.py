@@ -5,8 +5,8 @@ digits of long ones. An account is never shown, and nothing here holds one.
 """
 
 import base64
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Container, Iterable, Mapping
+from typing import Final, Literal
 
 import msgspec
 
@@ -80,6 +80,8 @@ class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[EventRow, ...]
     #: What a person may do to it now.
     may: tuple[str, ...]
+    #: `sealed`, or `destroyed` once its day's key is: then account and content are gone for good.
+    content: Literal["sealed", "destroyed"] = "sealed"
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,12 +237,13 @@ def event_row(event: Event) -> EventRow:
     )
 
 
-def entry_shown(entry: Entry, history: Iterable[Event]) -> EntryShown:
-    """An entry with all that happened to it."""
+def entry_shown(entry: Entry, history: Iterable[Event], destroyed: Container[int] = ()) -> EntryShown:
+    """An entry with all that happened to it; `destroyed` are the data keys that are gone."""
     return EntryShown(
         entry=entry_row(entry),
         history=tuple(event_row(event) for event in history),
         may=may(entry),
+        content="destroyed" if entry.key_id in destroyed else "sealed",
     )
 
 

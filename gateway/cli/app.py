@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli import duty_app
+from gateway.cli import duty_app, key_app
 from gateway.cli.exits import CODES
 from gateway.cli.options import (
     AllOption,
@@ -47,6 +47,7 @@ token_app: Final = _typer("Bearer tokens.")
 app.add_typer(config_app, name="config")
 app.add_typer(route_app, name="route")
 app.add_typer(token_app, name="token")
+app.add_typer(key_app.keys_app, name="keys")
 
 
 # The service

@@ -29,10 +29,12 @@ from gateway.admin.views import (
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
-from gateway.custody.provider import ring_of
+from gateway.custody.provider import ring_of, store_path
 from spool.entry import Event
 from spool.errors import KeysUnfit, SpoolUnfit
+from spool.keystore import KeyStore
 from spool.seal import Sealer
+from spool.spool import LISTED
 from spool.sqlite.reading import SqliteReading
 from spool.verify import verify as verify_store
 
@@ -67,6 +69,15 @@ def is_there(config: Config) -> bool:
     return config.spool.engine == "sqlite" and config.spool.path.is_file()
 
 
+def has_keys(config: Config) -> bool:
+    """Was anything sealed in this spool?"""
+
+    async def read(store: SqliteReading) -> bool:
+        return bool(await store.recall(LISTED))
+
+    return _look(config.spool.path, read)
+
+
 def status(config: Config) -> Status:
     """Books and engine; routes and keys are known to a running service alone."""
     return _look(config.spool.path, lambda store: _status(config, store))
@@ -92,7 +103,7 @@ def entry(config: Config, reference: str) -> EntryShown | None:
         found = await store.get(number)
         if found is None or (id_ and found.id != id_):
             return None
-        return entry_shown(found, await store.history(number))
+        return entry_shown(found, await store.history(number), _destroyed(config))
 
     return _look(config.spool.path, read)
 
@@ -102,9 +113,18 @@ def entry_by_key(config: Config, channel: str, key: str) -> EntryShown | None:
 
     async def read(store: SqliteReading) -> EntryShown | None:
         found = await store.find(channel, key)
-        return None if found is None else entry_shown(found, await store.history(found.number))
+        return None if found is None else entry_shown(found, await store.history(found.number), _destroyed(config))
 
     return _look(config.spool.path, read)
+
+
+def _destroyed(config: Config) -> frozenset[int]:
+    """Data keys that are gone, as far as there is a key store to tell."""
+    try:
+        kept = KeyStore(store_path(config)).read()
+    except KeysUnfit:
+        return frozenset()
+    return frozenset(key.id for key in kept.data_keys if key.destroyed_us)
 
 
 def verify(config: Config, *, seals: bool) -> VerdictShown:

@@ -54,7 +54,7 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     parts += _duties(status)
     parts.append(_spool(status))
     if rates:
-        parts.append(_plain(rates))
+        parts.append(plain(rates))
     return Group(*parts)
 
 
@@ -66,10 +66,10 @@ def page_view(page: EntryPage) -> RenderableType:
         amount = f"{entry.amount} {entry.currency}"
         told = (entry.route, entry.channel, entry.key, amount, brief(entry.accepted_at))
         table.add_row(
-            _plain(entry.number), _plain(entry.kind), state, _plain(entry.reason), *(_plain(text) for text in told)
+            plain(entry.number), plain(entry.kind), state, plain(entry.reason), *(plain(text) for text in told)
         )
-    more = [_plain(f"there is more: go on with --before {page.next} (or --after, oldest first)")] if page.next else []
-    return Group(table, *more) if page.entries else _plain("no entries")
+    more = [plain(f"there is more: go on with --before {page.next} (or --after, oldest first)")] if page.next else []
+    return Group(table, *more) if page.entries else plain("no entries")
 
 
 def entry_view(shown: EntryShown) -> RenderableType:
@@ -79,13 +79,17 @@ def entry_view(shown: EntryShown) -> RenderableType:
     pairs = [(name, getattr(entry, name)) for name in entry.__struct_fields__]
     for name, value in pairs:
         if value != "":
-            facts.add_row(Text(name.replace("_", " "), "dim"), _plain(str(value)))
+            facts.add_row(Text(name.replace("_", " "), "dim"), plain(str(value)))
     history = table_of("at", "what", "from", "to", "attempt", "reason", "by", "why")
     for event in shown.history:
         told = (brief(event.at), event.name, event.source, event.target, str(event.attempt or ""), event.reason)
-        history.add_row(*(_plain(text) for text in (*told, event.actor, event.note)))
+        history.add_row(*(plain(text) for text in (*told, event.actor, event.note)))
+    if shown.content == "destroyed":
+        facts.add_row(
+            Text("content", "dim"), plain("destroyed with its day's key: account and content are gone for good")
+        )
     may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
-    return Group(facts, history, _plain(may))
+    return Group(facts, history, plain(may))
 
 
 def done_view(done: DoneShown) -> RenderableType:
@@ -94,7 +98,7 @@ def done_view(done: DoneShown) -> RenderableType:
     lines = [f"{done.act}: {words} {_moneys(done.sums) or 'nothing'}"]
     lines += [f"  not changed, {why}: {count}" for why, count in done.unchanged.items()]
     lines += [f"    {each.number} is {each.state}" for each in done.examples]
-    return _plain("\n".join(lines))
+    return plain("\n".join(lines))
 
 
 def verdict_view(verdict: VerdictShown) -> RenderableType:
@@ -107,22 +111,22 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
         table = table_of("route", "channel", "kind", "state", "told", "the books say", "counted")
         for each in verdict.differences:
             texts = (each.route, each.channel, each.kind, each.state, each.told)
-            table.add_row(*(_plain(text) for text in (*texts, _money(each.books), _money(each.counted))))
+            table.add_row(*(plain(text) for text in (*texts, _money(each.books), _money(each.counted))))
         parts.append(table)
     if verdict.shredded:
-        parts.append(_plain(f"of {verdict.shredded} the content is gone on purpose: their keys were destroyed"))
+        parts.append(plain(f"of {verdict.shredded} the content is gone on purpose: their keys were destroyed"))
     if verdict.damaged_count:
-        parts.append(_plain(f"{verdict.damaged_count} records do not open: {', '.join(verdict.damaged)}"))
-    parts.append(_plain(f"evidence: {verdict.events} events, root {verdict.root}"))
+        parts.append(plain(f"{verdict.damaged_count} records do not open: {', '.join(verdict.damaged)}"))
+    parts.append(plain(f"evidence: {verdict.events} events, root {verdict.root}"))
     if verdict.findings:
         table = table_of("found", "entry", "event", "what it means")
         for found in verdict.findings:
             meaning = f"{found.meaning} ({found.detail})" if found.detail else found.meaning
-            table.add_row(*(_plain(text) for text in (found.fault, found.number, found.event, meaning)))
+            table.add_row(*(plain(text) for text in (found.fault, found.number, found.event, meaning)))
         parts.append(table)
         told, count = len(verdict.findings), sum(verdict.faults.values())
         if told < count:
-            parts.append(_plain(f"and {count - told} more"))
+            parts.append(plain(f"and {count - told} more"))
     return Group(*parts)
 
 
@@ -132,13 +136,13 @@ def _routes(routes: Iterable[RouteShown]) -> Table:
         zone = Text(route.zone + (" (forced)" if route.forced else ""), ZONE_STYLES.get(route.zone, ""))
         waiting, pace = _moneys(route.waiting) or "nothing", f"{route.in_hand} of {route.pace}"
         table.add_row(
-            _plain(route.name),
-            _plain(f"{route.core} ({route.level})"),
+            plain(route.name),
+            plain(f"{route.core} ({route.level})"),
             zone,
-            _plain(brief(route.since)),
-            _plain(waiting),
-            _plain(brief(route.oldest)),
-            _plain(pace),
+            plain(brief(route.since)),
+            plain(waiting),
+            plain(brief(route.oldest)),
+            plain(pace),
         )
     return table
 
@@ -158,14 +162,14 @@ def _diagnosis(route: RouteShown) -> Text:
         seen = f"{found.seen} times since {brief(found.first_seen)}, last {brief(found.last_seen)}"
         example = f" [{found.example}]" if found.example else ""
         words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
-    return _plain("\n".join(words))
+    return plain("\n".join(words))
 
 
 def _exposures(routes: Iterable[RouteShown]) -> Table:
     table = table_of("taken in its place", "channel", "payments", "at most", "sum", "at most ")
     for route in routes:
         for each in route.exposure:
-            table.add_row(*(_plain(text) for text in (route.name, *_exposure(each))))
+            table.add_row(*(plain(text) for text in (route.name, *_exposure(each))))
     return table
 
 
@@ -183,8 +187,8 @@ def _exposure(each: Exposure) -> tuple[str, str, str, str, str]:
 def _states(status: Status) -> RenderableType:
     table = table_of("state", "entries and sum")
     for state, totals in status.states.items():
-        table.add_row(Text(state, STATE_STYLES.get(state, "")), _plain(_moneys(totals)))
-    return table if status.states else _plain("the spool is empty")
+        table.add_row(Text(state, STATE_STYLES.get(state, "")), plain(_moneys(totals)))
+    return table if status.states else plain("the spool is empty")
 
 
 def _duties(status: Status) -> list[Text]:
@@ -198,7 +202,7 @@ def _duties(status: Status) -> list[Text]:
         for each in status.returns
     ]
     if status.proposals:
-        found.append(_plain(f"{status.proposals} wait for a second person: nightsafe proposals list"))
+        found.append(plain(f"{status.proposals} wait for a second person: nightsafe proposals list"))
     return found
 
 
@@ -214,7 +218,7 @@ def _conserved(line: Conservation) -> Text:
         )
         if total.entries or name in {"posted", "waiting"}
     ]
-    return _plain(f"{line.kind}s accepted {_money(line.accepted)} = {' + '.join(parts)}")
+    return plain(f"{line.kind}s accepted {_money(line.accepted)} = {' + '.join(parts)}")
 
 
 def _spool(status: Status) -> Text:
@@ -226,7 +230,7 @@ def _spool(status: Status) -> Text:
     text += "".join(f"; key {key.id} {key.fingerprint} seals" for key in status.keys if key.seals)
     if status.custody and status.custody.trouble:
         text += f"\nKEYS IN TROUBLE since {brief(status.custody.troubled_since)}: {status.custody.trouble}"
-    return _plain(text)
+    return plain(text)
 
 
 def table_of(*columns: str) -> Table:
@@ -250,6 +254,6 @@ def brief(at: str) -> str:
     return at[:19].replace("T", " ") + "Z" if at else ""
 
 
-def _plain(text: str) -> Text:
+def plain(text: str) -> Text:
     """Text as it is; what a terminal could take for a command is made visible."""
     return Text("".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text))

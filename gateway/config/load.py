@@ -52,6 +52,22 @@ def load(path: Path) -> Config:
     return parts.config
 
 
+def load_outline(path: Path) -> Config:
+    """The same without looking at what it refers to, for who is to make that.
+
+    Raises:
+        ConfigUnfit: it has faults of its own.
+    """
+    text = _text(path)
+    try:
+        parts, findings = examine(_data(path, text))
+    except RecursionError:
+        raise _unreadable(path, "nested too deeply", "name a configuration") from None
+    if findings:
+        raise ConfigUnfit(path, located(text, findings))
+    return parts.config
+
+
 def examine(raw: Mapping[str, Any]) -> tuple[Parts, list[Finding]]:
     """What can be read of a configuration's data, and all that is wrong in it. Pure: looks at no file."""
     findings: list[Finding] = []

@@ -8,14 +8,17 @@ made or wrapped, and once at each look, to see whether a start would go well; pa
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gateway.clock import Clock
 from gateway.custody.chest import Chest, Opened, words_of_closed
+from gateway.custody.local import FileMaster
 from gateway.custody.settings import KeysSettings
 from gateway.log import log
+from spool.entry import Act
 from spool.errors import KeysChanged, KeysUnfit, MasterUnreachable, SpoolError
 from spool.keys import KeyRing
 from spool.keystore import DataKey, KeptKeys, destroyed
@@ -35,6 +38,16 @@ _SEALED: Final = "sealed-{}"
 
 class Refused(Exception):
     """What was asked for would lose something; says what and why."""
+
+
+class By(msgspec.Struct, frozen=True):
+    """Who asked for it, and why; empty for the machine."""
+
+    actor: str = ""
+    note: str = ""
+
+
+ITSELF: Final = By()
 
 
 class Custody(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +212,11 @@ class Keeper:
         return self._kept
 
     @property
+    def store_path(self) -> Path:
+        """Where the key store is."""
+        return self._chest.file.path
+
+    @property
     def sealed_count(self) -> int:
         """Records sealed under the key that seals, but for those of the last minute before a crash."""
         return self._sealed_before + self._spool.sealed_count
@@ -214,7 +232,7 @@ class Keeper:
             sealed_count=self.sealed_count,
         )
 
-    async def rotate(self, *, index: bool = False) -> None:
+    async def rotate(self, by: By = ITSELF, *, index: bool = False) -> None:
         """A new data key seals from now on; with `index` a new index key hashes too.
 
         Raises:
@@ -223,9 +241,9 @@ class Keeper:
             SpoolClosed, StorageUncertain: made, and taken into use as soon as the spool takes it.
         """
         async with self._one_at_a_time, self._up_to_date():
-            await self._new_data_key(anew_index=index)
+            await self._new_data_key(by, anew_index=index)
 
-    async def renew_master(self) -> None:
+    async def renew_master(self, by: By = ITSELF) -> None:
         """A new master, where it can make itself one; all keys are wrapped by it at once.
 
         Raises:
@@ -239,14 +257,33 @@ class Keeper:
                     " in the configuration with the old one as former, and start again"
                 )
             await self._chest.master.renew(self._clock.now_us())
-            await self._rewrap(everything=True)
+            await self._rewrap(by, everything=True)
 
-    async def rewrap(self) -> int:
+    async def rewrap(self, by: By = ITSELF) -> int:
         """Wrap all keys anew by the newest master; how many. Errors: see rotate."""
         async with self._one_at_a_time, self._up_to_date():
             await self._chest.master.look()
-            await self._rewrap(everything=True)
+            await self._rewrap(by, everything=True)
             return sum(bool(key.wrapped) for key in self.kept.every)
+
+    async def drop_master(self, name: str, by: By = ITSELF) -> None:
+        """Take a former master out of the key file for good.
+
+        Raises:
+            Refused: it isn't in a key file, it is the newest, or keys are wrapped by it still.
+            KeysUnfit: nothing was dropped.
+        """
+        async with self._one_at_a_time, self._up_to_date():
+            if await self._chest.read() != self.kept:
+                raise KeysChanged("the key store was changed by somebody else meanwhile; look again")
+            if name in self.kept.masters:
+                raise Refused(
+                    f"{self.kept.masters[name]} keys are wrapped by {name}: wrap them anew first (keys rewrap)"
+                )
+            if not isinstance(self._chest.master, FileMaster):
+                raise Refused(f"{self._chest.master.place} is no key file: take the master out of it where it is kept")
+            await self._chest.master.drop(name)
+            await self._tell(by, "master_dropped", name)
 
     @contextlib.asynccontextmanager
     async def _up_to_date(self) -> AsyncGenerator[None]:
@@ -257,7 +294,7 @@ class Keeper:
             await self._take_up_what_is_there()
             raise
 
-    async def _new_data_key(self, *, anew_index: bool = False) -> None:
+    async def _new_data_key(self, by: By = ITSELF, *, anew_index: bool = False) -> None:
         now_us = self._clock.now_us()
         highest = max(self._numbers.last, (now_us // 1000 - EPOCH_MS) << COUNTER_BITS)
         key_id = 1 + max(*(key.id for key in self.kept.data_keys), *self._spool.known_key_ids)
@@ -269,17 +306,27 @@ class Keeper:
             {**self._opened.data_keys, **data_keys}, {**self._opened.index_keys, **index_keys}, self._opened.closed
         )
         await self._adopt()
-        log.info("data_key_made", key=key_id, fingerprint=self._spool.keys.fingerprint(key_id), index=anew_index)
+        fingerprint = self._spool.keys.fingerprint(key_id)
+        log.info("data_key_made", key=key_id, fingerprint=fingerprint, index=anew_index)
+        await self._tell(by, "index_key_made" if anew_index else "data_key_made", str(key_id), fingerprint)
 
-    async def _rewrap(self, *, everything: bool) -> None:
+    async def _rewrap(self, by: By = ITSELF, *, everything: bool) -> None:
         ring = self._opened.ring(self.kept)
         after = await self._chest.with_newest_master(self.kept, ring, everything=everything)
         self._kept = await self._chest.change(self.kept, after)
         log.info("keys_rewrapped", masters=len(self.kept.masters))
+        await self._tell(by, "keys_rewrapped", "", " ".join(self.kept.masters))
+
+    async def _tell(self, by: By, name: str, subject: str, detail: str = "") -> None:
+        """Into the evidence: keys are changed by somebody, at some time."""
+        at_us = self._clock.now_us()
+        await self._spool.store.act(
+            Act(at_us=at_us, name=name, subject=subject, detail=detail, actor=by.actor, note=by.note)
+        )
 
     # Destroying
 
-    async def destroy(self, key_id: int) -> KeyUse:
+    async def destroy(self, key_id: int, by: By = ITSELF) -> KeyUse:
         """Destroy a data key: the content of its entries can never be read again. What was sealed under it.
 
         Raises:
@@ -287,13 +334,15 @@ class Keeper:
             KeysChanged, KeysUnfit: nothing was destroyed.
         """
         async with self._one_at_a_time, self._up_to_date():
-            return await self._destroy(key_id)
+            return await self._destroy(key_id, by)
 
-    async def _destroy(self, key_id: int) -> KeyUse:
+    async def _destroy(self, key_id: int, by: By = ITSELF) -> KeyUse:
         use = await self.use_of(self._destructible(key_id))
         why = _too_early(use, self._settings.retention_days, self._clock.now_us())
         if why:
             raise Refused(f"key {key_id} is not destroyed: {why}")
+        # Told first: what can't be told isn't done, as it can't be undone.
+        await self._tell(by, "data_key_destroyed", str(key_id), f"{use.entries} entries")
         self._kept = await self._chest.change(self.kept, destroyed(self.kept, key_id, self._clock.now_us()))
         left = {each: key for each, key in self._opened.data_keys.items() if each != key_id}
         self._opened = msgspec.structs.replace(self._opened, data_keys=left)

@@ -11,8 +11,10 @@ from gateway.custody.settings import (
     MasterSettings,
     SystemdMasterSettings,
 )
+from spool.errors import KeysUnfit
 from spool.keys import KeyRing
 from spool.keystore import KeyStore
+from spool.masters import make_key_file
 from spool.wrapping import KeyProvider
 
 
@@ -63,3 +65,35 @@ async def ring_of(config: Config) -> KeyRing:
         return (await chest.open(kept)).ring(kept)
     finally:
         await chest.close()
+
+
+async def make_keys(config: Config, now_us: int) -> list[Path]:
+    """Make the key file, where there is to be one, and the key store; what was made, as nothing is written over.
+
+    Raises:
+        MasterUnreachable, KeysUnfit: the master can't be used, or a file not be written.
+    """
+    made = list[Path]()
+    master = config.keys.master
+    if isinstance(master, FileMasterSettings):
+        path = master.file or config.spool.key_file
+        if not path.exists():
+            _make_folder(path.parent)
+            make_key_file(path, now_us)
+            made.append(path)
+    chest = open_chest(config)
+    try:
+        if not chest.file.exists():
+            _make_folder(chest.file.path.parent)
+            await (chest.make(now_us) if chest.former_keys is None else chest.take_over(chest.former_keys, now_us))
+            made.append(chest.file.path)
+    finally:
+        await chest.close()
+    return made
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeysUnfit(f"the folder {folder} can't be made: {error.strerror}") from error

@@ -13,7 +13,7 @@ from spool.store import Inserted, KeyUse, Known, Move, NotReversible, Store
 _CHECK: Final = "key-check-{}"
 """Name under which the check value of a key is remembered."""
 
-_LISTED: Final = "key-ids"
+LISTED: Final = "key-ids"
 """Name under which the ids of all keys are remembered that ever sealed here."""
 
 Unlock = Callable[[tuple[int, ...]], Awaitable[KeyRing]]
@@ -50,7 +50,7 @@ class Spool:
         """
         await self.store.open(now_us)
         try:
-            self._listed = tuple(map(int, (await self.store.recall(_LISTED) or b"").decode().split()))
+            self._listed = tuple(map(int, (await self.store.recall(LISTED) or b"").decode().split()))
             keys = self.keys if unlock is None else await unlock(self._listed)
             await self._prove(keys)
             if unlock is not None:
@@ -119,7 +119,7 @@ class Spool:
             if key_id not in self._listed:
                 listed = (*self._listed, key_id)
                 await self.store.remember(_CHECK.format(key_id), keys.check_value(key_id))
-                await self.store.remember(_LISTED, " ".join(map(str, listed)).encode())
+                await self.store.remember(LISTED, " ".join(map(str, listed)).encode())
                 self._listed = listed
 
     async def _require_unneeded(self, missing: Sequence[int]) -> None:
