@@ -84,7 +84,8 @@ class Screen:
     def __init__(self, terms: Terms) -> None:
         self._account = re.compile(terms.account_pattern, re.ASCII).fullmatch
         self._lowest, self._highest = terms.limits()
-        self._card_data = terms.card_data
+        self._masks = terms.card_data is CardData.MASK
+        self._refuses = terms.card_data is CardData.REFUSE
 
     def refusal(self, account: str, amount: int) -> Refusal | None:
         """The rule against paying `amount` minor units (0 = no sum asked about) to `account`; None when there is none."""
@@ -96,18 +97,18 @@ class Screen:
 
     def cleaned(self, attributes: dict[str, str]) -> dict[str, str]:
         """The attributes as they may be stored: masked where that is agreed."""
-        return masked(attributes) if self._card_data is CardData.MASK else attributes
+        return masked(attributes) if self._masks else attributes
 
     def card_names(self, attributes: dict[str, str]) -> list[str]:
         """Names of the attributes for which the request must be refused, as they hold card data."""
-        if self._card_data is not CardData.REFUSE:
+        if not self._refuses:
             return []
         return [name for name, value in attributes.items() if card_like(name, value)]
 
     def cleaned_note(self, note: str) -> str:
         """A free text as it may be stored."""
-        return "***" if self._card_data is CardData.MASK and card_text(note) else note
+        return "***" if self._masks and card_text(note) else note
 
     def card_note(self, note: str) -> bool:
         """Must the request be refused, as its free text holds card data?"""
-        return self._card_data is CardData.REFUSE and card_text(note)
+        return self._refuses and card_text(note)

@@ -1,15 +1,16 @@
 """Taking a payment: decide, record, answer. The walk of every request that comes in, in the order it goes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final
 
 from adapters.canonical import canonical, differing
 from adapters.outcome import Allowed, CheckOutcome, Refused
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Reversal
 from gateway import content
 from gateway.accept import answers
-from gateway.accept.decide import Way, Why, decide, limit_in_the_way
+from gateway.accept.decide import Why, decide, limit_in_the_way
 from gateway.accept.live import Live
 from gateway.clock import Clock
 from gateway.deliver import Original, open_original
@@ -29,8 +30,16 @@ from spool.store import Inserted, Known, NotReversible
 CHANCE_BITS: Final = 73
 """Bits of chance a number and its id take."""
 
-R = TypeVar("R", Payment, Reversal)
-Take = Callable[[R, bytes, float], Awaitable[Answer]]
+# Looked up once: in an enumeration that costs each payment as much as a call.
+_PAYMENT: Final = Kind.PAYMENT
+_IN_FLIGHT: Final = State.IN_FLIGHT
+_READY: Final = State.READY
+_NOTHING: Final = Told.NOTHING
+_TOLD: Final = Told.PROVISIONAL
+_PROVISIONAL: Final = AnswerKind.PROVISIONAL
+
+Tell = Callable[[Answer], None]
+"""Takes the answer to one request, once."""
 
 
 class InHand:
@@ -67,18 +76,40 @@ class Acceptor:
         for route in routing.routes:
             self._live.watch(route)
         self._in_hand: dict[tuple[str, str], InHand] = {}
+        #: Answers that are looked for, apart from any request's own task.
+        self._looking: set[asyncio.Task[None]] = set()
         #: Keys of which a commit raised, until the disk has told whether they are on it.
         self._unsure: set[tuple[str, str]] = set()
 
     # One answer per key
 
-    def pay(self, payment: Payment, until: float, twin_until: float) -> Awaitable[Answer]:
-        """Take a payment; should its twin be in hand, wait for that one's answer until `twin_until`."""
-        return self._once(payment, until, twin_until, self._take_payment)
+    def pay(self, payment: Payment, until: float, twin_until: float, tell: Tell) -> Coroutine[Any, Any, Answer] | None:
+        """Take a payment; should its twin be in hand, wait for that one's answer until `twin_until`.
 
-    def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Awaitable[Answer]:
+        What is stood in for is told by `tell`, once it is on disk: in an outage that is all payments, and none of them is
+        worth a task that waits. Where there is more to do, `tell` is not called; what is returned is to be run instead.
+        """
+        key = (payment.channel, payment.key)
+        twin = self._in_hand.get(key)
+        if twin is not None:
+            return self._join(twin, payment, min(until, twin_until))
+        fingerprint = self._spool.fingerprint(canonical(payment))
+        hand = self._in_hand[key] = InHand(payment)
+        try:
+            return self._take_payment(hand, payment, fingerprint, until, tell)
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            tell(self._end(hand, _failed(payment, error)))
+        return None
+
+    async def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Answer:
         """Take a reversal; twins as with payments."""
-        return self._once(reversal, until, twin_until, self._take_reversal)
+        key = (reversal.channel, reversal.key)
+        twin = self._in_hand.get(key)
+        if twin is not None:
+            return await self._join(twin, reversal, min(until, twin_until))
+        fingerprint = self._spool.fingerprint(canonical(reversal))
+        hand = self._in_hand[key] = InHand(reversal)
+        return await self._see(hand, self._take_reversal(reversal, fingerprint, until))
 
     async def known(self, request: Payment | Reversal) -> Answer | None:
         """The answer a request got when it was taken earlier; None when it never was. Takes nothing."""
@@ -88,23 +119,21 @@ class Acceptor:
             return None
         return None if entry is None else self._again(entry, request, self._spool.fingerprint(canonical(request)))
 
-    async def _once(self, request: R, until: float, twin_until: float, take: Take[R]) -> Answer:
-        """Answer a request, or its twin that came while it was being answered, with the same answer."""
-        key = (request.channel, request.key)
-        twin = self._in_hand.get(key)
-        if twin is not None:
-            return await self._join(twin, request, min(until, twin_until))
-        hand = self._in_hand[key] = InHand(request)
-        answer: Answer | None = None
+    async def _see(self, hand: InHand, answering: Awaitable[Answer]) -> Answer:
+        """Wait for the answer to a request in hand."""
+        answer = answers.unknown(hand.request.key)
         try:
-            answer = await take(request, self._spool.fingerprint(canonical(request)), until)
-        except Exception as error:  # noqa: BLE001 - our own bug: the channel is told to ask again, and we are told loudly
-            log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=True)
+            answer = await answering
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            answer = _failed(hand.request, error)
         finally:
-            del self._in_hand[key]
-            if answer is None:
-                answer = answers.unknown(request.key)
-            hand.tell(answer)
+            self._end(hand, answer)
+        return answer
+
+    def _end(self, hand: InHand, answer: Answer) -> Answer:
+        """A request is in hand no more; its twins get its answer."""
+        del self._in_hand[hand.request.channel, hand.request.key]
+        hand.tell(answer)
         return answer
 
     async def _join(self, twin: InHand, request: Payment | Reversal, until: float) -> Answer:
@@ -163,29 +192,67 @@ class Acceptor:
 
     # A payment: decision, record, answer
 
-    async def _take_payment(self, payment: Payment, fingerprint: bytes, until: float) -> Answer:
+    def _take_payment(
+        self, hand: InHand, payment: Payment, fingerprint: bytes, until: float, tell: Tell
+    ) -> Coroutine[Any, Any, Answer] | None:
         route = self._routing.of(payment.channel, payment.service)
         if route is None:
-            return answers.refused(Refusal.NO_ROUTE)
+            tell(self._end(hand, answers.refused(Refusal.NO_ROUTE)))
+            return None
         lane = self._spool.lane_of(route.name, payment.account)
         clear = self._store.lane_is_clear(route.name, lane)
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
-        tally, policy = self._store.tally, route.policies[payment.channel]
+        tally = self._store.tally
         decision = decide(
             admitted=permit is not None,
-            policy=policy,
+            policy=route.policies[payment.channel],
             amount=payment.amount,
             route=tally.exposure(route.name),
             channel=tally.exposure(route.name, payment.channel),
         )
-        if decision.way is Way.TRY_LATER:
-            return await self._turn_away(route, payment, fingerprint, decision.why)
+        if decision.why:
+            return self._see(hand, self._turn_away(route, payment, fingerprint, decision.why))
         try:
             draft = self._draft(payment, fingerprint, route, lane, live=permit is not None)
         except BaseException:
             self._withdraw(route, permit)
             raise
-        return await self._record(draft, payment, route, permit, until)
+        if permit is not None:
+            return self._see(hand, self._pass_through(draft, payment, route, permit, until))
+        recorded = asyncio.ensure_future(self._spool.record(draft))
+        recorded.add_done_callback(partial(self._stood_in, hand, draft, route, tell))
+        return None
+
+    def _stood_in(
+        self, hand: InHand, draft: Draft, route: Route, tell: Tell, recorded: "asyncio.Future[Inserted | Known]"
+    ) -> None:
+        """A commit with this payment ended."""
+        payment = hand.request
+        try:
+            found = recorded.result()
+            if isinstance(found, Inserted):
+                route.entry_waits(0)
+                answer = answers.first(found.entry, _PROVISIONAL)
+            else:
+                answer = self._again(found.entry, payment, draft.fingerprint)
+        except (StorageFull, SpoolClosed):
+            self._tell_later(hand, self._turn_away(route, payment, draft.fingerprint, Why.STORAGE), tell)
+            return
+        except StorageUncertain:
+            answer = self._doubt(route, draft)
+        except Exception as error:  # noqa: BLE001 - see `_failed`
+            answer = _failed(payment, error)
+        tell(self._end(hand, answer))
+
+    def _tell_later(self, hand: InHand, answering: Awaitable[Answer], tell: Tell) -> None:
+        """Tell an answer that has to be looked for."""
+
+        async def told() -> None:
+            tell(await self._see(hand, answering))
+
+        looking = asyncio.get_running_loop().create_task(told())
+        self._looking.add(looking)
+        looking.add_done_callback(self._looking.discard)
 
     def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, *, live: bool) -> Draft:
         now_us = self._clock.now_us()
@@ -193,7 +260,7 @@ class Acceptor:
         return Draft(
             number=number,
             id=id_,
-            kind=Kind.PAYMENT,
+            kind=_PAYMENT,
             channel=payment.channel,
             key=payment.key,
             fingerprint=fingerprint,
@@ -202,15 +269,13 @@ class Acceptor:
             amount=payment.amount,
             currency=payment.currency,
             accepted_at_us=now_us,
-            state=State.IN_FLIGHT if live else State.READY,
-            told=Told.NOTHING if live else Told.PROVISIONAL,
+            state=_IN_FLIGHT if live else _READY,
+            told=_NOTHING if live else _TOLD,
             policy="" if live else route.policies[payment.channel].version,
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 
-    async def _record(
-        self, draft: Draft, payment: Payment, route: Route, permit: Permit | None, until: float
-    ) -> Answer:
+    async def _pass_through(self, draft: Draft, payment: Payment, route: Route, permit: Permit, until: float) -> Answer:
         try:
             recorded = await self._spool.record(draft)
         except (StorageFull, SpoolClosed):
@@ -225,9 +290,6 @@ class Acceptor:
         if isinstance(recorded, Known):
             self._withdraw(route, permit)
             return self._again(recorded.entry, payment, draft.fingerprint)
-        if permit is None:
-            route.entry_waits(0)
-            return answers.first(recorded.entry, AnswerKind.PROVISIONAL)
         return await self._live.send(route, recorded.entry, content.read(draft.content), permit, until)
 
     async def _turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
@@ -391,3 +453,9 @@ class Acceptor:
             return answers.now(self._live.as_told(entry))
         coming = self._is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)
+
+
+def _failed(request: Payment | Reversal, error: Exception) -> Answer:
+    """Our own bug: the channel is told to ask again, and we are told loudly."""
+    log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=error)
+    return answers.unknown(request.key)

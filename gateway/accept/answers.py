@@ -23,14 +23,19 @@ _KIND_UNTOLD: Final = {
 }
 
 
+# Looked up once: in an enumeration that costs each payment as much as a call.
+_REFUSED: Final = AnswerKind.REFUSED
+_IN_PROGRESS: Final = AnswerKind.IN_PROGRESS
+
+
 def first(entry: Entry, kind: AnswerKind, *, replayed: bool = False) -> Answer:
     """The answer of this kind about an entry."""
     return Answer(
         kind=kind,
         number=entry.number,
         state=entry.state.word,
-        refusal=refusal_of(entry) if kind is AnswerKind.REFUSED else None,
-        retry_after_s=RETRY_AFTER_S if kind is AnswerKind.IN_PROGRESS else 0,
+        refusal=refusal_of(entry) if kind is _REFUSED else None,
+        retry_after_s=RETRY_AFTER_S if kind is _IN_PROGRESS else 0,
         replayed=replayed,
         amount=entry.amount,
         currency=entry.currency,

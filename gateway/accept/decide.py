@@ -1,6 +1,7 @@
 """What to do with a new payment: a pure decision over facts gathered before anything is awaited."""
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ class Why(enum.StrEnum):
     STORAGE = "storage"
 
 
+_FINE: Final = Why.FINE
+
+
 class Decision(msgspec.Struct, frozen=True):
     """A way, and why when it is the way back."""
 
@@ -48,7 +52,7 @@ def limit_in_the_way(policy: StandinPolicy, amount: int, route: Sum, channel: Su
         return Why.ROUTE_LIMIT
     if _breaks(policy.channel, channel, amount):
         return Why.CHANNEL_LIMIT
-    return Why.FINE
+    return _FINE
 
 
 def decide(*, admitted: bool, policy: StandinPolicy, amount: int, route: Sum, channel: Sum) -> Decision:

@@ -32,6 +32,8 @@ ATTEMPT_S_MIN: Final = 0.05
 PATIENCE_S: Final = 1.0
 """What an attempt under way gets when its route opens: its answer may be on the way."""
 
+_TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
+_POST: Final = Operation.POST
 _OPENED: Final = Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
 
 
@@ -58,16 +60,16 @@ class Live:
         under_way = self._under_way[route.name] = set()
         route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
 
-    def leave(self, route: Route, channel: str, amount: int, operation: Operation = Operation.POST) -> Permit | None:
+    def leave(self, route: Route, channel: str, amount: int, operation: Operation = _POST) -> Permit | None:
         """Leave to send a payment (or reversal) now, or nothing.
 
         At a level C core no payer is the trial whose payment can be stood in for: it waits a moment, and tries the route
         from the backlog.
         """
-        tries = route.health.zone is Zone.TRIAL and route.core.capabilities.level is Level.C
+        tries = route.health.zone is _TRIAL and route.core.capabilities.level is Level.C
         if tries and not self._limit(route, channel, amount):
             return None
-        return route.health.admit() if operation is Operation.POST else route.health.admit_reversal()
+        return route.health.admit() if operation is _POST else route.health.admit_reversal()
 
     async def send(
         self,

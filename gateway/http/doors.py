@@ -1,7 +1,7 @@
 """Where payments come in: from an HTTP request to a channel's request, and from an answer back to HTTP."""
 
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from typing import Any, Final
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
 from adapters.channels.json_v1 import JsonChannel, JsonDoor
@@ -10,6 +10,7 @@ from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
+from gateway.http.connection import Told
 from gateway.meter import Meter
 
 OSMP: Final = "/osmp/"
@@ -32,21 +33,22 @@ class Doors:
         self._by_name: Mapping[str, Channel] = {each.name: each for each in known}
         self._json = JsonDoor(each for each in known if isinstance(each, JsonChannel))
         self._acceptor = acceptor
-        self._clock = clock
-        self._meter = meter
+        self.clock = clock
+        self.meter = meter
 
-    async def handle(self, inbound: Inbound) -> Reply:
-        """Answer one request of a channel."""
+    def handle(self, inbound: Inbound, tell: Told) -> Coroutine[Any, Any, Reply] | None:
+        """Answer one request of a channel: by `tell`, now or later, or by what is returned, to be run for the answer."""
         if inbound.path == OPENAPI and inbound.method == "GET":
-            return Reply(status=200, content_type="application/json", body=document_bytes())
-        arrived = self._clock.monotonic()
+            tell(Reply(status=200, content_type="application/json", body=document_bytes()))
+            return None
+        arrived = self.clock.monotonic()
         try:
             channel, asked, twin_wait_s = self._read(inbound)
-            answer = await self._ask(channel, asked, arrived, twin_wait_s)
         except Rejected as rejected:
-            return await self._rejected(rejected)
-        self._meter.answered(channel.name, answer.kind, self._clock.monotonic() - arrived)
-        return channel.write(asked, answer)
+            return self._rejected(rejected)
+        visit = Visit(self, channel, asked, arrived, tell)
+        more = self._ask(visit, arrived + channel.deadline_s, arrived + twin_wait_s)
+        return None if more is None else visit.see(more)
 
     def _read(self, inbound: Inbound) -> tuple[Channel, Request, float]:
         """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
@@ -59,12 +61,12 @@ class Doors:
             raise Rejected("path", _NO_CHANNEL if path.startswith(OSMP) else _NO_SUCH_PATH)
         return channel, channel.read(inbound), channel.deadline_s
 
-    def _ask(self, channel: Channel, asked: Request, arrived: float, twin_wait_s: float) -> Awaitable[Answer]:
-        until = arrived + channel.deadline_s
+    def _ask(self, visit: "Visit", until: float, twin_until: float) -> Awaitable[Answer] | None:
+        asked = visit.asked
         if isinstance(asked, Payment):
-            return self._acceptor.pay(asked, until, arrived + twin_wait_s)
+            return self._acceptor.pay(asked, until, twin_until, visit.tell)
         if isinstance(asked, Reversal):
-            return self._acceptor.reverse(asked, until, arrived + twin_wait_s)
+            return self._acceptor.reverse(asked, until, twin_until)
         if isinstance(asked, Check):
             return self._acceptor.check(asked, until)
         assert isinstance(asked, Inquiry)
@@ -78,5 +80,31 @@ class Doors:
             channel = self._by_name.get(rejected.channel)
             if answer is not None and channel is not None:
                 return channel.write(asked, answer)
-        self._meter.rejected(rejected.channel, rejected.reason)
+        self.meter.rejected(rejected.channel, rejected.reason)
         return rejected.reply
+
+
+class Visit:
+    """A request that was understood, until it is answered."""
+
+    __slots__ = ("_arrived", "_channel", "_doors", "_tell", "asked")
+
+    def __init__(self, doors: Doors, channel: Channel, asked: Request, arrived: float, tell: Told) -> None:
+        """What `channel` asked, at this monotonic time."""
+        self._doors = doors
+        self._channel, self.asked = channel, asked
+        self._arrived = arrived
+        self._tell = tell
+
+    def tell(self, answer: Answer) -> None:
+        """Say it in the channel's words."""
+        self._tell(self._said(answer))
+
+    async def see(self, answering: Awaitable[Answer]) -> Reply:
+        """Wait for the answer, and say it in the channel's words."""
+        return self._said(await answering)
+
+    def _said(self, answer: Answer) -> Reply:
+        doors = self._doors
+        doors.meter.answered(self._channel.name, answer.kind, doors.clock.monotonic() - self._arrived)
+        return self._channel.write(self.asked, answer)

@@ -8,19 +8,17 @@ idle longest makes room for who comes, and one address never gets more than its 
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
-from adapters.channel import Inbound, Reply
 from gateway.clock import Clock
 from gateway.config.model import ChannelListenerSettings
 from gateway.http.answers import Answers
 from gateway.http.buffers import bound_buffers
-from gateway.http.connection import Connection, Phase
+from gateway.http.connection import Connection, Handler
+from gateway.http.reading import Phase
 from gateway.http.tls import TlsDoor, server_context
 from gateway.log import log
-
-Handler = Callable[[Inbound], Awaitable[Reply]]
 
 BACKLOG: Final = 1_024
 ROUND_S: Final = 0.5
@@ -52,7 +50,7 @@ class Listener:
 
         Args:
             settings: where, and every limit.
-            handle: answers one whole request; what it raises is a bug of ours.
+            handle: answers one whole request (see `Handler`); what it raises is a bug of ours.
             clock: for time limits and the date.
             on_unfit: told why, in a bounded word, whenever something came that isn't HTTP as we take it.
             grace_s: what requests in hand get to end when we stop.
@@ -116,18 +114,25 @@ class Listener:
             self._server.close()
         if self._tls is not None:
             await self._tls.close()
-        serving = [each.serving for each in self._connections if each.serving is not None]
         for connection in tuple(self._connections):
             connection.close()
-        if serving:
-            _, late = await asyncio.wait(serving, timeout=self._grace_s)
-            for task in late:
-                task.cancel()
+        in_hand = {ended: each for each in self._connections if (ended := each.ended()) is not None}
+        if in_hand:
+            _, late = await asyncio.wait(in_hand, timeout=self._grace_s)
             if late:
                 log.warning("requests_cut_off", count=len(late))
-                await asyncio.wait(late)
+                await self._cut_off([in_hand[each] for each in late])
         await self._end_all()
         self._server = self._tls = None
+
+    @staticmethod
+    async def _cut_off(late: list[Connection]) -> None:
+        """Run no more for their answers."""
+        running = [each.serving for each in late if each.serving is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
 
     async def _end_all(self) -> None:
         """Let go of every connection, and see it gone."""

@@ -4,9 +4,13 @@ In clear stays only what order, limits and queries need. Everything personal or 
 is a keyed hash. Times are microseconds since 1970 in UTC, amounts integers of minor units.
 """
 
+from typing import Final
+
 import msgspec
 
 from spool.lifecycle import Kind, State, Told
+
+_REVERSAL: Final = Kind.REVERSAL
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -43,7 +47,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         assert len(self.id) == 16, "an id is a UUID"  # noqa: PLR2004 - bytes of a UUID
         assert self.amount > 0, "an entry is about money"
         assert -(2**63) <= self.lane < 2**63, "a lane fits a signed 64-bit integer"
-        assert (self.kind is Kind.REVERSAL) == bool(self.reverses), "a reversal names its payment, a payment none"
+        assert (self.kind is _REVERSAL) == bool(self.reverses), "a reversal names its payment, a payment none"
 
     def __repr__(self) -> str:
         return f"Draft({self.kind.word} {self.number}, {self.state.word}, {self.amount} {self.currency})"

@@ -6,10 +6,10 @@ object can be opened again and finds what a new process would find on disk.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
-from typing import Final
+from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
@@ -26,7 +26,11 @@ from spool.waiting import Spot, Waiting, spot_of
 RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
 
+_CLOSED: Final = "the spool is closed"
+
 _OVER: Final = FINAL - {State.POSTED}
+
+T = TypeVar("T")
 
 _NOTHING_CAME_OF_IT: Final = frozenset({State.REFUSED, State.CANCELLED})
 """Ends of a reversal after which there may be another one. Returned is none: what a person settled stays settled."""
@@ -75,16 +79,21 @@ class MemoryStore:
         """Let go; every call but `open` and `close` raises `SpoolClosed` from here on."""
         self._opened = False
 
-    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
-        """Record a new payment."""
-        self._need_open()
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Coroutine[Any, Any, Inserted | Known]:
+        """Record a new payment, at the call."""
         assert draft.kind is Kind.PAYMENT, "a reversal is recorded by reverse"
+        if not self._opened:
+            return _closed()
         owner = self._owner(draft.channel, draft.key)
         if owner:
-            return Known(entry=owner)
+            return self._known(owner.number)
         entry = self._record(draft, draft.state, key_id, sealed)
         self._prove()
-        return Inserted(entry=entry)
+        return _told(Inserted(entry=entry))
+
+    async def _known(self, number: int) -> Known:
+        """The owner of a key, as it is when its caller hears of it."""
+        return Known(entry=self._entries[number])
 
     async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
         """Record a reversal, or cancel it out with its payment."""
@@ -282,7 +291,7 @@ class MemoryStore:
 
     def _need_open(self) -> None:
         if not self._opened:
-            raise SpoolClosed("the spool is closed")
+            raise SpoolClosed(_CLOSED)
 
     def _owner(self, channel: str, key: str) -> Entry | None:
         return self._entries.get(self._owners.get((channel, key), 0))
@@ -428,3 +437,12 @@ def _record_event(entry: Entry, leaf: int) -> Event:
         core_id="",
         leaf=leaf,
     )
+
+
+async def _told(result: T) -> T:
+    """What was done at the call."""
+    return result
+
+
+async def _closed() -> NoReturn:
+    raise SpoolClosed(_CLOSED)

@@ -182,6 +182,7 @@ class Store(Protocol):
     """An engine of the spool. All methods are called from one event loop.
 
     What returns an awaitable is to be awaited at once: whether the call or the await submits it, is the engine's affair.
+    But `insert` submits at the call: when it returns, sums and lanes count the payment.
     """
 
     #: Sums by route, channel, state and what was told; changes with every insert and move. Read only.

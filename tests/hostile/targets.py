@@ -38,7 +38,7 @@ from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
 from gateway.config.load import examine, load
 from gateway.config.model import ChannelListenerSettings
-from gateway.http.connection import Connection
+from gateway.http.connection import Connection, Told
 from gateway.http.listener import Listener
 from gateway.route.kept import KeptInFile
 from spool.errors import KeysUnfit
@@ -273,7 +273,7 @@ class _Heard:
         self.failures: list[str] = []
         self.seen: list[Inbound] = []
 
-    async def handle(self, inbound: Inbound) -> Reply:
+    async def handle(self, inbound: Inbound, _tell: Told) -> Reply:
         self.seen.append(inbound)
         return Reply(status=200, content_type="text/plain", body=b"")
 

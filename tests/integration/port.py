@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 from adapters.channel import Inbound, Reply
 from gateway.clock import ManualClock
 from gateway.config.model import ChannelListenerSettings
+from gateway.http.connection import Told
 from gateway.http.listener import Listener
 
 WAIT_S: Final = 20.0
@@ -100,7 +101,7 @@ class Port:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     callers: list[Caller] = field(default_factory=list)
 
-    async def handle(self, inbound: Inbound) -> Reply:
+    async def handle(self, inbound: Inbound, _tell: Told) -> Reply:
         """Answer with what was asked; slowly, with a failure or with a bad header if the path says so."""
         self.seen.append(inbound)
         if inbound.path == "/fail":

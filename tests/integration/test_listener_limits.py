@@ -8,8 +8,9 @@ from typing import Final, cast
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.http.connection import CODING_MAX, HEAD_BYTES_MAX, WRITE_BUFFER_MAX, Connection
+from gateway.http.connection import WRITE_BUFFER_MAX, Connection
 from gateway.http.listener import PARTING_S, TURNED_AWAY_MAX, _share
+from gateway.http.reading import CODING_MAX, HEAD_BYTES_MAX
 from tests.integration.port import GET, Caller, Port, opened, until
 
 SLOW: Final = b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -109,7 +110,7 @@ async def test_who_takes_no_answers_is_let_go() -> None:
         caller = await _deaf(port)
         caller.writer.write(b"GET /a?50000 HTTP/1.1\r\nHost: h\r\n\r\n" * 2_000)
         (connection,) = await _one(port)
-        await until(lambda: connection._drained is not None)
+        await until(lambda: connection._is_stuck)
         taken = len(port.seen)
         assert _buffered(connection) < WRITE_BUFFER_MAX + 60_000
         await port.pass_time(4)
@@ -125,10 +126,10 @@ async def test_for_who_left_without_taking_answers_nothing_more_is_begun() -> No
         caller = await _deaf(port)
         caller.writer.write(b"GET /a?50000 HTTP/1.1\r\nHost: h\r\n\r\n" * 2_000)
         (connection,) = await _one(port)
-        await until(lambda: connection._drained is not None)
+        await until(lambda: connection._is_stuck)
         taken = len(port.seen)
         caller.vanish()
-        await until(lambda: connection.serving is not None and connection.serving.done())
+        await until(connection._rests)
         assert len(port.seen) == taken
 
 

@@ -5,7 +5,7 @@ numbers), so that it says what a gateway without the guard would do, whatever th
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from adapters.core import Delivery, Level
 from adapters.outcome import Cause, NotSent, Outcome, Posted, Refused, Unknown
 from adapters.payment import Answer, AnswerKind, Check, Payment, Refusal
-from gateway.accept.acceptor import Acceptor
+from gateway.accept.acceptor import Acceptor, Tell
 from gateway.route.health import RouteHealth
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
@@ -243,24 +243,34 @@ class WaitsForNoBarrier(Settler):
 # The way in
 
 
+async def _otherwise(answering: Awaitable[Answer], changed: Callable[[Answer], Answer]) -> Answer:
+    return changed(await answering)
+
+
+def _no_for_unknown(answer: Answer) -> Answer:
+    return Answer(kind=AnswerKind.TRY_LATER) if answer.kind is AnswerKind.IN_PROGRESS else answer
+
+
+def _posted_for_provisional(answer: Answer) -> Answer:
+    return replace(answer, kind=AnswerKind.POSTED) if answer.kind is AnswerKind.PROVISIONAL else answer
+
+
 class SaysNoWhenUnsure(Acceptor):
     """Where nobody knows, the channel is told that nothing was taken."""
 
-    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+    def pay(self, payment: Payment, until: float, twin_until: float, tell: Tell) -> Coroutine[Any, Any, Answer] | None:
         """Answer, and make a no of an unknown."""
-        answer = await super().pay(payment, until, twin_until)
-        unknown = answer.kind is AnswerKind.IN_PROGRESS
-        return Answer(kind=AnswerKind.TRY_LATER) if unknown else answer
+        more = super().pay(payment, until, twin_until, lambda answer: tell(_no_for_unknown(answer)))
+        return None if more is None else _otherwise(more, _no_for_unknown)
 
 
 class SaysPostedWhenProvisional(Acceptor):
     """What is merely held is told as booked."""
 
-    async def pay(self, payment: Payment, until: float, twin_until: float) -> Answer:
+    def pay(self, payment: Payment, until: float, twin_until: float, tell: Tell) -> Coroutine[Any, Any, Answer] | None:
         """Answer too well."""
-        answer = await super().pay(payment, until, twin_until)
-        provisional = answer.kind is AnswerKind.PROVISIONAL
-        return replace(answer, kind=AnswerKind.POSTED) if provisional else answer
+        more = super().pay(payment, until, twin_until, lambda answer: tell(_posted_for_provisional(answer)))
+        return None if more is None else _otherwise(more, _posted_for_provisional)
 
 
 class StartsNumbersAnew(Numbers):

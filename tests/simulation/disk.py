@@ -9,9 +9,9 @@ does: it tells, it turns away, it comes back when the disk does, and what is on 
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
@@ -104,6 +104,10 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the memory engine never waits")
 
 
+async def _raising(error: SpoolClosed) -> NoReturn:
+    raise error
+
+
 class SimStore:
     """One process's hands on the disk; keeps every promise of `spool.store.Store` on a disk that keeps none."""
 
@@ -194,10 +198,12 @@ class SimStore:
 
     # Writing
 
-    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known]:
         """Record a new payment."""
-        result: Inserted | Known = await self._submit(lambda: self.image.insert(draft, key_id, sealed), draft=draft)
-        return result
+        try:
+            return self._submit(lambda: self.image.insert(draft, key_id, sealed), draft=draft)
+        except SpoolClosed as closed:
+            return _raising(closed)
 
     async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
         """Record a reversal."""

@@ -22,6 +22,7 @@ from spool.keys import KeyRing
 from spool.number import Numbers
 from spool.seal import Sealer
 from spool.spool import Spool
+from tests.paying import paid
 from tests.simulation.billing import Billing
 from tests.simulation.dialects import dialect, through_bytes
 from tests.simulation.disk import Disk, SimStore
@@ -197,7 +198,7 @@ class Process:
 
     async def _take(self, request: Request, until: float) -> Answer:
         if isinstance(request, Payment):
-            return await self.acceptor.pay(request, until, until)
+            return await paid(self.acceptor, request, until, until)
         if isinstance(request, Reversal):
             return await self.acceptor.reverse(request, until, until)
         if isinstance(request, Check):

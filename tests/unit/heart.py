@@ -23,6 +23,7 @@ from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
 from spool.store import Filter
+from tests.paying import paid
 from tests.unit.fake_core import FakeCore, able
 from tests.unit.troubled_store import TroubledStore
 
@@ -128,7 +129,7 @@ class Heart:
         """Send a payment or reversal and wait for the answer."""
         until = self.clock.monotonic() + DEADLINE_S
         if isinstance(request, Payment):
-            return await self.acceptor.pay(request, until, until)
+            return await paid(self.acceptor, request, until, until)
         return await self.acceptor.reverse(request, until, until)
 
     async def undo(self, key: str = "r1", payment_key: str = "k1", **changes: Any) -> Answer:

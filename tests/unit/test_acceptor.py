@@ -13,6 +13,7 @@ from gateway.route.settings import BreakerSettings
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
 from spool.lifecycle import State
 from spool.number import id_text
+from tests.paying import paid
 from tests.unit.fake_core import NOT_SENT, SILENCE, Does
 from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart, payment
 from tests.unit.troubled_store import Trouble
@@ -100,9 +101,9 @@ async def test_without_a_route_a_payment_is_refused(heart: Heart) -> None:
         meter=heart.meter,
     )
     until = heart.clock.monotonic() + DEADLINE_S
-    answer = await nowhere.pay(payment(service="gas"), until, until)
+    answer = await paid(nowhere, payment(service="gas"), until, until)
     assert (answer.kind, answer.refusal) == (NO, Refusal.NO_ROUTE)
-    assert (await nowhere.pay(payment(service="tv"), until, until)).kind is YES
+    assert (await paid(nowhere, payment(service="tv"), until, until)).kind is YES
 
 
 async def test_a_lane_with_something_unfinished_is_not_overtaken(heart: Heart) -> None:
@@ -200,7 +201,7 @@ async def test_a_twin_that_runs_out_of_time_is_told_to_ask_again(heart: Heart) -
     first = asyncio.ensure_future(heart.pay())
     await heart.core.asked(1)
     now = heart.clock.monotonic()
-    twin = await heart.acceptor.pay(payment(), now + DEADLINE_S, now)
+    twin = await paid(heart.acceptor, payment(), now + DEADLINE_S, now)
     assert twin.kind is UNDER_WAY
     heart.core.let_go()
     assert (await first).kind is YES

@@ -12,6 +12,7 @@ from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Trip, Zone
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
 from spool.lifecycle import State, Told
+from tests.paying import paid
 from tests.unit.fake_core import NOT_SENT, SETTLE_S, SILENCE, Does, FakeCore, able
 from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart, payment
 from tests.unit.troubled_store import Trouble
@@ -162,7 +163,7 @@ async def test_when_recording_hangs_past_the_deadline_the_answer_is_ask_again(he
     """The channel's time is up; the outcome is recorded all the same, and the next request hears it."""
     heart.core.will(REFUSED)
     heart.core.hang()
-    request = asyncio.ensure_future(heart.acceptor.pay(payment(), heart.clock.monotonic(), 0.0))
+    request = asyncio.ensure_future(paid(heart.acceptor, payment(), heart.clock.monotonic(), 0.0))
     await heart.core.asked(1)
     heart.troubles.stop("move")
     heart.core.let_go()
@@ -193,9 +194,9 @@ async def test_an_attempt_gets_the_channels_time_less_the_margin(open_heart: Ope
     heart = await open_heart(standin=StandinSettings(answer_margin_s=1.5))
     core = Timed(able(Level.A))
     heart.route.core = core
-    await heart.acceptor.pay(payment("k1"), heart.clock.monotonic() + 6.0, 0.0)
-    await heart.acceptor.pay(payment("k2", "200"), heart.clock.monotonic() + 1000.0, 0.0)
-    await heart.acceptor.pay(payment("k3", "300"), heart.clock.monotonic() + 1.0, 0.0)
+    await paid(heart.acceptor, payment("k1"), heart.clock.monotonic() + 6.0, 0.0)
+    await paid(heart.acceptor, payment("k2", "200"), heart.clock.monotonic() + 1000.0, 0.0)
+    await paid(heart.acceptor, payment("k3", "300"), heart.clock.monotonic() + 1.0, 0.0)
     assert core.times == [4.5, heart.forward.attempt_timeout_s, 0.05]
 
 
@@ -369,7 +370,7 @@ async def test_a_trial_whose_time_is_shorter_than_a_good_answer_gets_no_more(hea
     heart.route.core = core = Timed(able(Level.A))
     on_trial(heart)
     await heart.forwards()
-    await heart.acceptor.pay(payment(), heart.clock.monotonic() + 2.5, 0.0)
+    await paid(heart.acceptor, payment(), heart.clock.monotonic() + 2.5, 0.0)
     assert core.times == [1.5]
 
 

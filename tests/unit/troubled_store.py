@@ -6,8 +6,8 @@
 import asyncio
 import enum
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
@@ -57,9 +57,14 @@ class TroubledStore(MemoryStore):
         """Have these troubles with the next calls of a method."""
         self.ahead[method].extend(troubles)
 
-    async def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Coroutine[Any, Any, Inserted | Known]:
         """As the seam says."""
-        return await self._through("insert", super().insert(draft, key_id, sealed))
+        if not self.ahead["insert"] and "insert" not in self._stopped:
+            return super().insert(draft, key_id, sealed)
+        return self._through("insert", self._insert_late(draft, key_id, sealed))
+
+    async def _insert_late(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        return await super().insert(draft, key_id, sealed)
 
     async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
         """As the seam says."""

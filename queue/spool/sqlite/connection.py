@@ -29,6 +29,10 @@ try:
 except ImportError:  # no wheel for this platform: the interpreter's own module, with its own library
     driver = importlib.import_module("sqlite3")
 
+# The driver asks three times how to adapt each value that isn't exactly of a type it knows, and forgot bytes among them:
+# that costs more than the row. What it finds registered it asks for no more.
+driver.register_adapter(bytes, bytes)
+
 T = TypeVar("T")
 
 _STATEMENTS_CACHED: Final = 400
