@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
 from gateway.custody.provider import open_chest
+from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
 from gateway.http.listener import Listener
@@ -67,6 +68,7 @@ class Service:
         self.spool = Spool(_store(config))
         #: The same entries, to look through without standing in the way of payments.
         self.shelf = _shelf(config, self.spool.store)
+        self.evidence = Evidence(config, self.spool.store, self.shelf, clock, self.meter.registry)
         self.numbers = Numbers()
         self.keeper = Keeper(
             chest=open_chest(config),
@@ -126,6 +128,7 @@ class Service:
             },
         )
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
+        health.on_change(lambda old, new, diagnosis: self.evidence.soon())  # noqa: ARG005 - a checkpoint at each change
         return Route(
             name,
             core=core,
@@ -146,6 +149,8 @@ class Service:
             routes=self.routes,
             forwarders=self.forwarders,
             meter=self.meter,
+            evidence=self.evidence,
+            begin=self.begin,
             ready=lambda: self.ready,
             started_at_us=lambda: self.started_at_us,
         )
@@ -163,20 +168,32 @@ class Service:
             self.numbers.start_above(await self.spool.store.highest_number())
             found = self._found()
             log.info("spool_opened", **{state: total.entries for state, total in found.by_state.items()})
+            epoch = await self.evidence.open()
             await self._open_admin_side()
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
-            for route in self.routes:
-                self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
-                self._loops.append(
-                    asyncio.create_task(self.forwarders[route.name].run(), name=f"forwarder of {route.name}")
-                )
-            await self.channel_listener.start()
+            if epoch.accepted:
+                await self.begin()
         except BaseException:
             await self.stop()
             raise
+        return found
+
+    async def begin(self) -> None:
+        """Take and send payments. Called once; where the spool lacks what was witnessed, when a person has accepted that.
+
+        Raises:
+            OSError: the channels' port can't be listened on.
+        """
+        await self.evidence.note_limits(self.config)
+        self._loops += self.evidence.tasks()
+        for route in self.routes:
+            self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
+            self._loops.append(
+                asyncio.create_task(self.forwarders[route.name].run(), name=f"forwarder of {route.name}")
+            )
+        await self.channel_listener.start()
         self.ready = True
         log.info("listening", listener="channels", port=self.channel_listener.port)
-        return found
 
     async def _open_admin_side(self) -> None:
         if self.shelf is not self.spool.store:
@@ -212,6 +229,7 @@ class Service:
             with contextlib.suppress(OSError):
                 await core.close()
         await self._close_admin_side()
+        await self.evidence.close()
         await self.spool.close()
         await self.keeper.close()
         log.info("stopped", left_in_doubt=left)

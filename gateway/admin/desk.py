@@ -1,11 +1,12 @@
 """What the admin side sees and steers: the parts of a running service, and nothing it could break by accident."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.custody.keeper import Keeper
+from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
 from gateway.route.route import Route
@@ -27,6 +28,9 @@ class Desk:
     #: By the route's name.
     forwarders: Mapping[str, Forwarder]
     meter: Meter
+    evidence: Evidence
+    #: Take and send payments, once a person has accepted what the spool lacks.
+    begin: Callable[[], Awaitable[None]]
     #: True from the moment requests are taken until stopping begins.
     ready: Callable[[], bool]
     #: When the service began to start, microseconds since 1970 in UTC.

@@ -26,6 +26,7 @@ class Code(enum.Enum):
     KEYS_REFUSED = (409, "The keys stay as they are")
     KEYS_CHANGED = (409, "Somebody else changed the keys meanwhile: look again")
     UNDER_WAY = (409, "The same is under way already")
+    NO_GAP = (409, "Nothing that was witnessed is missing, or it was accepted already")
     INTERNAL = (500, "A fault of the service; its log says more")
     CLOSED = (503, "The spool takes nothing now: nothing was done")
     MASTER_AWAY = (503, "The master key can't be asked now: nothing was done")

@@ -196,19 +196,39 @@ class AdminSide:
             except ValueError as error:
                 raise Trouble(Code.INVALID, str(error)) from error
         self._meter.acted(f"route_{verb}")
+        detail = "" if verb == "auto" else f"for {told.for_s} s"
+        await self._desk.evidence.note_act(f"route_{verb}", name, detail, call.person.name, reason)
         log.warning("admin_route", route=name, verb=verb, actor=call.person.name, role=call.person.role)
         return next(each for each in (await self._status()).routes if each.name == name)
+
+    # Evidence
+
+    async def accept_gap(self, call: Call) -> Any:
+        """Accept that the spool lacks what was witnessed; then payments are taken and sent."""
+        reason = asks.plain(asks.body_of(call.body, asks.OneBody).reason)
+        if not await self._desk.evidence.accept(call.person.name, reason):
+            raise Trouble(Code.NO_GAP)
+        self._meter.acted("gap_accepted")
+        log.warning("admin_gap", actor=call.person.name, role=call.person.role)
+        await self._desk.begin()
+        return await self._status()
 
     # Verifying
 
     async def verify(self, call: Call) -> Any:
-        """Count everything anew, and open every seal if asked; one at a time, as it reads all there is."""
+        """Count everything anew, hold it against the evidence, and open every seal if asked; one at a time, as it reads all.
+
+        Unfinished entries that something speaks against are quarantined.
+        """
         told = asks.body_of(call.body, asks.VerifyBody)
         if self._verifying:
             raise Trouble(Code.UNDER_WAY)
         self._verifying = True
         try:
-            found = await verify(self._desk.shelf, self._desk.spool.sealer if told.seals else None)
+            kept = await self._desk.evidence.witnessed()
+            sealer = self._desk.spool.sealer if told.seals else None
+            found = await verify(self._desk.shelf, sealer, kept.marks, kept.findings)
+            await self._desk.evidence.quarantine(found)
         finally:
             self._verifying = False
         log.info("verified", ok=found.ok, counted=found.counted, opened=found.opened, actor=call.person.name)
@@ -256,6 +276,7 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
         lambda side, call: side.keys.drop_master(call),
     ),
     ("POST", re.compile(r"/admin/v1/verify"), Right.READ, AdminSide.verify),
+    ("POST", re.compile(r"/admin/v1/gap"), Right.ACT, AdminSide.accept_gap),
 )
 
 

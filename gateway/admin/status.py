@@ -10,6 +10,7 @@ from gateway.admin.duty_views import ReturnsShown, owed_cells, returns_shown
 from gateway.admin.proposals import Proposals
 from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
 from gateway.custody.keeper import Custody
+from gateway.evidence.evidence import Evidence
 from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.health import RouteHealth
@@ -136,6 +137,30 @@ class CustodyShown(msgspec.Struct, frozen=True, kw_only=True):
     sealed: int
 
 
+class WitnessShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps checkpoints, and whether the last one was kept."""
+
+    name: str
+    #: Events the newest checkpoint is over that it kept in this run.
+    events: int
+    trouble: str
+    #: Since when it keeps none; empty when all is well.
+    since: str
+
+
+class EvidenceShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The log of all that happens."""
+
+    origin: str
+    epoch: int
+    #: What a person has to accept before payments are taken and sent; empty when nothing is missing.
+    gap: str
+    #: Events the newest checkpoint of this run is over, and when it was signed; 0 and empty where none was.
+    checkpoint_events: int
+    checkpoint_at: str
+    witnesses: tuple[WitnessShown, ...]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole service."""
 
@@ -157,6 +182,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     returns: tuple[ReturnsShown, ...] = ()
     #: Proposals that wait for a second person.
     proposals: int = 0
+    #: Known to a running service alone.
+    evidence: EvidenceShown | None = None
 
 
 async def status(desk: Desk, proposals: Proposals) -> Status:
@@ -178,6 +205,30 @@ async def status(desk: Desk, proposals: Proposals) -> Status:
         keys=tuple(key_shown(key, custody.kept, desk.spool.keys) for key in custody.kept.data_keys),
         returns=await returns_of(desk.spool.store, desk.config.returns, now_us),
         proposals=await _waiting(proposals),
+        evidence=evidence_shown(desk.evidence),
+    )
+
+
+def evidence_shown(evidence: Evidence) -> EvidenceShown:
+    """How the evidence stands."""
+    notary, epoch = evidence.notary, evidence.epoch
+    newest = None if notary is None else notary.newest
+    gap = "" if epoch.accepted else f"{epoch.missing} events are known to be missing: {epoch.source or 'no checkpoint'}"
+    return EvidenceShown(
+        origin=evidence.origin,
+        epoch=epoch.number,
+        gap=gap,
+        checkpoint_events=0 if newest is None else newest.size,
+        checkpoint_at="" if notary is None or newest is None else moment(notary.signed_at_us),
+        witnesses=tuple(
+            WitnessShown(
+                name=each.name,
+                events=each.size,
+                trouble=each.trouble,
+                since=moment(each.since_us) if each.trouble else "",
+            )
+            for each in (() if notary is None else notary.standings)
+        ),
     )
 
 
@@ -247,6 +298,8 @@ async def missing(desk: Desk) -> list[str]:
     found = list[str]()
     if not desk.ready():
         found.append("listener: payments are not taken yet, or not any more")
+    if not desk.evidence.epoch.accepted:
+        found.append("evidence: the spool lacks what was witnessed; nightsafe evidence accept")
     if not (await desk.spool.store.health()).accepting:
         found.append("spool: takes nothing new; status says why")
     return found

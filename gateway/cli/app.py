@@ -44,10 +44,12 @@ app: Final = _typer(f"Takes payments while billing can't, and posts each exactly
 config_app: Final = _typer("Look at the configuration.")
 route_app: Final = _typer("Steer a route. Open it (stand in), close it (pass through), or leave it to the evidence.")
 token_app: Final = _typer("Bearer tokens.")
+evidence_app: Final = _typer("The log of all that happens: its key, and what is missing of it.")
 app.add_typer(config_app, name="config")
 app.add_typer(route_app, name="route")
 app.add_typer(token_app, name="token")
 app.add_typer(key_app.keys_app, name="keys")
+app.add_typer(evidence_app, name="evidence")
 
 
 # The service
@@ -248,6 +250,64 @@ def export(
         accepted_before=accepted_before,
     )
     raise typer.Exit(verbs.export(config, scope))
+
+
+@app.command()
+def proof(
+    reference: Annotated[str, typer.Argument(help="The payment's number or id.")], *, config: ConfigOption = None
+) -> None:
+    """Print a payment's proof as JSON. Who checks it needs only the public key and a page of code."""
+    from gateway.cli import evidence  # noqa: PLC0415 - the help is there at once
+    from gateway.cli.client import peek  # noqa: PLC0415 - as above
+
+    raise typer.Exit(evidence.proof(peek(config), reference))
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="The file to make; never one that is there.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Copy the spool while it is in use, and check the copy. It holds no key."""
+    from gateway.cli import evidence  # noqa: PLC0415 - the help is there at once
+    from gateway.cli.client import peek  # noqa: PLC0415 - as above
+
+    raise typer.Exit(evidence.backup(peek(config), target))
+
+
+@app.command()
+def restore(source: Annotated[Path, typer.Argument(help="The copy.")], *, config: ConfigOption = None) -> None:
+    """Put a copy in the place of a spool that is gone, and say what is missing. Keys are not in it."""
+    from gateway.cli import evidence  # noqa: PLC0415 - the help is there at once
+    from gateway.cli.client import peek  # noqa: PLC0415 - as above
+
+    raise typer.Exit(evidence.restore(peek(config), source))
+
+
+@evidence_app.command("key")
+def evidence_key(path: Annotated[Path, typer.Argument(help="The file to make.")]) -> None:
+    """Make a key that signs checkpoints, and its public half beside it."""
+    from gateway.cli import evidence  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(evidence.make_key(path))
+
+
+@evidence_app.command("accept")
+def evidence_accept(
+    *,
+    reason: ReasonOption,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenOption = None,
+    ca_file: CaOption = None,
+) -> None:
+    """Accept that the spool lacks what was witnessed. From then on payments are taken and sent."""
+    from gateway.cli import evidence, verbs  # noqa: PLC0415 - the help is there at once
+
+    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
+    raise typer.Exit(evidence.accept(verbs.client_of(reach), reason, json=json))
 
 
 # Acting

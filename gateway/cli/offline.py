@@ -30,8 +30,11 @@ from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
 from gateway.custody.provider import ring_of, store_path
+from gateway.evidence.evidence import witnesses_of
+from gateway.evidence.marks import NOTHING_WITNESSED, Witnessed, witnessed
 from spool.entry import Event
 from spool.errors import KeysUnfit, SpoolUnfit
+from spool.evidence.checkpoint import public_path, read_public_key
 from spool.keystore import KeyStore
 from spool.seal import Sealer
 from spool.spool import LISTED
@@ -75,12 +78,12 @@ def has_keys(config: Config) -> bool:
     async def read(store: SqliteReading) -> bool:
         return bool(await store.recall(LISTED))
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
 
 
 def status(config: Config) -> Status:
     """Books and engine; routes and keys are known to a running service alone."""
-    return _look(config.spool.path, lambda store: _status(config, store))
+    return look(config.spool.path, lambda store: _status(config, store))
 
 
 def page(config: Config, query: str) -> EntryPage:
@@ -92,7 +95,7 @@ def page(config: Config, query: str) -> EntryPage:
         more = len(found) == listing.limit
         return EntryPage(entries=tuple(map(entry_row, found)), next=str(found[-1].number) if more else "")
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
 
 
 def entry(config: Config, reference: str) -> EntryShown | None:
@@ -105,7 +108,7 @@ def entry(config: Config, reference: str) -> EntryShown | None:
             return None
         return entry_shown(found, await store.history(number), _destroyed(config))
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
 
 
 def entry_by_key(config: Config, channel: str, key: str) -> EntryShown | None:
@@ -115,7 +118,7 @@ def entry_by_key(config: Config, channel: str, key: str) -> EntryShown | None:
         found = await store.find(channel, key)
         return None if found is None else entry_shown(found, await store.history(found.number), _destroyed(config))
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
 
 
 def _destroyed(config: Config) -> frozenset[int]:
@@ -139,9 +142,22 @@ def verify(config: Config, *, seals: bool) -> VerdictShown:
         raise Failure(str(error), Exit.CANNOT_START) from error
 
     async def read(store: SqliteReading) -> VerdictShown:
-        return verdict_shown(await verify_store(store, sealer))
+        kept = await _witnessed(config, store)
+        return verdict_shown(await verify_store(store, sealer, kept.marks, kept.findings))
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
+
+
+async def _witnessed(config: Config, store: SqliteReading) -> Witnessed:
+    """What was kept of the log elsewhere, by the public half of the key."""
+    key_file = config.evidence.key_file
+    if key_file is None:
+        return NOTHING_WITNESSED
+    try:
+        public = read_public_key(public_path(key_file))
+    except KeysUnfit as error:
+        raise Failure(str(error), Exit.CANNOT_START) from error
+    return await witnessed(store, witnesses_of(config), config.evidence.origin or config.node.name, public)
 
 
 def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
@@ -164,7 +180,7 @@ def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
                 wanted = msgspec.structs.replace(wanted, after=found[-1].number)
         return said
 
-    return _look(config.spool.path, read)
+    return look(config.spool.path, read)
 
 
 def _turns(history: list[Event]) -> tuple[TurnExported, ...]:
@@ -202,8 +218,14 @@ async def _status(config: Config, store: SqliteReading) -> Status:
     )
 
 
-def _look(path: Path, read: Callable[[SqliteReading], Awaitable[T]]) -> T:
-    async def look() -> T:
+def look(path: Path, read: Callable[[SqliteReading], Awaitable[T]]) -> T:
+    """What is read of the spool's file, beside its owner or while it has none.
+
+    Raises:
+        Failure: there is no such file, or it can't be read.
+    """
+
+    async def looking() -> T:
         store = SqliteReading(path)
         await store.open()
         try:
@@ -212,7 +234,7 @@ def _look(path: Path, read: Callable[[SqliteReading], Awaitable[T]]) -> T:
             await store.close()
 
     try:
-        return asyncio.run(look())
+        return asyncio.run(looking())
     except SpoolUnfit as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     except Trouble as trouble:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from adapters.cores.http import TlsFileUnusable
 from adapters.secret import SecretMissing
@@ -64,6 +65,9 @@ async def _serve(config: Config) -> None:
     await service.stop()
 
 
+_WAITS: Final = "not yet: the spool lacks what was witnessed; look at nightsafe status, then nightsafe evidence accept"
+
+
 def _say(service: Service) -> None:
     """What was found, and where it listens, for the person who started it."""
     found = by_state(service.spool.store.tally.cells())
@@ -74,7 +78,7 @@ def _say(service: Service) -> None:
     ]
     lines = [
         f"found: {', '.join(counts) or 'an empty spool'}",
-        f"channels: {_url(service.channel_listener.port, service.config.listen.channels)}",
+        f"channels: {_url(service.channel_listener.port, service.config.listen.channels) if service.ready else _WAITS}",
         f"admin: {_url(service.admin_listener.port, service.config.listen.admin)}",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.status import Exposure, RouteShown, Status
+from gateway.admin.status import EvidenceShown, Exposure, RouteShown, Status
 from gateway.admin.views import Conservation, DoneShown, EntryPage, EntryShown, Money, VerdictShown
 from gateway.route.zone import Operation, Zone
 
@@ -53,6 +53,8 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     parts += [_conserved(line) for line in status.conservation]
     parts += _duties(status)
     parts.append(_spool(status))
+    if status.evidence is not None:
+        parts.append(_evidence(status.evidence))
     if rates:
         parts.append(plain(rates))
     return Group(*parts)
@@ -128,6 +130,18 @@ def verdict_view(verdict: VerdictShown) -> RenderableType:
         if told < count:
             parts.append(plain(f"and {count - told} more"))
     return Group(*parts)
+
+
+def _evidence(shown: EvidenceShown) -> Text:
+    words = Text(f"evidence: {shown.origin}, epoch {shown.epoch}, ")
+    signed = f"{shown.checkpoint_events} events signed {brief(shown.checkpoint_at)}"
+    words.append(signed if shown.checkpoint_at else "no checkpoint yet")
+    for witness in shown.witnesses:
+        if witness.trouble:
+            words.append(f"\n{witness.name} keeps no checkpoint since {brief(witness.since)}: {witness.trouble}", "red")
+    if shown.gap:
+        words.append(f"\nNOTHING IS TAKEN OR SENT: {shown.gap}. nightsafe evidence accept", "bold red")
+    return words
 
 
 def _routes(routes: Iterable[RouteShown]) -> Table:

@@ -14,6 +14,7 @@ import msgspec
 from adapters.channels.json_headers import token_digest
 from gateway.clock import Clock
 from gateway.config.toml import toml_value
+from spool.evidence.checkpoint import make_checkpoint_key
 from spool.masters import make_key_file
 
 CORE_URL: Final = "http://127.0.0.1:8090"
@@ -31,6 +32,10 @@ format = "text"
 [spool]
 path = {spool}
 key_file = {key}
+
+# Everything that happens is told in one log, and its head signed. Name witnesses before real money: config.example.toml
+[evidence]
+key_file = {evidence}
 
 [listen.channels]
 host = "127.0.0.1"
@@ -88,6 +93,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
     config: Path
     key: Path
+    evidence: Path
     bank_token: Path
     admin_token: Path
     #: What was made now, in order; empty when there was a configuration already.
@@ -107,6 +113,7 @@ def make(folder: Path, clock: Clock, *, if_missing: bool = False) -> Made:
     plan = Made(
         config=folder / "nightsafe.toml",
         key=folder / "keys/nightsafe.key",
+        evidence=folder / "keys/evidence.key",
         bank_token=folder / "secrets/bank.token",
         admin_token=folder / "secrets/admin.token",
     )
@@ -120,7 +127,7 @@ def make(folder: Path, clock: Clock, *, if_missing: bool = False) -> Made:
 
 
 def _files(plan: Made) -> tuple[Path, ...]:
-    return plan.key, plan.bank_token, plan.admin_token, plan.config
+    return plan.key, plan.evidence, plan.bank_token, plan.admin_token, plan.config
 
 
 def _make_missing(plan: Made, clock: Clock) -> None:
@@ -128,6 +135,8 @@ def _make_missing(plan: Made, clock: Clock) -> None:
         private.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not plan.key.exists():
         make_key_file(plan.key, clock.now_us())
+    if not plan.evidence.exists():
+        make_checkpoint_key(plan.evidence)
     digests = [token_digest(_token(path, clock)) for path in (plan.bank_token, plan.admin_token)]
     _write_new(plan.config, _text(plan, *digests))
 
@@ -137,6 +146,7 @@ def _text(plan: Made, bank: str, admin: str) -> str:
         here=toml_value(plan.config),
         spool=toml_value(plan.config.parent / "spool/nightsafe.db"),
         key=toml_value(plan.key),
+        evidence=toml_value(plan.evidence),
         admin_file=toml_value(plan.admin_token),
         bank_file=toml_value(plan.bank_token),
         admin=toml_value(admin),

@@ -19,6 +19,7 @@ from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
 from gateway.custody.settings import KeysSettings
+from gateway.evidence.settings import EvidenceSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
@@ -311,6 +312,9 @@ class Config(BaseModel):
     returns: Annotated[ReturnSettings, Field(description="How soon money owed back has to be on its way.")] = (
         ReturnSettings()
     )
+    evidence: Annotated[
+        EvidenceSettings, Field(description="Signed heads of the log of all that happens, and who keeps them.")
+    ] = EvidenceSettings()
     channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
     cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
     routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}

@@ -13,7 +13,7 @@ import msgspec
 
 from spool.entry import Entry
 from spool.errors import RecordDamaged, RecordShredded
-from spool.evidence.auditing import audit
+from spool.evidence.auditing import Pause, at_once, audit
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.lifecycle import WAITING, Kind, State
 from spool.seal import Sealer
@@ -83,8 +83,21 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return not wrong and all(balance.holds for balance in self.balances)
 
 
-async def verify(store: Store, sealer: Sealer | None = None, marks: Iterable[Mark] = ()) -> Verdict:
-    """Check an open store while it works, also against heads of its log kept elsewhere; with a sealer, open every seal too.
+async def verify(
+    store: Store,
+    sealer: Sealer | None = None,
+    marks: Iterable[Mark] = (),
+    told: Iterable[Finding] = (),
+    pause: Pause = at_once,
+) -> Verdict:
+    """Check an open store while it works.
+
+    Args:
+        store: the store.
+        sealer: opens every seal too; None: they stay closed.
+        marks: heads of its log that were kept elsewhere.
+        told: what was found wrong with these already.
+        pause: what is waited for between two pages of the audit.
 
     Raises:
         SpoolClosed: the store was closed meanwhile.
@@ -94,7 +107,9 @@ async def verify(store: Store, sealer: Sealer | None = None, marks: Iterable[Mar
     counted = _sums(await _last(steps))
     seals = _Seals() if sealer is None else await _open_all(store, sealer)
     async with store.records() as records:
-        audited = await audit(records, marks)
+        audited = await audit(records, marks, pause)
+    for finding in told:
+        audited.find(finding)
     return Verdict(
         counted=sum(total.entries for total in counted.values()),
         balances=balances(tally, counted),

@@ -47,8 +47,11 @@ def test_only_the_owner_may_read_what_is_made(tmp_path: Path) -> None:
 def test_it_says_what_it_made(tmp_path: Path) -> None:
     """The command prints it; nothing is left beside it."""
     made = make(tmp_path, SystemClock())
-    assert made.made == (made.key, made.bank_token, made.admin_token, made.config)
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(made.made)
+    assert made.made == (made.key, made.evidence, made.bank_token, made.admin_token, made.config)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {
+        *made.made,
+        made.evidence.with_name("evidence.key.pub"),
+    }
 
 
 def test_tokens_are_drawn_anew_each_time(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_no_proof_where_one_is_needed_proves_nothing() -> None:
 
 @given(st.integers(1, 2**40), st.data())
 def test_each_stretch_is_where_kept_peaks_can_tell_its_hash(size: int, data: st.DataObject) -> None:
-    """It begins at a multiple of the power of two it fits into: so its peaks are the last ones of the tree up to its end."""
+    """It begins at a multiple of the power of two it fits into: what of it is there is the tree's last peaks."""
     index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
 
     stretches = inclusion_stretches(index, size) + consistency_stretches(old, size)

@@ -1,6 +1,6 @@
 """Reads all there is, page by page, and has it audited."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from spool.evidence.audit import FINDINGS_MAX, Audit
@@ -13,7 +13,15 @@ PAGE_ENTRIES: Final = 50
 PAGE_BLOCKS: Final = 200
 
 
-async def audit(records: Records, marks: Iterable[Mark] = ()) -> Audit:
+Pause = Callable[[], Awaitable[None]]
+"""What is waited for between two pages."""
+
+
+async def at_once() -> None:
+    """No pause."""
+
+
+async def audit(records: Records, marks: Iterable[Mark] = (), pause: Pause = at_once) -> Audit:
     """Everything as of the records' moment, against the log, and the log against heads that were kept elsewhere."""
     found = Audit(marks)
     start = 0
@@ -21,11 +29,13 @@ async def audit(records: Records, marks: Iterable[Mark] = ()) -> Audit:
         for block in blocks:
             found.take_block(block)
         start = blocks[-1].first + 1
+        await pause()
     after = 0
     while page := await records.kept(after, PAGE_ENTRIES):
         for kept in page:
             found.take_kept(kept)
         after = page[-1].entry.number
+        await pause()
     for stray in await records.strays(FINDINGS_MAX):
         found.take_stray(stray)
     start = 0

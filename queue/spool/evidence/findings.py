@@ -1,6 +1,7 @@
 """What an audit can find: each kind of tampering by its name, with what it means and what there is to do."""
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -41,6 +42,23 @@ class Fault(enum.Enum):
     def __init__(self, word: str, meaning: str) -> None:
         self.word = word
         self.meaning = meaning
+
+    @property
+    def quarantines(self) -> bool:
+        """An unfinished entry it speaks against may not go on: nobody knows what of it is true."""
+        return self in _QUARANTINES
+
+
+_QUARANTINES: Final = frozenset(
+    {
+        Fault.ENTRY_EDITED,
+        Fault.ENTRY_UNKNOWN,
+        Fault.EVENT_EDITED,
+        Fault.EVENT_UNKNOWN,
+        Fault.STATE_FORGED,
+        Fault.HISTORY_BROKEN,
+    }
+)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ The *peaks* of a tree of `size` leaves are the hashes of its perfect subtrees, t
 size that is set (a compact range that begins at 0). They are all that is needed to go on, and the root follows from them.
 
 Whatever a proof is made of is the hash of a *stretch*: leaves from `start` up to `end`, where `start` is a multiple of the
-least power of two that is not below their number. Such a stretch's peaks are the last ones of the tree of size `end`, so
-trees kept with their peaks at a few sizes give any proof in few steps (`spool.evidence.proof`).
+least power of two that is not below their number. The peaks of its beginning are the last ones of the tree up to there,
+so trees kept with their peaks at a few sizes give any proof in few steps (`spool.evidence.proof`).
 """
 
 import hashlib

@@ -1,0 +1,151 @@
+"""Witnesses: who keeps a signed head of the log where whoever has the spool can't reach it."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+import aiohttp
+
+from adapters.secret import SecretMissing
+from gateway.evidence.settings import WebhookSettings
+from gateway.log import log
+from spool.evidence.checkpoint import NOTE_BYTES_MAX, NoteUnfit, read_text
+
+
+class WitnessFailed(Exception):
+    """A witness did not keep a checkpoint; says why, in bounded words."""
+
+
+class Witness(Protocol):
+    """Keeps checkpoints."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs, metrics and status."""
+        ...
+
+    async def keep(self, note: str) -> None:
+        """Keep a checkpoint in the place of the one before it.
+
+        Raises:
+            WitnessFailed: it wasn't kept.
+        """
+        ...
+
+    async def newest(self) -> str:
+        """The newest that was kept; empty where none was, or where it can't be asked.
+
+        Raises:
+            WitnessFailed: it can't be read now.
+        """
+        ...
+
+
+class FileWitness:
+    """A file with the newest checkpoint, replaced whole. It takes none that goes back."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep it at `path`."""
+        self.name: Final = f"file {path.name}"
+        self._path = path
+
+    async def keep(self, note: str) -> None:
+        """See `Witness`."""
+        await asyncio.to_thread(self._keep, note)
+
+    async def newest(self) -> str:
+        """See `Witness`."""
+        return await asyncio.to_thread(self._newest)
+
+    def _keep(self, note: str) -> None:
+        if goes_back(self._newest(), note):
+            raise WitnessFailed("it has one that goes further: the log was put back, or another one writes here")
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(note)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self._path)
+        except OSError as error:
+            raise WitnessFailed(f"can't be written: {error.strerror}") from error
+
+    def _newest(self) -> str:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(NOTE_BYTES_MAX + 1).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise WitnessFailed(f"can't be read: {error.strerror}") from error
+
+
+class LogWitness:
+    """The service's own log, where it is taken away to another machine."""
+
+    def __init__(self) -> None:
+        """Nothing to open."""
+        self.name: Final = "log"
+
+    async def keep(self, note: str) -> None:
+        """See `Witness`."""
+        log.info("checkpoint", note=note)
+
+    async def newest(self) -> str:
+        """It can't be asked."""
+        return ""
+
+
+class WebhookWitness:
+    """A server that is sent each checkpoint."""
+
+    def __init__(self, name: str, settings: WebhookSettings) -> None:
+        """Call it so."""
+        self.name: Final = f"webhook {name}"
+        self._settings = settings
+
+    async def keep(self, note: str) -> None:
+        """See `Witness`."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        try:
+            if self._settings.token is not None:
+                headers["Authorization"] = f"Bearer {self._settings.token.read().get_secret_value()}"
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(self._settings.url, data=note.encode(), headers=headers, allow_redirects=False) as answer,
+            ):
+                status = answer.status
+        except (aiohttp.ClientError, OSError, SecretMissing) as error:
+            raise WitnessFailed(f"can't be told: {type(error).__name__}") from error
+        if status // 100 != 2:  # noqa: PLR2004 - any 2xx
+            raise WitnessFailed(f"answered {status}")
+
+    async def newest(self) -> str:
+        """It isn't asked."""
+        return ""
+
+
+def goes_back(kept: str, note: str) -> bool:
+    """Does a checkpoint say less than the one that is kept, or another thing of the same length, or of another log?
+
+    A log goes on under the same origin; one that was restored goes on under the next epoch.
+    """
+    if not kept:
+        return False
+    try:
+        old, new = read_text(kept.partition("\n\n")[0] + "\n"), read_text(note.partition("\n\n")[0] + "\n")
+    except NoteUnfit:
+        return True
+    (old_name, old_epoch), (new_name, new_epoch) = split_origin(old.origin), split_origin(new.origin)
+    if old_name != new_name:
+        return True
+    if old_epoch != new_epoch:
+        return new_epoch < old_epoch
+    return new.size < old.size or (new.size == old.size and new.root != old.root)
+
+
+def split_origin(origin: str) -> tuple[str, int]:
+    """A log's name, and the epoch of its spool; 0 where there is none."""
+    name, _, epoch = origin.rpartition("/")
+    return (name, int(epoch)) if epoch.isdecimal() else (origin, 0)
