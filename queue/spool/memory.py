@@ -17,6 +17,7 @@ from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed
 from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
+from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_records import MemoryRecords
 from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
@@ -125,13 +126,18 @@ class MemoryStore:
     async def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> list[bool]:
         """Put contents sealed anew in their old ones' places."""
         self._need_open()
-        return [self._reseal(entry, sealed, key_id) for entry, sealed in anew]
+        done = [self._reseal(entry, sealed, key_id) for entry, sealed in anew]
+        self._prove()
+        return done
 
     def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
         now = self._entries[known.number]
         if now.key_id != known.key_id:
             return False
-        self._entries[known.number] = replace(now, key_id=key_id, sealed=sealed)
+        after = self._entries[known.number] = replace(now, key_id=key_id, sealed=sealed)
+        event = resealed(now, after, self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        self._history[known.number].append(event)
         return True
 
     async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:

@@ -175,3 +175,19 @@ def test_what_did_not_come_true_is_forgotten() -> None:
     assert root_of(growth.head.peaks) == growth.head.root
     growth.begin()
     assert growth.block() is None
+
+
+async def test_contents_sealed_anew_are_told_and_the_acceptance_stays_proven(store: Store) -> None:
+    """The record it was taken with is gone; that it was another one, and by which steps, is in the log."""
+    entry = await put(store, draft(1))
+    assert await store.reseal([(entry, b"anew")], 9) == [True]
+    resealed = await store.get(1)
+    assert resealed is not None
+    claimed = await go(store, resealed, CLAIM)
+    assert await store.reseal([(entry, b"late"), (claimed, b"newest")], 10) == [False, True]
+
+    found = await verify(store)
+
+    assert found.findings == ()
+    assert found.events == 4
+    assert [event.name for event in await store.history(1)] == ["record", "reseal", "claim", "reseal"]

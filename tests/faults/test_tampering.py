@@ -17,7 +17,7 @@ from spool.verify import Verdict, verify
 from tests.contracts.spool_examples import LATER_US, NOW_US, draft, go, put, put_as
 from tests.tidy.house import ROOT
 
-POSTED, WAITING, IN_DOUBT, GIVEN_BACK, LAST = 1, 2, 3, 4, 6
+POSTED, WAITING, IN_DOUBT, GIVEN_BACK, LAST, RESEALED = 1, 2, 3, 4, 6, 7
 """Numbers of the example's entries, by what became of them; 5 waits as 2 does."""
 
 
@@ -33,6 +33,10 @@ async def lived(path: Path) -> None:
     await store.insert(draft(5), 1, b"sealed for 5")
     await store.act(Act(at_us=LATER_US, name="route_open", subject="billing", actor="ann", note="repairs"))
     await put_as(store, draft(LAST), State.POSTED)
+    await store.insert(draft(RESEALED), 1, b"sealed for 7")
+    sealed = await store.get(RESEALED)
+    assert sealed is not None
+    await store.reseal([(sealed, b"sealed anew")], 2)
     await store.close()
 
 
@@ -128,6 +132,17 @@ TABLE: Final[dict[str, Tampering]] = {
         "UPDATE entry SET owns_key = 1 WHERE number = 4; INSERT INTO key SELECT hash + 1, 4 FROM key WHERE number = 2;"
         "UPDATE key_mark SET indexed_to = 0",
         {(F.KEY_LOST, GIVEN_BACK)},
+    ),
+    "a content that was sealed anew is edited": Tampering(
+        "UPDATE entry SET sealed = x'00' WHERE number = 7", {(F.ENTRY_EDITED, RESEALED)}
+    ),
+    "a content is put back to the one before it was sealed anew": Tampering(
+        "UPDATE entry SET sealed = CAST('sealed for 7' AS BLOB), key_id = 1 WHERE number = 7",
+        {(F.ENTRY_EDITED, RESEALED)},
+    ),
+    "how a content was sealed anew is edited": Tampering(
+        "UPDATE event SET note = 'nothing' WHERE name = 'reseal'",
+        {(F.ENTRY_EDITED, RESEALED), (F.EVENT_EDITED, RESEALED)},
     ),
     "an act is edited": Tampering("UPDATE act SET actor = 'bob'", {(F.ACT_EDITED, 0)}),
     "an act is deleted": Tampering("DELETE FROM act", {(F.ROW_MISSING, 0)}),

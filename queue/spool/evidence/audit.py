@@ -15,6 +15,7 @@ from spool.evidence import leaf
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.evidence.growth import NO_HEAD, Block, Head
 from spool.evidence.records import Kept, Proven, ProvenAct
+from spool.evidence.resealing import first_seal
 from spool.evidence.story import ADOPTED, fault_of, was_given_back
 from spool.evidence.tree import append, leaf_hash, peaks_of, root_of
 
@@ -99,9 +100,11 @@ class Audit:
         """An entry with its history."""
         entry, (recorded, *later) = kept.entry, kept.history
         number = entry.number
-        hashed = leaf_hash(leaf.accepted(entry, recorded.event.target, recorded.event.told))
-        self._claim(recorded, hashed, Fault.ENTRY_EDITED, Fault.ENTRY_UNKNOWN)
         history = [recorded.event, *(proven.event for proven in later)]
+        seal = first_seal(entry, history)
+        # Where what is sealed isn't what it was sealed anew to, no leaf is right.
+        text = b"" if seal is None else leaf.accepted(entry, recorded.event.target, recorded.event.told, seal)
+        self._claim(recorded, leaf_hash(text), Fault.ENTRY_EDITED, Fault.ENTRY_UNKNOWN)
         was_adopted = any(event.name == ADOPTED for event in history)
         for proven in later:
             self._take_event(proven, may_be_older=was_adopted)

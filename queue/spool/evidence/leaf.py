@@ -66,8 +66,12 @@ class _Acted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_fiel
     note_sha256: str = ""
 
 
-def accepted(entry: Entry, state: State, told: Told) -> bytes:
-    """An entry as it was taken: in this state, its channel told this; the rest never changes."""
+def accepted(entry: Entry, state: State, told: Told, seal: tuple[int, bytes] | None = None) -> bytes:
+    """An entry as it was taken: in this state, its channel told this; the rest never changes.
+
+    Where its content was sealed anew since, `seal` is the key id and the SHA-256 of the record it was taken with.
+    """
+    key_id, sealed_sha256 = seal or (entry.key_id, _sha256(entry.sealed).digest())
     return _encode(
         _Accepted(
             entry.number,
@@ -85,8 +89,8 @@ def accepted(entry: Entry, state: State, told: Told) -> bytes:
             told.word,
             entry.policy,
             entry.reverses,
-            entry.key_id,
-            _sha256(entry.sealed).digest(),
+            key_id,
+            sealed_sha256,
         )
     )
 

@@ -9,6 +9,7 @@ import msgspec
 from spool.evidence import leaf
 from spool.evidence.growth import NO_HEAD, Block, Head
 from spool.evidence.records import Kept, Records
+from spool.evidence.resealing import first_seal
 from spool.evidence.tree import HASH_BYTES, Stretch, append, inclusion_stretches, peaks_of, root_of
 
 
@@ -72,10 +73,15 @@ async def proven(records: Records, kept: Kept, size: int) -> tuple[Step, ...]:
     Raises:
         NotInLog: the log isn't whole.
     """
-    told = [each.event for each in kept.history if 0 <= each.event.leaf < size]
+    history = [each.event for each in kept.history]
+    seal = first_seal(kept.entry, history)
+    if seal is None:
+        raise NotInLog("what is sealed in the entry is not what the log tells of")
     steps = list[Step]()
-    for event in told:
-        text = leaf.accepted(kept.entry, event.target, event.told) if event.source is None else leaf.moved(event)
+    for event in history:
+        if not 0 <= event.leaf < size:
+            continue
+        text = leaf.accepted(kept.entry, event.target, event.told, seal) if event.source is None else leaf.moved(event)
         path = [await stretch_hash(records, each) for each in inclusion_stretches(event.leaf, size)]
         steps.append(Step(event.leaf, text.decode(), tuple(path)))
     return tuple(steps)

@@ -5,6 +5,7 @@ from typing import Final
 
 from spool.entry import Entry, Event
 from spool.evidence.findings import Fault
+from spool.evidence.resealing import RESEALED
 from spool.lifecycle import GIVE_BACK, TRANSITIONS, State
 
 ADOPTED: Final = "adopt"
@@ -43,6 +44,8 @@ def was_given_back(history: Sequence[Event]) -> bool:
 def _follows(before: Event, event: Event) -> bool:
     if event.name == ADOPTED:
         return before.leaf < 0 or before.source is None
+    if event.name == RESEALED:
+        return event.source is event.target is before.target and event.attempt == before.attempt
     transition = _TRANSITIONS.get(event.name)
     begun = 1 if event.target is State.IN_FLIGHT else 0
     return (

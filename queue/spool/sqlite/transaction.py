@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from spool.entry import Draft, Entry, Event
 from spool.evidence import leaf
 from spool.evidence.growth import Block
+from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
 from spool.rows import entry_of
 from spool.sqlite.held import Held
@@ -119,8 +120,7 @@ class Transaction:
         if isinstance(work, Acting):
             return self._act(work)
         if isinstance(work, Resealing):
-            rows = [(work.key_id, sealed, entry.number, entry.key_id) for entry, sealed in work.anew]
-            return [self._db.execute(SQL["reseal"], row).rowcount == 1 for row in rows]
+            return [self._reseal(entry, sealed, work.key_id) for entry, sealed in work.anew]
         assert isinstance(work, Memo)
         self._db.execute(SQL["remember"], (work.name, work.value))
         return None
@@ -130,6 +130,16 @@ class Transaction:
         if (None if row is None else row[0]) != work.known:
             return False
         self._db.execute(SQL["remember"], (work.name, work.value))
+        return True
+
+    def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
+        now = entry_of(self._db.execute(SQL["get_entry"], (known.number,)).fetchone())
+        if now.key_id != known.key_id:
+            return False
+        self._db.execute(SQL["reseal"], (key_id, sealed, known.number, known.key_id))
+        event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        self._execute(_EVENT, [event_row(event)])
         return True
 
     def _act(self, work: Acting) -> Any:
