@@ -34,7 +34,7 @@ from spool.sqlite.connection import driver
 from tests.integration.house import WAIT_S, House, token_tables
 from tests.tidy.house import ROOT
 
-CHECKER: Final = ROOT / "adapters/judge/check_proof.py"
+CHECKER: Final = ROOT / "docs/reference/check_proof.py"
 
 
 @dataclass

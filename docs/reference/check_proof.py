@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a page by itself, to be copied from here
 """Checks a payment's proof. One page, nothing of Nightsafe's in it, so that a stranger may read it and run it alone.
 
     python check_proof.py proof.json evidence.key.pub
