@@ -15,6 +15,8 @@ from adapters.core import Delivery, Level
 from adapters.outcome import Cause, NotSent, Outcome, Posted, Refused, Unknown
 from adapters.payment import Answer, AnswerKind, Check, Payment, Refusal
 from gateway.accept.acceptor import Acceptor, Tell
+from gateway.admin.closing import Closing
+from gateway.clock import Clock
 from gateway.route.health import RouteHealth
 from gateway.settle import Settler
 from spool.entry import Draft, Entry
@@ -419,6 +421,11 @@ class ForgetsWhoActed(Spool):
         return await super().move([replace(move, actor="", note="") for move in moves])
 
 
+def ends_and_tells_nobody(spool: Spool, clock: Clock, _route_named: object) -> Closing:
+    """What waits behind an entry that a person ended goes on waiting."""
+    return Closing(spool, clock, lambda _: None)
+
+
 BUGS: Final[dict[str, Parts]] = {
     **{
         bug.__name__: _store(bug)
@@ -441,6 +448,7 @@ BUGS: Final[dict[str, Parts]] = {
     **{bug.__name__: Parts(spool=bug) for bug in (KnowsNoContent, MixesLanes, MarksPostedFirst, ForgetsWhoActed)},
     **{bug.__name__: Parts(settler=bug) for bug in (GivesUpRecording, TakesNothingBack, WaitsForNoBarrier)},
     **{bug.__name__: Parts(acceptor=bug) for bug in (SaysNoWhenUnsure, SaysPostedWhenProvisional, AllowsEveryAccount)},
+    ends_and_tells_nobody.__name__: Parts(closing=ends_and_tells_nobody),
     one_health_for_all.__name__: Parts(health=one_health_for_all),
     StartsNumbersAnew.__name__: Parts(numbers=StartsNumbersAnew),
     **{

@@ -4,6 +4,8 @@ import asyncio
 from typing import Final
 
 from gateway.admin.acts import Act, Done, Order
+from gateway.admin.closing import CloseOrder, Ending
+from gateway.admin.proposals import NotDone
 from spool.entry import Entry
 from spool.errors import SpoolError
 from spool.lifecycle import State
@@ -13,7 +15,10 @@ from tests.simulation.process import Process
 
 ACTOR: Final = "clerk"
 AGAIN_S: Final = 1.0
-"""Seconds between two attempts to release what is still held."""
+"""Seconds between two attempts to release what is still held, or to end what is parked."""
+
+BOOKS_CLOSED_S: Final = 15.0
+"""Seconds after which nothing is in work at the core any more, so that its books tell all."""
 
 
 class Clerk:
@@ -38,12 +43,18 @@ class Clerk:
         self._over.set()
 
     async def tidy_up(self) -> None:
-        """At the end of the day nothing is left held, and what was parked by then is tried once more."""
+        """At the end of the day nothing is left held, and what is parked is tried once more, then ended by the books."""
         await self._over.wait()
-        for entry in self._seen(Act.RETRY) if self._nature.mix.acts else ():
+        if not self._nature.mix.acts:
+            return
+        for entry in self._seen(Act.RETRY):
             await self._do(Act.RETRY, entry)
         while held := self._seen(Act.RELEASE):
             await self._do(Act.RELEASE, held[0])
+            await self._nature.pause(AGAIN_S)
+        await self._nature.pause(BOOKS_CLOSED_S)
+        while parked := self._seen(Act.RETRY):
+            await self._end(parked[0])
             await self._nature.pause(AGAIN_S)
 
     async def _something(self, act: Act) -> None:
@@ -68,6 +79,33 @@ class Clerk:
         done = await process.order(lambda: _one(process, entry, order))
         if done is not None and done.entries:
             self._judge.acted(entry.number, act.word, order.actor, order.reason)
+
+    async def _end(self, entry: Entry) -> None:
+        """As the core's books have it."""
+        process = self._counter.process
+        if process is None or not process.ready:
+            return
+        self._acts += 1
+        books = self._judge.undone if entry.reverses else self._judge.bookings
+        ending = Ending.POSTED if books[entry.number] else Ending.REFUSED
+        order = CloseOrder(
+            number=entry.number,
+            state=entry.state,
+            changed_at_us=entry.changed_at_us,
+            ending=ending.word,
+            evidence=f"statement {self._acts}",
+        )
+        ended = await process.order(lambda: _closed(process, order))
+        if ended is not None:
+            self._judge.acted(entry.number, ending.transition.name, ACTOR, order.evidence)
+
+
+async def _closed(process: Process, order: CloseOrder) -> Entry | None:
+    """Nothing when it had changed, or the spool wouldn't."""
+    try:
+        return await process.closing.close(order, ACTOR)
+    except (NotDone, SpoolError):
+        return None
 
 
 async def _one(process: Process, entry: Entry, order: Order) -> Done | None:

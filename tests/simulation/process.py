@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.acts import Acts
+from gateway.admin.closing import Closing
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
@@ -53,6 +54,7 @@ class Parts:
     health: Callable[..., RouteHealth] = RouteHealth
     numbers: Callable[[], Numbers] = Numbers
     billing: Callable[[Nature, Judge], Billing] = Billing
+    closing: Callable[..., Closing] = Closing
 
 
 @dataclass
@@ -106,6 +108,7 @@ class Process:
             for route in self.routes
         }
         self.acts = Acts(self.spool, self.store, clock, self.forwarders)
+        self.closing = parts.closing(self.spool, clock, {route.name: route for route in self.routes}.get)
         self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
 
     def _route(self, name: str, site: Site, parts: Parts) -> Route:

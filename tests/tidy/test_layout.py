@@ -1,6 +1,7 @@
 """The house stands as the design lays it out (decision 0002)."""
 
 import ast
+import re
 import subprocess
 import sys
 import sysconfig
@@ -115,6 +116,14 @@ def test_product_code_lies_in_its_packages() -> None:
     code = [path.relative_to(ROOT).as_posix() for path in files() if path.suffix == ".py"]
     product = [path for path in code if path.startswith(PRODUCT)]
     assert [path for path in product if not path.startswith(tuple(f"{package}/" for package in PACKAGES))] == []
+
+
+def test_every_target_of_make_is_told_of() -> None:
+    """A campaign that nobody knows of is not run."""
+    targets = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert "simulate" in targets
+    assert [target for target in targets if not re.search(rf"\bmake {target}(?![a-z-])", told)] == []
 
 
 def test_the_judge_leans_on_nothing_that_it_judges() -> None:
