@@ -86,4 +86,4 @@ def tell_of_bug(health: RouteHealth, permit: Permit, took_s: float) -> None:
     if permit.trial:
         health.withdraw(permit)
     else:
-        health.report(permit, ADAPTER_FAILED, took_s)
+        health.report(permit, ADAPTER_FAILED, took_s, ours=True)

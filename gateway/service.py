@@ -123,6 +123,7 @@ class Service:
             self.clock,
             _probe(core, settings),
             keeper=_keeper(self.config, name),
+            sending=settings.forward,
             apart={
                 each: _keeper(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
             },

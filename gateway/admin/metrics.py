@@ -3,6 +3,7 @@
 Sums are in minor units of the labelled currency. A gauge is for alarms and charts; the books are exact in `status`.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -136,6 +137,8 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
     share = _gauges("route_share", "Share of new payments that pass through while closed or soft.", "route")
     forced = _gauges("route_forced", "1 while a person's word stands above the evidence.", "route")
     pace = _gauges("route_pace", "Attempts that may be under way at once.", "route")
+    recovering = _gauges("route_recovering", "1 from an outage's end until all that waited is posted.", "route")
+    empty = _gauges("route_empty_seconds", "Seconds until nothing waits; -1 while that can't be said.", "route")
     in_hand = _gauges("route_in_hand", "Entries being sent or asked about.", "route")
     age = _gauges("route_oldest_waiting_seconds", "Age of the oldest entry in arrival order; 0 when none.", "route")
     trips = CounterMetricFamily("nightsafe_route_trips", "Openings of a route, by rule.", labels=("route", "trip"))
@@ -155,6 +158,9 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         since.add_metric((name,), route.health.since_us / US)
         forced.add_metric((name,), route.health.forced is not None)
         pace.add_metric((name,), desk.forwarders[name].pace.limit)
+        recovering.add_metric((name,), route.health.pace.recovering)
+        empty_s = desk.forwarders[name].estimate.empty_s
+        empty.add_metric((name,), -1 if math.isinf(empty_s) else empty_s)
         in_hand.add_metric((name,), desk.forwarders[name].in_hand)
         age.add_metric((name,), max(0, now_us - oldest[name]) / US if oldest[name] else 0)
         for trip, count in counts.trips.items():
@@ -163,7 +169,7 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
             evidence.add_metric((name, kind), count)
         probes.add_metric((name, "yes"), counts.probes_passed)
         probes.add_metric((name, "no"), counts.probes_failed)
-    yield from (zone, operation, share, since, forced, pace, in_hand, age, trips, evidence, probes)
+    yield from (zone, operation, share, since, forced, pace, recovering, empty, in_hand, age, trips, evidence, probes)
 
 
 def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:

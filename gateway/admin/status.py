@@ -1,5 +1,6 @@
 """How the service stands: one look at every part, for people and for metrics. The first screen of an operator."""
 
+import math
 from collections.abc import Iterable
 
 import msgspec
@@ -11,12 +12,13 @@ from gateway.admin.proposals import Proposals
 from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
 from gateway.custody.keeper import Custody
 from gateway.evidence.evidence import Evidence
+from gateway.forward.estimate import Estimate
 from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.health import RouteHealth
 from gateway.route.record import Forced
 from gateway.route.route import Route
-from gateway.route.zone import PASSING, Operation
+from gateway.route.zone import PASSING, Operation, Zone
 from gateway.standin.settings import Ceiling
 from spool.errors import SpoolError
 from spool.keys import KeyRing
@@ -57,6 +59,17 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     amount_max: str | None
 
 
+class EstimateShown(msgspec.Struct, frozen=True, kw_only=True):
+    """How the backlog goes: entries a second, and seconds until none waits."""
+
+    rate_in: float
+    rate_out: float
+    #: Its middle and its ends; absent where it can't be said, or never ends at this rate.
+    empty_s: float | None
+    low_s: float | None
+    high_s: float | None
+
+
 class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
     """One thing the core is asked for: how it stands by itself."""
 
@@ -90,6 +103,12 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     pace: int
     in_hand: int
     waiting: tuple[Money, ...]
+    #: How the backlog goes; absent while the route is open.
+    estimate: EstimateShown | None
+    #: True from an outage's end until all that waited is posted: live payments count against the pace.
+    recovering: bool
+    #: Where the pace stops because the core fell over above it; 0 while it never did.
+    falls_above: int
     #: When the oldest entry in arrival order was accepted; empty when none waits there.
     oldest: str
     #: Unfinished entries by state.
@@ -332,9 +351,24 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         pace=forwarder.pace.limit,
         in_hand=forwarder.in_hand,
         waiting=moneys(by_currency(waiting)),
+        estimate=None if health.zone is Zone.OPEN else estimate_shown(forwarder.estimate),
+        recovering=health.pace.recovering,
+        falls_above=health.pace.ramp.learned or 0,
         oldest=moment(await oldest_us(desk, route.name)),
         states=by_state(waiting),
         exposure=tuple(_exposures(desk, route)),
+    )
+
+
+def estimate_shown(found: Estimate) -> EstimateShown:
+    """An estimate as it is shown: what isn't known is absent."""
+    ends = [None if math.isinf(each) else round(each, 1) for each in (found.empty_s, found.low_s, found.high_s)]
+    return EstimateShown(
+        rate_in=round(found.rate_in, 1),
+        rate_out=round(found.rate_out, 1),
+        empty_s=ends[0],
+        low_s=ends[1],
+        high_s=ends[2],
     )
 
 

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.status import EvidenceShown, Exposure, RouteShown, Status
+from gateway.admin.status import EstimateShown, EvidenceShown, Exposure, RouteShown, Status
 from gateway.admin.views import Conservation, DoneShown, EntryPage, EntryShown, Money, VerdictShown
 from gateway.route.zone import Operation, Zone
 
@@ -166,6 +166,10 @@ def _diagnosis(route: RouteShown) -> Text:
     if route.forced:
         word = route.forced
         words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {brief(word.until)}: {word.reason}")
+    if route.estimate and route.waiting:
+        words.append(f"{route.name}: {_estimate(route.estimate)}")
+    if route.falls_above:
+        words.append(f"{route.name}: its core fell over above {route.falls_above} at once, and gets no more")
     apart = [f"{name} {own.zone}" for name, own in route.operations.items() if own.zone != route.zone]
     if apart:
         words.append(f"{route.name}: beside its payments: {', '.join(apart)}")
@@ -177,6 +181,14 @@ def _diagnosis(route: RouteShown) -> Text:
         example = f" [{found.example}]" if found.example else ""
         words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
     return plain("\n".join(words))
+
+
+def _estimate(found: EstimateShown) -> str:
+    text = f"in {found.rate_in:g}/s, out {found.rate_out:g}/s"
+    if found.empty_s is None or found.low_s is None:
+        return f"{text}: no end in sight yet"
+    until = f"{found.high_s:.0f} s" if found.high_s is not None else "nobody knows"
+    return f"{text}: empty in about {found.empty_s:.0f} s (between {found.low_s:.0f} s and {until})"
 
 
 def _exposures(routes: Iterable[RouteShown]) -> Table:

@@ -1,17 +1,15 @@
 """Carrying one entry to its core, or a question about it: what came of it, as the step to be recorded."""
 
 import asyncio
-from typing import Final
 
 from msgspec.structs import replace
 
-from adapters.outcome import Conflict, InquiryOutcome, NotFound, Pending, Posted, Refused
+from adapters.outcome import InquiryOutcome, NotFound, Posted
 from gateway.clock import Clock
 from gateway.conclude import Step, Terms, after_attempt, after_inquiry, booked
 from gateway.content import Content
 from gateway.deliver import ADAPTER_FAILED, Original, deliver, inquire, tell_of_bug
 from gateway.forward.backoff import Backoff
-from gateway.forward.pace import Begun, Pace
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
@@ -20,19 +18,15 @@ from gateway.route.zone import PASSING
 from spool.entry import Entry
 from spool.lifecycle import State
 
-_ANSWERED: Final = (Posted, Refused, Conflict, Pending, NotFound)
-"""Outcomes in which the core did its work."""
-
 
 class Courier:
-    """Sends and asks on one route; tells health, pace and meter what it heard."""
+    """Sends and asks on one route; tells health and meter what it heard."""
 
-    def __init__(self, *, route: Route, clock: Clock, meter: Meter, pace: Pace) -> None:
+    def __init__(self, *, route: Route, clock: Clock, meter: Meter) -> None:
         """Carry along `route`."""
         self._route = route
         self._clock = clock
         self._meter = meter
-        self._pace = pace
         self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
         #: What passed before that, only the wall clock knows, and it may have been moved meanwhile.
         self._begun = clock.monotonic()
@@ -42,18 +36,16 @@ class Courier:
     ) -> Step:
         """Send a claimed entry; `repeated` when an earlier attempt may have been booked."""
         started = self._clock.monotonic()
-        begun = self._pace.begun()
         outcome: InquiryOutcome
         try:
             outcome = await deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
         except asyncio.CancelledError:
-            self._pace.dropped()
             self._route.health.withdraw(permit)
             raise
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it may have sent, so nobody knows
             log.error("attempt_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = ADAPTER_FAILED
-        self._heard(claimed, outcome, permit, started, begun)
+        self._heard(claimed, outcome, permit, started)
         if isinstance(outcome, Posted):
             return booked(outcome)
         return after_attempt(claimed, outcome, replace(self._terms(claimed), repeated=repeated))
@@ -71,27 +63,20 @@ class Courier:
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
             log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = ADAPTER_FAILED
-        self._heard(entry, outcome, None, started, None)
+        self._heard(entry, outcome, None, started)
         return after_inquiry(outcome, replace(self._terms(entry), settled=settled))
 
-    def _heard(
-        self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float, begun: Begun | None
-    ) -> None:
+    def _heard(self, entry: Entry, outcome: InquiryOutcome, permit: Permit | None, started: float) -> None:
         took_s = self._clock.monotonic() - started
         operation = entry.kind.word if permit is not None else "inquiry"
         self._meter.attempted(self._route.name, operation, type(outcome).__name__, took_s, live=False)
-        if permit is None or begun is None:
+        if permit is None:
             return
         assert not isinstance(outcome, NotFound), "only an inquiry finds nothing"
         if outcome is ADAPTER_FAILED:
-            self._pace.dropped()
             tell_of_bug(self._route.health, permit, took_s)
             return
         self._route.health.report(permit, outcome, took_s)
-        if isinstance(outcome, _ANSWERED):
-            self._pace.succeeded(begun)
-        else:
-            self._pace.failed(begun)
 
     def _terms(self, entry: Entry) -> Terms:
         return Terms(

@@ -14,7 +14,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.conclude import may_resend
 from gateway.forward.courier import Courier
-from gateway.forward.pace import Pace
+from gateway.forward.estimate import Estimate, Flow
 from gateway.forward.walks import Walks
 from gateway.forward.window import Window
 from gateway.log import log
@@ -24,7 +24,7 @@ from gateway.route.zone import PASSING, Zone
 from gateway.settle import Settler
 from spool.entry import Entry
 from spool.errors import SpoolError
-from spool.lifecycle import FINAL, State
+from spool.lifecycle import FINAL, State, Told
 from spool.spool import Spool
 from spool.store import Move, Ready
 
@@ -37,8 +37,14 @@ IDLE_S: Final = 1.0
 SOON_US: Final = 50_000
 """How soon what is due but not free is looked at again."""
 
+LOOK_S: Final = 0.01
+"""Shortest sleep before looking anew; what is left of a wait can be less than a clock can tell."""
+
 PAUSE_S: Final = 0.25
 """How long nothing is claimed after the spool took nothing."""
+
+GOING: Final = frozenset({State.READY, State.IN_FLIGHT, State.IN_DOUBT})
+"""States that need no person to go on."""
 
 NUMBER_MAX: Final = 2**63
 """Above every number."""
@@ -63,11 +69,10 @@ class Forwarder:
         self._store = spool.store
         self._clock = clock
         self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max)
-        self.pace = Pace(route.forward.in_flight_max)
-        courier = Courier(route=route, clock=clock, meter=meter, pace=self.pace)
-        self._walks = Walks(
-            route=route, spool=spool, clock=clock, settler=settler, courier=courier, pace=self.pace, line=self
-        )
+        self.pace = route.health.pace
+        courier = Courier(route=route, clock=clock, meter=meter)
+        self._flow = Flow()
+        self._walks = Walks(route=route, spool=spool, clock=clock, settler=settler, courier=courier, line=self)
         self._cursor = 0
         #: Lowest place gone back to since the last load began.
         self._rewound_to = NUMBER_MAX
@@ -88,7 +93,9 @@ class Forwarder:
         route.lane_freed = self.lane_freed
         route.lane_unsure = self.lane_unsure
         route.health.backlog_waits = self.may_wait
-        route.health.on_change(lambda old, new, _diagnosis: self._zone_changed(old, new))
+        self.pace.backlog_waits = lambda: self._walks.claimed > 0 or self.may_wait()
+        route.health.room_freed = self._room_freed
+        route.health.on_change(lambda _old, _new, _diagnosis: self._zone_changed())
 
     # What others tell
 
@@ -118,11 +125,35 @@ class Forwarder:
         self._rewound_to = min(self._rewound_to, self._cursor)
         self.entry_waits(0)
 
-    def _zone_changed(self, old: Zone, new: Zone) -> None:
-        if new is Zone.CLOSED and old is not Zone.SOFT:
-            self.pace.restart()
+    def _zone_changed(self) -> None:
+        self._flow.begin_anew()
         self._walks.send_claimed()
         self._wake.set()
+
+    def _room_freed(self) -> None:
+        """A live call left the core, which is limited: what waits may have its place."""
+        self._walks.send_claimed()
+        self.go_on()
+
+    @property
+    def estimate(self) -> Estimate:
+        """How the backlog goes, and when nothing of it waits any more."""
+        waiting, _ = self._counted()
+        return self._flow.estimate(waiting)
+
+    def _look_at_flow(self) -> None:
+        now = self._clock.monotonic()
+        if self._flow.is_due(now):
+            self._flow.look(now, *self._counted())
+
+    def _counted(self) -> tuple[int, int]:
+        """Entries told provisional: how many the machine still works on, how many it has finished."""
+        waiting = finished = 0
+        for cell, total in self._store.tally.cells():
+            if cell.route == self._route.name and cell.told is Told.PROVISIONAL:
+                waiting += total.entries if cell.state in GOING else 0
+                finished += total.entries if cell.state in FINAL else 0
+        return waiting, finished
 
     @property
     def in_hand(self) -> int:
@@ -168,11 +199,13 @@ class Forwarder:
 
     async def run_once(self) -> Round:
         """One bounded round."""
+        self._look_at_flow()
         if self._route.health.zone is Zone.OPEN:
             return Round(wait_s=IDLE_S)
         set_behind = await self._free_lanes()
         loaded, more_behind = await self._load()
         due = await self._take_up_due()
+        self._walks.send_claimed()
         started = due + self._start_walks()
         return Round(loaded=loaded, set_behind=set_behind + more_behind, started=started, wait_s=self._wait_s())
 
@@ -183,11 +216,15 @@ class Forwarder:
     def _wait_s(self) -> float:
         if self._wants_more:
             return 0.0
+        held_s = self.pace.wait_s()
+        if held_s > 0 and self._walks.claimed:
+            # Nothing that ends makes room before that.
+            return min(IDLE_S, max(LOOK_S, held_s))
         if self._walks.room <= 0:
             # Whatever ends wakes us; what is due already would have us look a hundred times a second until then.
             return IDLE_S
         due_s = (self._due_at_us - self._clock.now_us()) / 1_000_000
-        return min(IDLE_S, max(0.01, due_s, self._paused_until - self._clock.monotonic()))
+        return min(IDLE_S, max(LOOK_S, due_s, self._paused_until - self._clock.monotonic()))
 
     async def _free_lanes(self) -> int:
         """Fetch what waited behind lanes that became free."""
@@ -250,7 +287,7 @@ class Forwarder:
         room = self._walks.room
         if len(self._window):
             # Neither starves the other: what fell due takes at most half of the pace while others wait.
-            room = min(room, (self.pace.limit + 1) // 2)
+            room = min(room, (self.pace.backlog_limit + 1) // 2)
         if now_us < self._due_at_us or room <= 0 or self._clock.monotonic() < self._paused_until:
             return 0
         # Those in hand are due as well until their outcome is recorded, and come first.

@@ -17,6 +17,43 @@ class ForwardSettings(BaseModel):
         int,
         Field(ge=1, le=4096, description="Attempts under way at the core at once; never more than one per account."),
     ] = 32
+    rate_max_per_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=100_000,
+            description=(
+                "Calls to the core a second, live and waiting ones together; 0 = as it bears. What a live payment finds"
+                " used up is stood in for."
+            ),
+        ),
+    ] = 0.0
+    live_weight: Annotated[
+        int,
+        Field(ge=1, le=100, description="Live payments' part of the core while it comes back and others wait..."),
+    ] = 1
+    backlog_weight: Annotated[
+        int, Field(ge=1, le=100, description="... beside that of waiting ones. What one leaves, the other may have.")
+    ] = 1
+    slow_start_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            description=(
+                "Seconds after an outage in which the limit on attempts at once rises from 2 to in_flight_max, as far as"
+                " the core's answers let it; live payments count against it until all that waited is posted."
+            ),
+        ),
+    ] = 10.0
+    fall_kept_s: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=31 * 86_400,
+            description="Seconds for which it is remembered above how many at once the core fell over, once it did.",
+        ),
+    ] = 86_400.0
     attempt_timeout_s: Annotated[
         float,
         Field(ge=0.1, le=600, description="Seconds one attempt may take; past it the payment is in doubt, not failed."),

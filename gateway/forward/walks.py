@@ -20,9 +20,9 @@ from gateway.conclude import Step, cannot_tell, cannot_undo, leave_ended, may_in
 from gateway.content import Content
 from gateway.deliver import Original, original_of
 from gateway.forward.courier import Courier
-from gateway.forward.pace import Pace
 from gateway.log import log
 from gateway.route.breaker import Permit
+from gateway.route.pace import Slot, Who
 from gateway.route.route import Route
 from gateway.route.zone import Operation, Zone
 from gateway.settle import Settler
@@ -79,7 +79,7 @@ class Walks:
     """What is in hand on one route."""
 
     def __init__(
-        self, *, route: Route, spool: Spool, clock: Clock, settler: Settler, courier: Courier, pace: Pace, line: Line
+        self, *, route: Route, spool: Spool, clock: Clock, settler: Settler, courier: Courier, line: Line
     ) -> None:
         """Nothing is in hand yet."""
         self._route = route
@@ -87,7 +87,7 @@ class Walks:
         self._clock = clock
         self._settler = settler
         self._courier = courier
-        self._pace = pace
+        self._pace = route.health.pace
         self._line = line
         #: Rounds of the pace in hand: one at the core, and one claimed ahead of it. Not at level C: a crash leaves what is
         #: claimed in doubt, and there that is a person's work.
@@ -99,17 +99,20 @@ class Walks:
         self._picked: list[tuple[Entry, Permit | None]] = []
         self._claiming = False
         self._claimed: deque[Errand] = deque()
-        #: Attempts and inquiries at the core now.
-        self._at_core = 0
         self._outcomes: list[Move] = []
         self._recording = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
+    def claimed(self) -> int:
+        """How many are claimed and wait for a place at the core."""
+        return len(self._claimed)
+
+    @property
     def room(self) -> int:
         """How many more may be begun; 0 or less when none."""
-        limit = self._pace.limit * self._rounds
+        limit = self._pace.backlog_limit * self._rounds
         return 0 if self._stopping else limit - len(self._unanswered)
 
     def send(self, entry: Entry, permit: Permit | None) -> None:
@@ -123,8 +126,9 @@ class Walks:
     def ask(self, entry: Entry) -> None:
         """Begin to ask about an entry in doubt."""
         self._take_in_hand(entry)
-        self._at_core += 1
-        self._begin(self._ask(entry))
+        place = Slot()
+        self._pace.begin(place, Who.BACKLOG)
+        self._begin(self._ask(entry, place))
 
     async def stop(self, grace_s: float) -> int:
         """Claim and send nothing more, let attempts end within `grace_s`; how many entries were left as they are."""
@@ -283,14 +287,17 @@ class Walks:
     def send_claimed(self) -> None:
         """Send what is claimed, as many as the pace allows; take it back where the route opened, or we are stopping."""
         may_wait = not self._stopping and self._route.health.zone is not Zone.OPEN
-        while self._claimed and not (may_wait and self._at_core >= self._pace.limit):
+        while self._claimed and not (may_wait and not self._may_go(self._claimed[0])):
             errand = self._claimed.popleft()
             permit = self._leave(errand)
             if permit is None:
                 self._told(errand.entry, leave_ended(repeated=errand.repeated))
             else:
-                self._at_core += 1
                 self._begin(self._carry(errand, permit))
+
+    def _may_go(self, errand: Errand) -> bool:
+        """A trial has its place already."""
+        return errand.permit is not None or self._pace.lets_backlog()
 
     def _leave(self, errand: Errand) -> Permit | None:
         if errand.repeated and not self._line.may_resend(errand.entry):
@@ -310,21 +317,18 @@ class Walks:
         try:
             step = await self._courier.send(entry, errand.kept, errand.original, permit, repeated=errand.repeated)
         finally:
-            self._answered(entry)
+            self._unanswered.discard(entry.number)
         self._told(entry, step)
         self.send_claimed()
         self._line.go_on()
 
-    def _answered(self, entry: Entry) -> None:
-        self._at_core -= 1
-        self._unanswered.discard(entry.number)
-
-    async def _ask(self, entry: Entry) -> None:
+    async def _ask(self, entry: Entry, place: Slot) -> None:
         """Ask the core about an entry in doubt; a person where it can't be asked."""
         try:
             step = await self._asked(entry)
         finally:
-            self._answered(entry)
+            self._pace.end(place)
+            self._unanswered.discard(entry.number)
         if step is None:
             self._unsent(entry)
         else:

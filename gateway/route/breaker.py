@@ -16,11 +16,10 @@ Each change of zone begins a new epoch; results of permits of an older one are i
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from gateway.clock import Clock
 from gateway.route.evidence import ANSWERED, Evidence
 from gateway.route.machine import Machine
+from gateway.route.pace import Slot
 from gateway.route.record import BreakerRecord, Forced, RecordKeeper
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
@@ -40,8 +39,8 @@ _SHARED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.MISCONFIGURED})
 """What one operation's call says of all of them."""
 
 
-class Permit(msgspec.Struct, eq=False, gc=False, kw_only=True):
-    """Leave to send one call; to be given back once, by `report` or `withdraw`. Equal to itself alone."""
+class Permit(Slot, eq=False, gc=False, kw_only=True):
+    """Leave to send one call, and a place at the core; given back once, by `report` or `withdraw`. Equal to itself alone."""
 
     epoch: int
     begun_s: float

@@ -61,6 +61,22 @@ ANSWERED: Final = frozenset({Evidence.GOOD, Evidence.ALIVE, Evidence.SLUGGISH, E
 FAILED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.NO_ANSWER, Evidence.FAULT})
 """Kinds that count against it, call by call."""
 
+PROPER: Final = (Posted, Refused, Conflict, Pending, NotFound, Allowed)
+"""Outcomes in which the core did its work."""
+
+NOT_THERE: Final = frozenset(
+    {
+        Cause.DNS,
+        Cause.REFUSED_CONNECTION,
+        Cause.TLS,
+        Cause.UNREACHABLE,
+        Cause.MAINTENANCE,
+        Cause.CREDENTIALS,
+        Cause.CONTRACT,
+    }
+)
+"""Causes that have nothing to do with how much the core had in hand."""
+
 _BY_CAUSE: Final = {
     Cause.SERVER_ERROR: Evidence.FAULT,
     Cause.UNREADABLE: Evidence.FAULT,

@@ -25,11 +25,13 @@ import msgspec
 
 from adapters.outcome import Cause, Misconfigured, NotSent, Outcome, Unknown
 from gateway.clock import Clock
+from gateway.forward.settings import ForwardSettings
 from gateway.log import log
 from gateway.route.baseline import Usual
 from gateway.route.breaker import Breaker, Permit
 from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause
-from gateway.route.evidence import ANSWERED, Evidence, Heard, classify
+from gateway.route.evidence import ANSWERED, NOT_THERE, PROPER, Evidence, Heard, classify
+from gateway.route.pace import Pace, Who
 from gateway.route.record import Forced, RecordKeeper
 from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
@@ -81,6 +83,7 @@ class RouteHealth:
         *,
         keeper: RecordKeeper | None = None,
         apart: Mapping[Operation, RecordKeeper] = MappingProxyType({}),
+        sending: ForwardSettings | None = None,
     ) -> None:
         """Begin closed, or as `keeper` remembers; give no `probe` where the core has no safe one.
 
@@ -97,6 +100,10 @@ class RouteHealth:
         }
         self._casebook = Casebook(forget_us=round(2_000_000 * settings.open_for_max_s))
         #: What is wrong on our own side.
+        #: How much may be at the core, and whose.
+        self.pace = Pace(sending or ForwardSettings(), clock)
+        #: Told when a live call has left its place at a core that is limited: set by the forwarder.
+        self.room_freed: Callable[[], None] = _nobody_waits
         self._own_case = Casebook(forget_us=OWN_FORGOTTEN_US)
         self._listeners: list[ChangeListener] = []
         self._evidence = [0] * len(Evidence)
@@ -203,10 +210,12 @@ class RouteHealth:
         On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
         as `trial_reserved_s`.
         """
-        permit = self._breaker.admit()
-        if permit is not None:
-            return permit
-        return self._breaker.trial(free_for_s=self._settings.trial_reserved_s if self.backlog_waits() else 0.0)
+        if self._breaker.zone is Zone.TRIAL:
+            free_for_s = self._settings.trial_reserved_s if self.backlog_waits() else 0.0
+            return self._placed(self._breaker.trial(free_for_s=free_for_s), Who.LIVE)
+        if self.pace.free or (self._breaker.zone in PASSING and self.pace.lets_live()):
+            return self._placed(self._breaker.admit(), Who.LIVE)
+        return None
 
     def admit_check(self) -> Permit | None:
         """Leave to ask about an account: while the route passes payments, and checks are answered."""
@@ -219,16 +228,21 @@ class RouteHealth:
         return self._admit_apart(self._apart[Operation.REVERSAL])
 
     def _admit_apart(self, breaker: Breaker) -> Permit | None:
-        if self._breaker.zone not in PASSING:
+        if self._breaker.zone not in PASSING or not (self.pace.free or self.pace.lets_live()):
             return None
-        return breaker.admit() or breaker.trial()
+        return self._placed(breaker.admit() or breaker.trial(), Who.LIVE)
 
     def trial(self, operation: Operation = Operation.POST) -> Permit | None:
         """Leave to send a waiting entry: any on a passing route, the single trial on one in trial, else nothing."""
         if operation is Operation.POST or self._breaker.zone not in PASSING:
-            return self._breaker.admit_waiting() or self._breaker.trial()
+            return self._placed(self._breaker.admit_waiting() or self._breaker.trial(), Who.BACKLOG)
         apart = self._apart[operation]
-        return apart.admit_waiting() or apart.trial()
+        return self._placed(apart.admit_waiting() or apart.trial(), Who.BACKLOG)
+
+    def _placed(self, permit: Permit | None, who: Who) -> Permit | None:
+        if permit is not None:
+            self.pace.begin(permit, who)
+        return permit
 
     def holds(self, permit: Permit) -> bool:
         """Whether leave given earlier still stands: it ends with the zone it was given in."""
@@ -236,11 +250,17 @@ class RouteHealth:
             return self._breaker.current(permit)
         return self._breaker.zone in PASSING and self._apart[permit.operation].current(permit)
 
-    def report(self, permit: Permit, outcome: Heard, duration_s: float) -> None:
-        """What became of a permitted call, and the seconds the core took for it.
+    def report(self, permit: Permit, outcome: Heard, duration_s: float, *, ours: bool = False) -> None:
+        """What became of a permitted call, and the seconds the core took for it; `ours` when the fault is our own.
 
-        Results of calls from before the last change of zone are counted as late and move nothing.
+        Results of calls from before the last change of zone are counted as late and move nothing but the pace.
         """
+        self._leave_place(permit, None if ours else outcome, duration_s)
+        self._judge(permit, outcome, duration_s)
+        if not self.pace.free:
+            self.room_freed()
+
+    def _judge(self, permit: Permit, outcome: Heard, duration_s: float) -> None:
         breaker = self._own(permit.operation)
         if not breaker.current(permit):
             self._late += 1
@@ -262,7 +282,27 @@ class RouteHealth:
     def withdraw(self, permit: Permit) -> None:
         """A permitted call was cancelled, or never made: it says nothing of the core."""
         self._withdrawn += 1
+        self._leave_place(permit, None, 0.0)
         self._own(permit.operation).withdraw(permit)
+        if permit.live and not self.pace.free:
+            self.room_freed()
+
+    def _leave_place(self, permit: Permit, outcome: Heard | None, duration_s: float) -> None:
+        """Give a place back, and learn from what came of it; a trial teaches nothing: it is alone."""
+        pace = self.pace
+        level = pace.end(permit)
+        if outcome is None or permit.trial or not level:
+            return
+        if isinstance(outcome, PROPER):
+            if pace.free and permit.live:
+                pace.ramp.noted(level, permit.failures)
+            else:
+                timed_s = duration_s if permit.operation is Operation.POST else 0.0
+                pace.ramp.succeeded(level, permit.failures, self._clock.monotonic(), timed_s)
+            return
+        pace.ramp.failed(level, self._clock.monotonic(), teaches=outcome.cause not in NOT_THERE)
+        if retry_after_s := _retry_after_s(outcome):
+            pace.hold(min(retry_after_s, self._settings.open_for_max_s))
 
     # A person's word
 
@@ -298,6 +338,8 @@ class RouteHealth:
         self._breaker.watch()
         for apart in self._apart.values():
             apart.watch()
+        usual = self.usual()
+        self.pace.look(usual.median_s if usual else 0.0)
         if was is not None and self.forced is None:
             self._probed_at = -math.inf
 
@@ -380,6 +422,9 @@ class RouteHealth:
 
     def _changed(self, old: Zone, new: Zone) -> None:
         self._probed_at = self._clock.monotonic()
+        self.pace.soft = new is Zone.SOFT
+        if new is Zone.CLOSED and old is not Zone.SOFT:
+            self.pace.restart()
         trip = self._breaker.trip
         if new is Zone.OPEN and trip is not None:
             self._note_trip(trip)
@@ -394,6 +439,10 @@ class RouteHealth:
 def _nothing_waits() -> bool:
     """Before there is a forwarder."""
     return False
+
+
+def _nobody_waits() -> None:
+    """As above."""
 
 
 def _retry_after_s(outcome: Heard) -> float:

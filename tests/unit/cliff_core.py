@@ -22,12 +22,19 @@ class CliffCore(FakeCore):
     """Books each order after `service_s`, as long as not more than `limit` are in hand."""
 
     def __init__(
-        self, capabilities: Capabilities, clock: Clock, *, limit: int, service_s: float, seed: int = 1
+        self,
+        capabilities: Capabilities,
+        clock: Clock,
+        *,
+        limit: int,
+        service_s: float,
+        seed: int = 1,
+        calm_s: float = CALM_S,
     ) -> None:
         """Begin with nothing in hand, and down if told so by `down`."""
         super().__init__(capabilities)
         self._clock = clock
-        self._cliff = Cliff(limit, CALM_S)
+        self._cliff = Cliff(limit, calm_s)
         self._chance = Dice(seed)
         self._service_s = service_s
         self.load = 0

@@ -34,7 +34,7 @@ DEADLINE_S: Final = 20.0
 """Real seconds a test's request may wait for what never comes; none does in a test that passes."""
 
 NO_STANDIN: Final = StandinSettings(enabled=False)
-FORWARD: Final = ForwardSettings(backoff_first_s=1.0, backoff_max_s=60.0)
+FORWARD: Final = ForwardSettings(backoff_first_s=1.0, backoff_max_s=60.0, slow_start_s=0.0)
 
 
 def payment(key: str = "k1", account: str = "100", amount: int = 1_000, **changes: Any) -> Payment:
@@ -75,7 +75,7 @@ class Heart:
         self.spool = Spool(self.store, KEYS)
         self.settler = Settler(self.spool, self.clock)
         self.meter = Meter()
-        self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe)
+        self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe, sending=self.forward)
         self.route = Route(
             ROUTE,
             core=self.core,

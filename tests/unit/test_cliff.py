@@ -4,18 +4,21 @@ The core counts for itself, on simulated time: how often it fell, and what it bo
 """
 
 import asyncio
+import itertools
+from collections import Counter
 from typing import Final
 
 import pytest
 
 from adapters.core import Level
+from adapters.payment import AnswerKind
 from gateway.clock import ManualClock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
 from gateway.standin.settings import StandinSettings
 from spool.memory import MemoryStore
-from tests.unit.cliff_core import CliffCore
+from tests.unit.cliff_core import CALM_S, CliffCore
 from tests.unit.fake_core import able
 from tests.unit.heart import Heart
 
@@ -30,18 +33,22 @@ OUTAGE_S: Final = 5.0
 class Recovery:
     """A core that was down, and what waits for it; nobody pays meanwhile."""
 
-    def __init__(self, limit: int, seed: int) -> None:
+    def __init__(self, limit: int, seed: int, calm_s: float = CALM_S, payments: int = PAYMENTS) -> None:
         clock = ManualClock(seed=seed)
-        self.core = CliffCore(able(Level.A), clock, limit=limit, service_s=SERVICE_S, seed=seed)
+        self.core = CliffCore(able(Level.A), clock, limit=limit, service_s=SERVICE_S, seed=seed, calm_s=calm_s)
         sending = ForwardSettings(in_flight_max=256)
         self.heart = Heart(MemoryStore(), self.core, clock, StandinSettings(), sending, BreakerSettings())
         self.safe_rate = limit / SERVICE_S
+        self.payments = payments
+        #: What payers beside the drain were told.
+        self.told = Counter[AnswerKind]()
+        self.paying = list[asyncio.Task[None]]()
 
     async def taken(self) -> None:
         """The core is down, and all payments are stood in for."""
         await self.heart.open()
         self.core.down = True
-        for number in range(PAYMENTS):
+        for number in range(self.payments):
             await self.heart.pay(f"k{number}", account=str(number))
         assert self.heart.health.zone is Zone.OPEN
 
@@ -53,7 +60,7 @@ class Recovery:
             for relapse in range(1, relapses + 2):
                 await heart.clock.advance(OUTAGE_S)
                 core.down = False
-                while len(core.booked_at) < PAYMENTS * relapse // (relapses + 1):
+                while len(core.booked_at) < self.payments * relapse // (relapses + 1):
                     await heart.clock.advance(STEP_S)
                 core.down = relapse <= relapses
             while heart.store.tally.exposure(heart.route.name).entries:
@@ -63,6 +70,33 @@ class Recovery:
                 task.cancel()
             await asyncio.wait(tasks)
             await heart.crash()
+
+    async def drained_beside_payers(self, every_s: float) -> None:
+        """The core comes back while payers go on paying, one each `every_s`; until nothing waits."""
+        heart, core = self.heart, self.core
+        tasks = [asyncio.create_task(heart.health.run()), asyncio.create_task(heart.forwarder.run())]
+        payers = asyncio.create_task(self._pay_on(every_s))
+        try:
+            await heart.clock.advance(OUTAGE_S)
+            core.down = False
+            while heart.store.tally.exposure(heart.route.name).entries:
+                await heart.clock.advance(STEP_S)
+            payers.cancel()
+            while not all(each.done() for each in self.paying):
+                await heart.clock.advance(STEP_S)
+        finally:
+            for task in (*tasks, payers):
+                task.cancel()
+            await asyncio.wait([*tasks, payers])
+            await heart.crash()
+
+    async def _pay_on(self, every_s: float) -> None:
+        for number in itertools.count():
+            self.paying.append(asyncio.create_task(self._one(f"p{number}")))
+            await self.heart.clock.sleep(every_s)
+
+    async def _one(self, key: str) -> None:
+        self.told[(await self.heart.pay(key, account=key)).kind] += 1
 
     def rate(self) -> float:
         """Bookings a second over the later half, when the core was at its pace."""
@@ -88,4 +122,18 @@ async def test_what_was_learned_outlives_a_relapse() -> None:
     await recovery.taken()
     await recovery.drained(relapses=2)
     assert recovery.core.falls <= 1
+    assert set(recovery.core.bookings.values()) == {1}
+
+
+@pytest.mark.parametrize(("calm_s", "every_s"), [(CALM_S, 0.00625), (30.0, 0.1)])
+async def test_payers_beside_the_drain_count_against_the_same_pace(calm_s: float, every_s: float) -> None:
+    """Payers come with half of what is safe; or a few, and the core takes half a minute to get up again. One fall at most.
+
+    Both get through: payers are told posted while the backlog drains, and it drains.
+    """
+    recovery = Recovery(16, seed=1, calm_s=calm_s, payments=500)
+    await recovery.taken()
+    await recovery.drained_beside_payers(every_s)
+    assert recovery.core.falls <= 1
+    assert recovery.told[AnswerKind.POSTED] >= 40
     assert set(recovery.core.bookings.values()) == {1}

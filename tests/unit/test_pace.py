@@ -1,182 +1,235 @@
-"""The pace: one more per round of answers, half on trouble, slowly again after an outage."""
+"""Places at a core: one limit for all, shares by weight that starve nobody, caps a second, and a core that asks for rest."""
 
-from collections import deque
+from collections import Counter
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forward.pace import CLEAN_MIN, KEPT_FOR, LEVEL_MIN, Pace
+from gateway.clock import ManualClock
+from gateway.forward.settings import ForwardSettings
+from gateway.route.pace import BURST_S, TRICKLE, WANTED_S, Pace, Slot, Who
+
+SLOW_START_S = 5.0
 
 
-def test_a_round_of_answers_raises_it_by_about_one() -> None:
-    """Postfix's rule: each answer by 1/N, so the core sets the speed."""
-    pace = Pace(100)
-    limits = list[int]()
-    for _ in range(4):
-        for _ in range(pace.limit + 1):
-            pace.succeeded()
-        limits.append(pace.limit)
-    assert limits == [3, 4, 5, 6]
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that goes on only when told."""
+    return ManualClock()
 
 
-def test_trouble_halves_it_and_one_may_always_go() -> None:
-    """Were it nought, nobody would ever find out that the core is back."""
-    pace = Pace(64)
-    for _ in range(5_000):
-        pace.succeeded()
-    limits = [pace.limit]
-    for _ in range(8):
-        pace.failed()
-        limits.append(pace.limit)
-    assert limits == [64, 32, 16, 8, 4, 2, 1, 1, 1]
-
-
-def test_after_an_outage_it_begins_slowly_again() -> None:
-    """A core that just came back is not knocked down (P8)."""
-    pace = Pace(64)
-    for _ in range(5_000):
-        pace.succeeded()
+def make(clock: ManualClock, limit: int = 8, **settings: float) -> Pace:
+    """A pace that comes back from an outage, at `limit`, with a backlog."""
+    usual: dict[str, float] = {"in_flight_max": limit, "slow_start_s": SLOW_START_S}
+    pace = Pace(ForwardSettings.model_validate(usual | settings), clock)
+    pace.backlog_waits = lambda: True
     pace.restart()
-    assert pace.limit == 2
+    raise_to(pace, limit, clock.monotonic() + SLOW_START_S)
+    return pace
 
 
-def test_a_ceiling_of_one_is_kept_from_the_beginning() -> None:
-    """Some cores take one at a time."""
-    pace = Pace(1)
-    pace.succeeded()
-    pace.restart()
-    assert pace.limit == 1
-
-
-def rounds_until(pace: Pace, limit: int) -> None:
-    """Good answers, each to an attempt begun as the last of its round, until the pace is so high."""
-    held = deque([pace.begun()])
+def raise_to(pace: Pace, limit: int, now: float) -> None:
+    """Good answers until it is so high."""
     while pace.limit < limit:
-        while len(held) < pace.limit:
-            held.append(pace.begun())
-        pace.succeeded(held.popleft())
-    while held:
-        pace.succeeded(held.popleft())
+        pace.ramp.succeeded(1, pace.ramp.failures, now)
 
 
-def burst(pace: Pace, level: int, failures: int) -> None:
-    """So many attempts at once, of which the last ones fail."""
-    attempts = [pace.begun() for _ in range(level)]
-    for attempt in attempts[-failures:]:
-        pace.failed(attempt)
-    for attempt in attempts[:-failures]:
-        pace.dropped()
-        assert attempt.level <= level - failures
+def live(pace: Pace) -> Slot | None:
+    """A live call that wants to go."""
+    return placed(pace, Who.LIVE) if pace.free or pace.lets_live() else None
 
 
-def test_trouble_above_what_is_proved_is_a_cliff_and_not_gone_over_again() -> None:
-    """It fell at 22 at once, after 20 had been answered well; a little below that is where it stays."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 26, failures=3)
-    assert pace.learned is not None
-    assert 18 <= pace.learned <= 20
-    rounds_until(pace, pace.learned)
-    for _ in range(5_000):
-        pace.succeeded(pace.begun())
-    assert pace.limit == pace.learned
+def waiting(pace: Pace) -> Slot | None:
+    """One of the backlog that wants to go."""
+    return placed(pace, Who.BACKLOG) if pace.lets_backlog() else None
 
 
-def test_what_was_learned_outlives_a_relapse() -> None:
-    """The route opens for the fall, and closes again: slowly, and only up to there."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 26, failures=1)
+def placed(pace: Pace, who: Who) -> Slot:
+    """It goes."""
+    slot = Slot()
+    pace.begin(slot, who)
+    return slot
+
+
+def test_before_any_outage_nothing_limits_live_calls(clock: ManualClock) -> None:
+    """The backlog keeps to the limit, live ones don't take its places."""
+    pace = Pace(ForwardSettings(in_flight_max=4), clock)
+    raise_to(pace, 4, 0.0)
+    assert all(live(pace) for _ in range(50))
+    assert [waiting(pace) is not None for _ in range(5)] == [True, True, True, True, False]
+
+
+def test_after_an_outage_both_count_against_one_limit(clock: ManualClock) -> None:
+    """Half for each; not one more, whoever asks."""
+    pace = make(clock, 8)
+    assert sum(live(pace) is not None for _ in range(20)) == 4
+    assert sum(waiting(pace) is not None for _ in range(20)) == 4
+    assert (pace.at_core, pace.backlog_limit) == ([4, 4], 4)
+
+
+async def test_what_one_does_not_want_the_other_may_have(clock: ManualClock) -> None:
+    """No live payment for a second: all places are the backlog's, and the other way round."""
+    pace = make(clock, 8)
+    assert not pace.at_core[Who.LIVE]
+    await clock.advance(WANTED_S)
+    assert (pace.backlog_limit, sum(waiting(pace) is not None for _ in range(20))) == (8, 8)
+    pace = make(clock, 8)
+    pace.backlog_waits = lambda: False
+    assert sum(live(pace) is not None for _ in range(20)) == 8
+
+
+async def test_the_backlog_leaves_live_calls_one_place_more_than_they_used_of_late(clock: ManualClock) -> None:
+    """Few payers don't hold half of the core; as soon as one is turned aside there is one place more for the next."""
+    pace = make(clock, 8)
+    first = live(pace)
+    held = [slot for slot in [waiting(pace) for _ in range(20)] if slot]
+    assert (first is not None, len(held), pace.backlog_limit) == (True, 6, 6)
+    second, third = live(pace), live(pace)
+    assert (second is not None, third) == (True, None)
+    pace.end(held.pop())
+    assert (waiting(pace), live(pace) is not None) == (None, True)
+    for _ in range(2):
+        await clock.advance(WANTED_S)
+        pace.look(0.0)
+    assert pace.backlog_limit == 4
+
+
+def test_a_place_given_back_is_free_once(clock: ManualClock) -> None:
+    """Whoever gives it back twice frees no second one."""
+    pace = make(clock, 2)
+    slot = live(pace)
+    assert slot is not None
+    assert (pace.end(slot), pace.end(slot), pace.at_core) == (1, 0, [0, 0])
+
+
+@pytest.mark.parametrize("weights", [(1, 1), (3, 1), (1, 4)])
+@given(limit=st.integers(1, 40), order=st.lists(st.sampled_from(Who), min_size=50, max_size=50))
+def test_both_always_want_and_neither_starves(weights: tuple[int, int], limit: int, order: list[Who]) -> None:
+    """Whoever asks in whatever order, each gets its weight's share of the calls, to a tenth, as each ends in turn."""
+    pace = make(ManualClock(), limit, live_weight=weights[0], backlog_weight=weights[1])
+    went, held = Counter[Who](), list[Slot]()
+    asks = {Who.LIVE: live, Who.BACKLOG: waiting}
+    for who in [*Who, *order * 4]:
+        # Both always ask, in an order that chance gives.
+        for each in (who, Who(1 - who)):
+            slot = asks[each](pace)
+            went[each] += slot is not None
+            held += [slot] if slot else []
+            assert sum(pace.at_core) <= limit
+        # The one that is there for longest ends.
+        pace.end(held.pop(0))
+    share = Fraction(weights[0], sum(weights))
+    assert abs(went[Who.LIVE] - share * went.total()) <= went.total() / 10 + limit
+
+
+def test_one_place_goes_round(clock: ManualClock) -> None:
+    """At a limit of one: whoever had it last lets the other go first."""
+    pace = make(clock, 1)
+    for _ in range(3):
+        first = live(pace)
+        assert first is not None
+        assert waiting(pace) is None
+        pace.end(first)
+        assert live(pace) is None
+        second = waiting(pace)
+        assert second is not None
+        pace.end(second)
+
+
+def test_in_trouble_the_backlog_trickles(clock: ManualClock) -> None:
+    """Live ones are thinned by their share already."""
+    pace = Pace(ForwardSettings(in_flight_max=32), clock)
+    raise_to(pace, 32, 0.0)
+    pace.soft = True
+    assert (sum(waiting(pace) is not None for _ in range(9)), pace.backlog_limit) == (TRICKLE, TRICKLE)
     pace.restart()
-    learned = pace.learned
-    assert learned is not None
-    pace.restart()
-    assert (pace.limit, pace.learned) == (2, learned)
+    live(pace)
+    pace.lets_live()
+    assert pace.backlog_limit == 1
 
 
-def test_an_accident_is_no_cliff() -> None:
-    """One failure halves it, and two rounds of good answers later it is forgotten."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 26, failures=1)
-    rounds_until(pace, 21)
-    pace.restart()
-    assert pace.learned is None
+async def test_a_core_that_asks_for_rest_gets_it(clock: ManualClock) -> None:
+    """Retry-After: for so long nobody goes, live or not; then both as before."""
+    pace = Pace(ForwardSettings(), clock)
+    pace.hold(3.0)
+    pace.hold(1.0)
+    assert (live(pace), waiting(pace), pace.wait_s()) == (None, None, 3.0)
+    await clock.advance(3.0)
+    pace.look(0.0)
+    assert (pace.free, live(pace) is not None, waiting(pace) is not None) == (True, True, True)
 
 
-def test_an_outage_of_a_core_that_had_little_to_do_is_no_cliff() -> None:
-    """It failed at fewer at once than it had been seen to bear: the load is not why."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 5, failures=5)
-    pace.restart()
-    assert pace.learned is None
+async def test_a_cap_a_second_is_shared_and_kept(clock: ManualClock) -> None:
+    """Ten a second for two seconds, both always want: five a second each, and never ahead by more than a moment."""
+    pace = make(clock, 1000, rate_max_per_s=10)
+    went = Counter[str]()
+    for _ in range(200):
+        went["live"] += live(pace) is not None
+        went["backlog"] += waiting(pace) is not None
+        await clock.advance(0.01)
+    assert 20 <= went.total() <= 24
+    assert abs(went["live"] - went["backlog"]) <= 2
 
 
-def test_trouble_at_what_is_proved_is_no_cliff() -> None:
-    """The same load went well many times before: it has another reason."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 15, failures=1)
-    pace.restart()
-    assert pace.learned is None
+async def test_a_cap_a_second_is_all_for_whoever_is_alone(clock: ManualClock) -> None:
+    """Nobody pays: the backlog has it, and knows how long to wait for its next."""
+    pace = make(clock, 1000, rate_max_per_s=10)
+    await clock.advance(WANTED_S)
+    assert [waiting(pace) is not None for _ in range(3)] == [True, True, False]
+    assert pace.wait_s() == pytest.approx(0.2 - BURST_S)
+    await clock.advance(pace.wait_s())
+    assert waiting(pace) is not None
 
 
-def test_trouble_of_a_handful_is_no_cliff() -> None:
-    """So few at once knock nothing down, whatever was never tried before."""
-    pace = Pace(64)
-    for _ in range(100):
-        pace.succeeded(pace.begun())
-    burst(pace, LEVEL_MIN - 1, failures=1)
-    pace.restart()
-    assert pace.learned is None
-    for _ in range(100):
-        pace.succeeded(pace.begun())
-    burst(pace, LEVEL_MIN, failures=1)
-    pace.restart()
-    assert pace.learned is not None
+async def test_a_cap_a_second_holds_outside_of_outages_too(clock: ManualClock) -> None:
+    """It is the core's contract, not its weakness."""
+    pace = Pace(ForwardSettings(rate_max_per_s=10), clock)
+    pace.look(0.0)
+    assert (pace.free, [live(pace) is not None for _ in range(3)]) == (False, [True, True, False])
 
 
-def test_trouble_before_a_clean_run_is_no_cliff_and_after_it_is() -> None:
-    """A clean run is so many good answers on end."""
-    pace = Pace(64)
-    for answers in (CLEAN_MIN - 1, CLEAN_MIN):
-        assert pace.learned is None
-        pace.restart()
-        for _ in range(answers):
-            pace.succeeded(pace.begun())
-        burst(pace, 30, failures=1)
-        pace.restart()
-    assert pace.learned is not None
+async def test_a_recovery_is_over_when_nothing_waits_and_nobody_is_turned_aside(clock: ManualClock) -> None:
+    """Not while entries wait, not in the slow start, not a second after a payer had to be stood in for."""
+    pace = make(clock, 2)
+    await clock.advance(SLOW_START_S)
+    pace.look(0.0)
+    assert pace.recovering
+    pace.backlog_waits = lambda: False
+    held = [live(pace) for _ in range(3)]
+    assert held[-1] is None
+    pace.look(0.0)
+    assert pace.recovering
+    await clock.advance(WANTED_S)
+    last = placed(pace, Who.BACKLOG)
+    pace.look(0.0)
+    assert pace.recovering
+    pace.end(last)
+    pace.look(0.0)
+    assert (pace.recovering, pace.free) == (False, True)
 
 
-def test_trouble_of_a_core_that_is_warming_up_is_no_cliff() -> None:
-    """No clean run came before it, so it may have any reason."""
-    pace = Pace(64)
-    rounds_until(pace, 4)
-    burst(pace, 30, failures=30)
-    pace.restart()
-    assert pace.learned is None
+async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(clock: ManualClock) -> None:
+    """Also long after the outage; and no longer than it is remembered."""
+    pace = make(clock, 64, fall_kept_s=100.0)
+    for _ in range(20):
+        for level in range(1, 21):
+            pace.ramp.noted(level, pace.ramp.failures)
+    for _ in range(3):
+        pace.ramp.failed(22, clock.monotonic())
+    raise_to(pace, 19, clock.monotonic() + SLOW_START_S)
+    pace.backlog_waits = lambda: False
+    await clock.advance(SLOW_START_S + WANTED_S)
+    pace.look(0.0)
+    assert (pace.recovering, pace.free, sum(live(pace) is not None for _ in range(40))) == (False, False, 19)
+    await clock.advance(100.0)
+    pace.look(0.0)
+    assert pace.free
 
 
-def test_after_long_health_the_next_outage_s_end_finds_nothing_learned() -> None:
-    """The core may be a stronger one by then."""
-    pace = Pace(64)
-    rounds_until(pace, 21)
-    burst(pace, 26, failures=3)
-    for _ in range(KEPT_FOR):
-        pace.succeeded(pace.begun())
-    assert pace.learned is not None
-    pace.restart()
-    assert pace.learned is None
-
-
-@pytest.mark.parametrize("ceiling", [1, 2, 3, 32])
-@given(told=st.lists(st.sampled_from(["succeeded", "failed", "restart"]), max_size=300))
-def test_it_is_always_between_one_and_the_ceiling(ceiling: int, told: list[str]) -> None:
-    """Whatever happens."""
-    pace = Pace(ceiling)
-    for word in told:
-        getattr(pace, word)()
-        assert 1 <= pace.limit <= ceiling
+def test_the_habit_is_handed_to_the_ramp(clock: ManualClock) -> None:
+    """What rounds are compared with."""
+    pace = Pace(ForwardSettings(), clock)
+    pace.look(0.25)
+    assert pace.ramp.habit_s == 0.25

@@ -1,0 +1,216 @@
+"""Who may be at the core: live calls and the backlog, counted together, in their shares, under all caps. No I/O.
+
+While a route comes back (and as long as it is known where its core falls) what is at the core counts against one limit
+(`gateway.route.ramp`), whoever sent it. Live payments and the backlog have shares of it, by weight; what one doesn't
+want, the other may have. A live payment that finds no room is stood in for, one of the backlog waits. The odd place
+between two shares goes to whoever is further behind. At other times nothing limits live payments, and the forwarder alone keeps to the pace.
+"""
+
+import enum
+import math
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.forward.settings import ForwardSettings
+from gateway.route.ramp import Ramp
+
+WANTED_S: Final = 1.0
+"""A live payment came so lately that the next is to find a place."""
+
+TRICKLE: Final = 2
+"""So much of the backlog goes at once to a core in trouble (the soft zone)."""
+
+BURST_S: Final = 0.1
+"""So far ahead of its rate may a sender be."""
+
+
+class Who(enum.IntEnum):
+    """Whose call it is."""
+
+    LIVE = 0
+    BACKLOG = 1
+
+
+class Slot(msgspec.Struct, eq=False, gc=False, kw_only=True):
+    """A place at the core; given back once."""
+
+    #: The how many-th at once it was; 0 while there is none, or none any more.
+    level: int = 0
+    #: Failures of the route by then.
+    failures: int = 0
+    live: bool = False
+
+
+class Pace:
+    """The places at one route's core."""
+
+    def __init__(self, settings: ForwardSettings, clock: Clock) -> None:
+        """Begin with nobody there."""
+        self._settings = settings
+        self._clock = clock
+        now = clock.monotonic()
+        self.ramp = Ramp(
+            settings.in_flight_max, slow_start_s=settings.slow_start_s, kept_s=settings.fall_kept_s, now=now
+        )
+        self._weights = settings.live_weight, settings.backlog_weight
+        #: Calls at the core now, by who.
+        self.at_core = [0, 0]
+        #: Nothing stands between a live payment and the core but the breaker.
+        self.free = settings.rate_max_per_s == 0
+        #: The route came back, and not all of it is as before.
+        self.recovering = False
+        #: The core is in trouble: the backlog trickles.
+        self.soft = False
+        self._restarted_at = -math.inf
+        self._held_until = -math.inf
+        self._live_wanted_at = self._aside_at = -math.inf
+        #: The most places live calls had, or would have had, at once: in this second, and in the one before.
+        self._live_peaks = [0, 0]
+        self._peaks_at = now
+        #: What each has had, by its weight, while both wanted: who has had less takes the odd place.
+        self._had = [0.0, 0.0]
+        #: When each may send its next by rate (a virtual clock for each, as in GCRA).
+        self._next_at = [-math.inf, -math.inf]
+        #: Says whether entries wait for a place; set by the forwarder.
+        self.backlog_waits: Callable[[], bool] = _nothing_waits
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be at the core at once while it is limited."""
+        return self.ramp.limit
+
+    @property
+    def backlog_limit(self) -> int:
+        """Of those, how many of the backlog now; at least one."""
+        if self._bound and self._live_wants(self._clock.monotonic()):
+            return max(1, min(self._backlog_max, self._left_by_live()))
+        return self._backlog_max
+
+    @property
+    def _backlog_max(self) -> int:
+        return min(self.ramp.limit, TRICKLE) if self.soft else self.ramp.limit
+
+    @property
+    def _bound(self) -> bool:
+        return self.recovering or self.ramp.learned is not None
+
+    def lets_live(self) -> bool:
+        """May a live call go now? Only to be asked while the pace isn't `free`."""
+        now = self._clock.monotonic()
+        self._live_wanted_at = now
+        if self._has_place(Who.LIVE, now, others_want=self.backlog_waits()):
+            return True
+        self._aside_at = now
+        self._needs(self.at_core[Who.LIVE] + 1)
+        return False
+
+    def _needs(self, places: int) -> None:
+        self._live_peaks[0] = max(self._live_peaks[0], places)
+
+    def lets_backlog(self) -> bool:
+        """May one that waits go now?"""
+        now = self._clock.monotonic()
+        if self.at_core[Who.BACKLOG] >= self._backlog_max:
+            return False
+        return self.free or self._has_place(Who.BACKLOG, now, others_want=self._live_wants(now))
+
+    def wait_s(self) -> float:
+        """Seconds for which nothing of the backlog may go, whatever becomes free."""
+        now = self._clock.monotonic()
+        rate_s = self._next_at[Who.BACKLOG] - BURST_S - now if self._settings.rate_max_per_s else 0.0
+        return max(0.0, self._held_until - now, rate_s)
+
+    def begin(self, slot: Slot, who: Who) -> None:
+        """A call goes to the core; leave was asked for, or isn't needed (a trial)."""
+        self.at_core[who] += 1
+        level = slot.level = self.at_core[0] + self.at_core[1]
+        slot.failures, slot.live = self.ramp.failures, who is Who.LIVE
+        self.ramp.begun(level)
+        if self.free:
+            return
+        self._had[who] += 1.0 / self._weights[who]
+        self._needs(self.at_core[Who.LIVE])
+        if self._settings.rate_max_per_s:
+            self._take_turn(who)
+
+    def end(self, slot: Slot) -> int:
+        """A call is over; the level it was begun at, 0 when it was given back before."""
+        level, slot.level = slot.level, 0
+        if level:
+            self.at_core[Who.LIVE if slot.live else Who.BACKLOG] -= 1
+        return level
+
+    def hold(self, seconds: float) -> None:
+        """The core asks to be left alone for so long."""
+        self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
+        self.free = False
+
+    def restart(self) -> None:
+        """The route closed after an outage."""
+        self._restarted_at = self._clock.monotonic()
+        self.ramp.restart(self._restarted_at)
+        self.recovering = True
+        self.free = False
+
+    def look(self, habit_s: float) -> None:
+        """Is the recovery over, and who is limited by what from now on? `habit_s` is the core's usual time."""
+        now = self._clock.monotonic()
+        self.ramp.habit_s = habit_s
+        if now - self._peaks_at >= WANTED_S:
+            self._peaks_at = now
+            self._live_peaks = [self.at_core[Who.LIVE], self._live_peaks[0]]
+        if self.recovering and self._is_over(now):
+            self.recovering = False
+        if not self.recovering:
+            self.ramp.forget_old(now)
+        self.free = not (self._bound or self._settings.rate_max_per_s or now < self._held_until)
+
+    def _is_over(self, now: float) -> bool:
+        """Nothing waits, nobody was turned aside of late, and the slow start has ended."""
+        waits = self.backlog_waits() or self.at_core[Who.BACKLOG] > 0
+        slow = now - self._restarted_at < self._settings.slow_start_s
+        return not (waits or slow or now - self._aside_at < WANTED_S)
+
+    def _live_wants(self, now: float) -> bool:
+        return self.at_core[Who.LIVE] > 0 or now - self._live_wanted_at < WANTED_S
+
+    def _has_place(self, who: Who, now: float, *, others_want: bool) -> bool:
+        if now < self._held_until:
+            return False
+        if self._bound and not self._fits(who, others_want=others_want):
+            return False
+        return not self._settings.rate_max_per_s or self._next_at[who] - BURST_S <= now
+
+    def _fits(self, who: Who, *, others_want: bool) -> bool:
+        if sum(self.at_core) >= self.ramp.limit:
+            return False
+        if not others_want:
+            self._had = [0.0, 0.0]
+            return True
+        is_behind = self._had[who] <= self._had[1 - who]
+        odd = is_behind and sum(map(self._share, Who)) < self.ramp.limit
+        places = self._share(who) if who is Who.LIVE else self._left_by_live()
+        return self.at_core[who] < places + odd
+
+    def _left_by_live(self) -> int:
+        """The backlog's places: its share, and what live calls need not have: they have one more than they used of late."""
+        return max(self._share(Who.BACKLOG), self.ramp.limit - max(self._live_peaks) - 1)
+
+    def _share(self, who: Who) -> int:
+        return self.ramp.limit * self._weights[who] // sum(self._weights)
+
+    def _take_turn(self, who: Who) -> None:
+        """The next of this kind comes one interval later: of its share of the rate, or of all that the other leaves."""
+        now = self._clock.monotonic()
+        wanted = self.backlog_waits() if who is Who.LIVE else self._live_wants(now)
+        part = self._weights[who] / sum(self._weights) if wanted else 1.0
+        rate = self._settings.rate_max_per_s * part
+        self._next_at[who] = max(self._next_at[who], now) + 1.0 / rate
+
+
+def _nothing_waits() -> bool:
+    """Before there is a forwarder."""
+    return False
