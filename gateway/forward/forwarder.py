@@ -15,7 +15,7 @@ from gateway.clock import Clock
 from gateway.conclude import may_resend
 from gateway.forward.courier import Courier
 from gateway.forward.estimate import Estimate, Flow
-from gateway.forward.walks import Walks
+from gateway.forward.walks import Walks, operation_of
 from gateway.forward.window import Window
 from gateway.log import log
 from gateway.meter import Meter
@@ -24,7 +24,7 @@ from gateway.route.zone import PASSING, Zone
 from gateway.settle import Settler
 from spool.entry import Entry
 from spool.errors import SpoolError
-from spool.lifecycle import FINAL, State, Told
+from spool.lifecycle import FINAL, Kind, State, Told
 from spool.spool import Spool
 from spool.store import Move, Ready
 
@@ -206,6 +206,7 @@ class Forwarder:
         loaded, more_behind = await self._load()
         due = await self._take_up_due()
         self._walks.send_claimed()
+        self._window.look_anew()
         started = due + self._start_walks()
         return Round(loaded=loaded, set_behind=set_behind + more_behind, started=started, wait_s=self._wait_s())
 
@@ -328,23 +329,28 @@ class Forwarder:
         """As many walks as pace and route allow now."""
         if self._clock.monotonic() < self._paused_until:
             return 0
-        started = 0
+        started, payments_only = 0, False
         while self._walks.room > 0:
-            entry = self._window.take()
+            entry = self._window.take(payments_only=payments_only)
             if entry is None:
                 break
-            if not self._send(entry):
-                self._window.put_back(entry)
+            if self._send(entry):
+                started += 1
+                continue
+            self._window.put_back(entry)
+            if payments_only or entry.kind is Kind.PAYMENT or self._route.health.zone not in PASSING:
                 break
-            started += 1
+            # The core takes payments and no reversals: these wait with their lanes, and hold up nobody else.
+            payments_only = True
         return started
 
     def _send(self, entry: Entry) -> bool:
         """Begin to send, if the route lets us: one alone with the trial's leave, any while it passes calls."""
-        if self._route.health.zone in PASSING:
+        operation = operation_of(entry)
+        if self._route.health.zone_of(operation) in PASSING:
             self._walks.send(entry, None)
             return True
-        permit = self._route.health.trial()
+        permit = self._route.health.trial(operation)
         if permit is not None:
             self._walks.send(entry, permit)
         return permit is not None

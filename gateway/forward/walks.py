@@ -306,7 +306,7 @@ class Walks:
             return None
         health, permit = self._route.health, errand.permit
         if permit is None:
-            return None if self._stopping else health.trial(_operation(errand.entry))
+            return None if self._stopping else health.trial(operation_of(errand.entry))
         if health.holds(permit) and not self._stopping:
             return permit
         health.withdraw(permit)
@@ -387,7 +387,8 @@ class Walks:
             await self._record([move])
 
 
-def _operation(entry: Entry) -> Operation:
+def operation_of(entry: Entry) -> Operation:
+    """What the core is asked to do with it."""
     return Operation.POST if entry.kind is Kind.PAYMENT else Operation.REVERSAL
 
 

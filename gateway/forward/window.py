@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from spool.entry import Entry
+from spool.lifecycle import Kind
 from spool.store import Ready
 
 
@@ -26,6 +27,8 @@ class Window:
         self._busy: set[int] = set()
         #: (number, lane) of each free lane's first entry, lowest first; stale pairs are skipped when met.
         self._heads: list[tuple[int, int]] = []
+        #: Such pairs that were passed over.
+        self._passed_over: list[tuple[int, int]] = []
         #: Lanes of which entries were set behind for want of room.
         self._overflowed: set[int] = set()
         #: Lanes given back as a whole: whatever of them is read before they are opened anew stands behind as well.
@@ -100,12 +103,23 @@ class Window:
         """A lane given back may be taken in again: whoever calls has nothing of it read and not yet offered."""
         self._shut.discard(lane)
 
-    def take(self) -> Entry | None:
-        """The earliest entry whose lane is free, now in hand; None when there is none."""
+    def look_anew(self) -> None:
+        """What was passed over may go again."""
+        while self._passed_over:
+            heapq.heappush(self._heads, self._passed_over.pop())
+
+    def take(self, *, payments_only: bool = False) -> Entry | None:
+        """The earliest entry whose lane is free, now in hand; None when there is none.
+
+        With `payments_only` reversals are passed over, and their lanes with them, until `look_anew`.
+        """
         while self._heads:
             number, lane = heapq.heappop(self._heads)
             waiting = self._lanes.get(lane)
             if lane in self._busy or not waiting or waiting[0].number != number:
+                continue
+            if payments_only and waiting[0].kind is not Kind.PAYMENT:
+                self._passed_over.append((number, lane))
                 continue
             entry = waiting.popleft()
             self._waiting -= 1

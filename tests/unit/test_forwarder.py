@@ -1,7 +1,6 @@
 """Sending what waits: in order, one per account, at a pace, whatever becomes of it, and nothing lost or doubled."""
 
 import asyncio
-import math
 from typing import Any
 
 import pytest
@@ -666,48 +665,3 @@ async def test_an_unsure_answer_of_the_core_is_asked_about_however_often_we_die(
     assert await states(heart) == [State.POSTED]
     assert_each_is_booked_once(heart, 1)
     await heart.crash()
-
-
-async def test_a_cap_a_second_holds_what_is_claimed_and_is_not_asked_about_again_and_again(
-    open_heart: OpenHeart,
-) -> None:
-    """One a second, though the core would take eight at once: the forwarder sleeps until the next may go."""
-    heart = await open_heart(forward=ForwardSettings(rate_max_per_s=1.0, in_flight_max=8, slow_start_s=0.0))
-    await taken(heart, 3)
-    await heart.clock.advance(2.0)
-    await heart.forwards(2)
-    done = await heart.forwarder.run_once()
-    assert (len(heart.core.calls), done.wait_s) == (1, pytest.approx(0.9))
-    await heart.later(1.0)
-    assert len(heart.core.calls) == 2
-    await heart.later(1.0)
-    assert_each_is_booked_once(heart, 3)
-
-
-async def test_a_live_payment_that_leaves_a_core_that_comes_back_makes_room_for_one_that_waits(heart: Heart) -> None:
-    """At two at once: one place each, and nobody has to look for it."""
-    await taken(heart, 3)
-    heart.close_route()
-    heart.core.hang()
-    paying = asyncio.ensure_future(heart.pay("live", account="live"))
-    await heart.forwards(2)
-    assert [each.account for each in heart.core.under_way] == ["live", "0"]
-    second = await heart.pay("aside", account="aside")
-    assert second.kind is AnswerKind.PROVISIONAL
-    heart.core.let_go()
-    assert (await paying).kind is AnswerKind.POSTED
-    await settle()
-    await heart.later(1.0, rounds=8)
-    assert set(heart.core.bookings.values()) == {1}
-    assert len(heart.core.bookings) == 5
-
-
-async def test_the_estimate_follows_the_backlog(heart: Heart) -> None:
-    """Sixty wait, two of an account a second: what waits is counted, and so is what was finished."""
-    await taken(heart, 60)
-    assert heart.forwarder.estimate.empty_s == math.inf
-    for _ in range(5):
-        await heart.later(1.0, rounds=1)
-    found = heart.forwarder.estimate
-    assert found.rate_out > 0
-    assert (found.rate_in, found.low_s <= found.empty_s) == (0.0, True)
