@@ -55,10 +55,12 @@ class Live:
         """Let no payer wait out a deadline once it is known that the core says nothing.
 
         When the route opens, attempts and checks under way get `PATIENCE_S` more. An attempt is then in doubt like any
-        that got no answer; not at a level C core, where in doubt means a person's work.
+        that got no answer; not where the core's own team asked for a drain, and not at a level C core, where in doubt means a person's work.
         """
         under_way = self._under_way[route.name] = set()
-        route.health.on_change(lambda _old, new, _diagnosis: _hurry(under_way) if new is Zone.OPEN else None)
+        route.health.on_change(
+            lambda _old, new, _diagnosis: _hurry(under_way, unless=route.health.drains) if new is Zone.OPEN else None
+        )
 
     def leave(self, route: Route, channel: str, amount: int, operation: Operation = _POST) -> Permit | None:
         """Leave to send a payment (or reversal) now, or nothing.
@@ -263,7 +265,9 @@ class Live:
             route.lane_unsure(draft.lane)
 
 
-def _hurry(under_way: set[asyncio.Timeout]) -> None:
+def _hurry(under_way: set[asyncio.Timeout], *, unless: bool) -> None:
+    if unless:
+        return
     end = asyncio.get_running_loop().time() + PATIENCE_S
     for scope in under_way:
         scope.reschedule(end)

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.admin import asks
 from gateway.admin.acts import Act, Acts, Order
 from gateway.admin.call import Call
+from gateway.admin.core_word import CoreWord
 from gateway.admin.desk import Desk
 from gateway.admin.duties import Duties
 from gateway.admin.keys import KeysSide
@@ -54,6 +55,7 @@ class AdminSide:
         self._meter = AdminMeter(desk.meter.registry)
         self.duties = Duties(desk, self._meter)
         self.keys = KeysSide(desk, self._meter)
+        self.core_word = CoreWord(desk, self._meter)
         self._verifying = False
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -82,13 +84,17 @@ class AdminSide:
             return await self._readyz()
         person = self._authenticated(request)
         if method == "GET" and path == "/metrics":
+            self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
         right, handler, parts = _find(method, path)
+        self._demand(person, right)
+        call = Call(person=person, parts=parts, query=query, body=body)
+        return _response(_encode(await handler(self, call)))
+
+    def _demand(self, person: Person, right: Right) -> None:
         if not may(person, right):
             self._meter.denied("role")
             raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
-        call = Call(person=person, parts=parts, query=query, body=body)
-        return _response(_encode(await handler(self, call)))
 
     def _authenticated(self, request: web.BaseRequest) -> Person:
         sent = request.headers.getall("Authorization", [])
@@ -235,6 +241,7 @@ class AdminSide:
         return verdict_shown(found)
 
 
+_CORE: Final = r"/admin/v1/cores/([A-Za-z0-9_.-]{1,64})"
 _VERBS: Final = "hold|release|retry"
 _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
     ("GET", re.compile(r"/admin/v1/status"), Right.READ, AdminSide.status),
@@ -260,6 +267,13 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
         lambda side, call: side.duties.decide(call),
     ),
     ("POST", re.compile(r"/admin/v1/routes/([A-Za-z0-9_.-]{1,64})/(open|close|auto)"), Right.ACT, AdminSide.steer),
+    ("GET", re.compile(_CORE), Right.CORE, lambda side, call: side.core_word.shown(call)),
+    (
+        "POST",
+        re.compile(_CORE + "/(drain|maintenance|back)"),
+        Right.CORE,
+        lambda side, call: side.core_word.say(call),
+    ),
     ("GET", re.compile(r"/admin/v1/keys"), Right.READ, lambda side, call: side.keys.shown(call)),
     ("POST", re.compile(r"/admin/v1/keys/rotate"), Right.KEYS, lambda side, call: side.keys.rotate(call)),
     ("POST", re.compile(r"/admin/v1/keys/rewrap"), Right.KEYS, lambda side, call: side.keys.rewrap(call)),

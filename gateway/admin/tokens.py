@@ -24,6 +24,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     #: The token's name in the configuration: what histories and logs call them.
     name: str
     role: Role
+    #: Cores it speaks for.
+    cores: frozenset[str] = frozenset()
 
 
 class Denial(enum.StrEnum):
@@ -44,6 +46,7 @@ class Right(enum.Enum):
     ACT = "act"
     CONFIRM = "confirm"
     KEYS = "keys"
+    CORE = "core"
 
 
 _MAY: Final[Mapping[Right, frozenset[str]]] = {
@@ -51,6 +54,7 @@ _MAY: Final[Mapping[Right, frozenset[str]]] = {
     Right.ACT: frozenset({"operator", "approver"}),
     Right.CONFIRM: frozenset({"approver"}),
     Right.KEYS: frozenset({"custodian"}),
+    Right.CORE: frozenset({"core"}),
 }
 
 
@@ -72,7 +76,7 @@ class Tokens:
         name, token = found[0]
         if token.expires is not None and _EPOCH + timedelta(microseconds=now_us) >= token.expires:
             return Denial.EXPIRED
-        return Person(name=name, role=token.role)
+        return Person(name=name, role=token.role, cores=frozenset(token.cores))
 
 
 def may(person: Person, right: Right) -> bool:

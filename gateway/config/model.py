@@ -34,7 +34,7 @@ HASH_CHARS_SHOWN: Final = 12
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
 FilePath = Annotated[Path, Field(strict=False, examples=["/etc/nightsafe/file"])]
-Role = Literal["viewer", "operator", "approver", "auditor", "custodian"]
+Role = Literal["viewer", "operator", "approver", "auditor", "custodian", "core"]
 
 
 class NodeSettings(BaseModel):
@@ -213,6 +213,14 @@ class TokenSettings(BaseModel):
     model_config = SETTINGS
 
     role: Annotated[Role, Field(description="What it may do.", examples=["operator"])]
+    cores: Annotated[
+        list[Name],
+        Field(
+            max_length=100,
+            description="Cores whose own team this is: with the role core it may say drain and maintenance for them.",
+            examples=[["billing"]],
+        ),
+    ] = []
     sha256: Annotated[
         str,
         Field(

@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.route.evidence import ANSWERED, Evidence
 from gateway.route.machine import Machine
 from gateway.route.pace import Slot
-from gateway.route.record import BreakerRecord, Forced, RecordKeeper
+from gateway.route.record import BreakerRecord, Forced, RecordKeeper, Speaker
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
 from gateway.route.softness import Habit, share
@@ -33,6 +33,12 @@ STALL_S: Final = 0.5
 
 
 _TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
+_TRIPS: Final = {
+    Speaker.OPERATOR: Trip.FORCED,
+    Speaker.DRAIN: Trip.DRAIN,
+    Speaker.MAINTENANCE: Trip.MAINTENANCE,
+}
+
 _FORCED: Final = frozenset({Zone.OPEN, Zone.CLOSED})
 
 _SHARED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.MISCONFIGURED})
@@ -278,7 +284,7 @@ class Breaker:
         if word.zone is self.zone:
             self._keep()
         elif word.zone is Zone.OPEN:
-            self.trip = Trip.FORCED
+            self.trip = _TRIPS[word.speaker]
             self._move(Zone.OPEN, self._clock.monotonic())
         else:
             self._move(Zone.CLOSED, self._clock.monotonic())

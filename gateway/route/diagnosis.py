@@ -22,6 +22,7 @@ class OwnCause(enum.StrEnum):
     FORCED = "forced"
     RESTARTED = "restarted"
     DISK = "disk"
+    DRAIN = "drain"
 
 
 WORDS: Final[dict[Cause | OwnCause, str]] = {
@@ -40,6 +41,7 @@ WORDS: Final[dict[Cause | OwnCause, str]] = {
     Cause.CONTRACT: "the core does not understand our requests: every payment would fail",
     OwnCause.SLOW: "the core answers too slowly",
     OwnCause.FORCED: "a person opened the route",
+    OwnCause.DRAIN: "the core's own team asked us to send nothing new",
     OwnCause.DISK: "our own disk takes nothing: payments get try later, and nothing of the backlog is sent",
     OwnCause.RESTARTED: "the route was not closed when the service stopped; nothing has been heard of the core since",
 }

@@ -32,7 +32,7 @@ from gateway.route.breaker import Breaker, Permit
 from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause
 from gateway.route.evidence import ANSWERED, NOT_THERE, PROPER, Evidence, Heard, classify
 from gateway.route.pace import Pace, Who
-from gateway.route.record import Forced, RecordKeeper
+from gateway.route.record import Forced, RecordKeeper, Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
 from gateway.route.window import Figures
@@ -306,13 +306,18 @@ class RouteHealth:
 
     # A person's word
 
-    def force(self, zone: Zone, *, until_us: int, actor: str, reason: str) -> None:
+    @property
+    def drains(self) -> bool:
+        """The core's own team asked for nothing new: what is under way has its time."""
+        return self.forced is not None and self.forced.speaker is Speaker.DRAIN
+
+    def force(self, zone: Zone, *, until_us: int, actor: str, reason: str, speaker: Speaker = Speaker.OPERATOR) -> None:
         """Keep the route OPEN or CLOSED whatever the evidence, until `until_us` (microseconds since 1970 in UTC).
 
         Raises:
             ValueError: another zone, or an end that is past or too far away (`forced_max_s`).
         """
-        self._breaker.force(Forced(zone=zone, until_us=until_us, actor=actor, reason=reason))
+        self._breaker.force(Forced(zone=zone, until_us=until_us, actor=actor, reason=reason, speaker=speaker))
 
     def release(self) -> None:
         """Back to deciding by evidence: an open route is probed and tried at once, never closed unproven."""
@@ -414,6 +419,10 @@ class RouteHealth:
         elif trip is Trip.TRIAL_LOST:
             example = f"a trial told nothing within {settings.trial_deadline_s:g} s"
             self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
+        elif trip is Trip.DRAIN:
+            self._casebook.note(OwnCause.DRAIN, self.forced.reason if self.forced else "", now_us, sure=True)
+        elif trip is Trip.MAINTENANCE:
+            self._casebook.note(Cause.MAINTENANCE, self.forced.reason if self.forced else "", now_us, sure=True)
         elif trip is Trip.FORCED:
             self._casebook.note(OwnCause.FORCED, self.forced.reason if self.forced else "", now_us, sure=True)
 

@@ -1,11 +1,23 @@
 """What of a breaker outlives the process, and the seam it is kept behind."""
 
+import enum
 from typing import Protocol
 
 import msgspec
 
 from gateway.route.baseline import Kept
 from gateway.route.zone import Zone
+
+
+class Speaker(enum.StrEnum):
+    """Whose word it is, and what it asks for."""
+
+    OPERATOR = "operator"
+    """An operator of ours, who knows best."""
+    DRAIN = "drain"
+    """The core's own team: send nothing new, let what is under way end."""
+    MAINTENANCE = "maintenance"
+    """The core's own team: it is going down now."""
 
 
 class Forced(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +31,7 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     #: Why, in the person's own words; shown to operators only.
     reason: str
+    speaker: Speaker = Speaker.OPERATOR
 
     def __repr__(self) -> str:
         return f"Forced({self.zone.value}, until_us={self.until_us}, actor={self.actor!r})"

@@ -8,6 +8,7 @@ from adapters.core import Capabilities, Delivery, Level
 from adapters.outcome import Cause, CheckOutcome, Conflict, Misconfigured, NotSent, Outcome, Pending, Posted, Refused
 from adapters.payment import AnswerKind, Check, Payment, Refusal
 from gateway.clock import settle
+from gateway.route.record import Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Trip, Zone
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
@@ -520,3 +521,16 @@ async def test_payments_not_sent_together_stay_below_the_limit_and_the_rest_is_g
     kinds = [answer.kind for answer in await asyncio.gather(*asking)]
     assert (kinds.count(PROVISIONAL), kinds.count(LATER)) == (3, 17)
     assert heart.store.tally.exposure("billing").amount == 3_000
+
+
+async def test_a_drain_lets_what_is_under_way_end(heart: Heart) -> None:
+    """The core's own team asked for nothing new, and its core still answers."""
+    heart.core.hang()
+    paying = asyncio.ensure_future(heart.pay())
+    await heart.core.asked(1)
+    until_us = heart.clock.now_us() + 60_000_000
+    heart.health.force(Zone.OPEN, until_us=until_us, actor="team", reason="release", speaker=Speaker.DRAIN)
+    assert (await heart.pay("k2", account="2")).kind is PROVISIONAL
+    assert [scope.when() for scope in heart.acceptor._live._under_way[heart.route.name]] == [None]
+    heart.core.let_go()
+    assert (await paying).kind is AnswerKind.POSTED
