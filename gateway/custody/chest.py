@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.custody.local import FileMaster
+from gateway.custody.token import TokenMaster
 from spool.errors import KeysUnfit, MasterUnreachable
 from spool.keys import KEY_BYTES, KeyRing
 from spool.keystore import (
@@ -97,6 +98,11 @@ class Chest:
 
     # A first store
 
+    async def make_master(self, now_us: int) -> None:
+        """Where a token can make itself a master and has none, have it make one."""
+        if isinstance(self.master, TokenMaster) and not await self.master.exists():
+            await self.master.renew(now_us)
+
     async def make(self, now_us: int) -> KeptKeys:
         """A new store with one data key and one index key.
 
@@ -146,6 +152,9 @@ class Chest:
             KeysUnfit: an index key, or the data key that seals, does not open; without others one may do.
         """
         every = [key for key in kept.every if key.wrapped]
+        for provider in (self.master, *self._former):
+            if not all(self._who_knows(key.master) for key in every):
+                await provider.look()
         found = await _few_at_once(self._opened(key) for key in every)
         data_keys, index_keys, closed = dict[int, bytes](), dict[int, bytes](), dict[int, str]()
         for key, outcome in zip(every, found, strict=True):
@@ -171,11 +180,14 @@ class Chest:
 
     async def _unwrap(self, wrapped: Wrapped, context: bytes) -> bytes:
         """Ask whoever knows the master; the one that wraps now last, as it may know it only by looking again."""
-        provider = next((each for each in (self.master, *self._former) if each.knows(wrapped.master)), self.master)
+        provider = self._who_knows(wrapped.master) or self.master
         key = await provider.unwrap(wrapped, context)
         if len(key) != KEY_BYTES:
             raise KeysUnfit(f"{provider.place} opened something that is no key")
         return key
+
+    def _who_knows(self, master: str) -> KeyProvider | None:
+        return next((each for each in (self.master, *self._former) if each.knows(master)), None)
 
     async def prove(self, kept: KeptKeys) -> None:
         """The key that seals can be opened now: a start would go well. Errors: see `KeyProvider.unwrap`."""

@@ -4,13 +4,19 @@ from pathlib import Path
 
 from gateway.config.model import Config
 from gateway.custody.chest import Chest
+from gateway.custody.kms import KmsMaster
 from gateway.custody.local import FileMaster, environment_master, systemd_master
 from gateway.custody.settings import (
     EnvironmentMasterSettings,
     FileMasterSettings,
+    KmsMasterSettings,
     MasterSettings,
+    Pkcs11MasterSettings,
     SystemdMasterSettings,
+    VaultMasterSettings,
 )
+from gateway.custody.token import TokenMaster
+from gateway.custody.vault import VaultMaster
 from spool.errors import KeysUnfit
 from spool.keys import KeyRing
 from spool.keystore import KeyStore
@@ -31,6 +37,12 @@ def open_provider(settings: MasterSettings, key_file: Path) -> KeyProvider:
             return environment_master(settings.variable)
         case SystemdMasterSettings():
             return systemd_master(settings.credential)
+        case VaultMasterSettings():
+            return VaultMaster(settings)
+        case KmsMasterSettings():
+            return KmsMaster(settings)
+        case Pkcs11MasterSettings():
+            return TokenMaster(settings)
 
 
 def open_chest(config: Config) -> Chest:
@@ -83,6 +95,7 @@ async def make_keys(config: Config, now_us: int) -> list[Path]:
             made.append(path)
     chest = open_chest(config)
     try:
+        await chest.make_master(now_us)
         if not chest.file.exists():
             _make_folder(chest.file.path.parent)
             await (chest.make(now_us) if chest.former_keys is None else chest.take_over(chest.former_keys, now_us))

@@ -5,7 +5,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.secret import SecretRef
+
 SETTINGS: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+TimeoutS = Annotated[float, Field(gt=0, le=60, description="Seconds one request to it may take.")]
 
 RECORDS_MAX: Final = 2**28
 """Records under one data key, far below the 2^32 that random nonces allow (NIST SP 800-38D, 8.3)."""
@@ -49,8 +53,96 @@ class SystemdMasterSettings(BaseModel):
     ]
 
 
+class VaultMasterSettings(BaseModel):
+    """A key of HashiCorp Vault's transit engine, of a type that takes associated data (aes256-gcm96)."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["vault"], Field(description="HashiCorp Vault, transit engine.")]
+    url: Annotated[
+        str, Field(pattern=r"^https?://[^\s/@]+$", description="Its address.", examples=["https://vault.example:8200"])
+    ]
+    key: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$", description="Name of the key.", examples=["nightsafe"])
+    ]
+    token: Annotated[
+        SecretRef,
+        Field(
+            description="Where the token is, read anew for each request, so an agent may renew it.",
+            examples=[{"file": "/run/nightsafe/vault.token"}],
+        ),
+    ]
+    mount: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_./-]{1,100}$", description="Where the transit engine is mounted.")
+    ] = "transit"
+    namespace: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_./-]{0,100}$", description="Its namespace; empty = none.")
+    ] = ""
+    tls_ca_file: Annotated[
+        Path | None, Field(strict=False, description="Certificates (PEM) to trust instead of the system's.")
+    ] = None
+    timeout_s: TimeoutS = 5.0
+
+
+class KmsMasterSettings(BaseModel):
+    """A symmetric key of AWS KMS; needs the extra `nightsafe[kms]`. Credentials come the way AWS's own tools find them."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["kms"], Field(description="AWS KMS.")]
+    key_id: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2048,
+            description="Id or ARN of the key, or an alias.",
+            examples=["alias/nightsafe"],
+        ),
+    ]
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,50}$", description="Its region.", examples=["eu-central-1"])]
+    endpoint_url: Annotated[
+        str, Field(pattern=r"^(https?://[^\s@]+)?$", description="Another address than AWS's own; empty = AWS's.")
+    ] = ""
+    timeout_s: TimeoutS = 5.0
+
+
+class Pkcs11MasterSettings(BaseModel):
+    """An AES-256 key in a token that gives it to nobody (HSM); needs the extra `nightsafe[pkcs11]`."""
+
+    model_config = SETTINGS
+
+    provider: Annotated[Literal["pkcs11"], Field(description="A token that speaks PKCS#11.")]
+    module: Annotated[
+        Path,
+        Field(
+            strict=False,
+            description="The vendor's library.",
+            examples=["/usr/lib/softhsm/libsofthsm2.so"],
+        ),
+    ]
+    token: Annotated[str, Field(min_length=1, max_length=32, description="The token's label.", examples=["nightsafe"])]
+    key: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="The key's label; of several with it, each opens and the one with the highest id wraps.",
+            examples=["master"],
+        ),
+    ]
+    pin: Annotated[
+        SecretRef,
+        Field(description="Where the user's PIN is.", examples=[{"file": "/run/credentials/nightsafe.service/pin"}]),
+    ]
+
+
 MasterSettings = Annotated[
-    FileMasterSettings | EnvironmentMasterSettings | SystemdMasterSettings,
+    FileMasterSettings
+    | EnvironmentMasterSettings
+    | SystemdMasterSettings
+    | VaultMasterSettings
+    | KmsMasterSettings
+    | Pkcs11MasterSettings,
     Field(discriminator="provider"),
 ]
 """One place of a master key, told apart by `provider`."""

@@ -1,23 +1,39 @@
 """What every key provider promises, wherever it keeps its master: see `spool.wrapping`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
 from spool.errors import KeysUnfit, MasterUnreachable
 from spool.wrapping import KeyProvider, Wrapped, context_of
-from tests.contracts.provider_examples import NOW_US, PROVIDERS, Place
+from tests.contracts.provider_examples import GROWING, NOW_US, PROVIDERS, GrowingPlace, Place, Rooms, place_of
 
 KEY: Final = bytes(range(32))
 CONTEXT: Final = context_of("data", 7)
 
 
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rooms]:
+    """What takes long to make."""
+    made = Rooms(tmp_path_factory.mktemp("rooms"))
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=PROVIDERS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+async def place(request: pytest.FixtureRequest, tmp_path: Path, rooms: Rooms) -> AsyncIterator[Place]:
     """Every provider's place in turn."""
-    return PROVIDERS[request.param](tmp_path)
+    async with place_of(request.param, tmp_path, rooms) as made:
+        yield made
+
+
+@pytest.fixture(params=GROWING)
+async def growing(request: pytest.FixtureRequest, tmp_path: Path, rooms: Rooms) -> AsyncIterator[GrowingPlace]:
+    """Places in which a master may get another beside it."""
+    async with place_of(request.param, tmp_path, rooms) as made:
+        yield cast("GrowingPlace", made)
 
 
 @pytest.fixture
@@ -42,8 +58,8 @@ async def test_another_process_opens_it_too(place: Place, provider: KeyProvider)
 
     again = place.provider()
 
-    assert again.knows(wrapped.master)
     assert await again.unwrap(wrapped, CONTEXT) == KEY
+    assert again.knows(wrapped.master)
     await again.close()
 
 
@@ -100,19 +116,20 @@ async def test_what_wraps_now_is_the_newest(provider: KeyProvider) -> None:
     assert provider.is_newest((await provider.wrap(KEY, CONTEXT)).master)
 
 
-async def test_a_master_that_a_person_adds_wraps_and_the_former_still_opens(
-    place: Place, provider: KeyProvider
-) -> None:
+async def test_a_master_that_a_person_adds_wraps_and_the_former_still_opens(growing: GrowingPlace) -> None:
     """So nothing is unreadable while keys are wrapped anew."""
-    old = await provider.wrap(KEY, CONTEXT)
-    place.add()
-    after = place.provider()
+    before = growing.provider()
+    old = await before.wrap(KEY, CONTEXT)
+    growing.add()
+    after = growing.provider()
+    await after.look()
 
     new = await after.wrap(KEY, CONTEXT)
 
     assert old.master != new.master
     assert [after.is_newest(each.master) for each in (old, new)] == [False, True]
     assert [await after.unwrap(each, CONTEXT) for each in (old, new)] == [KEY, KEY]
+    await before.close()
     await after.close()
 
 
