@@ -76,6 +76,9 @@ class Acceptor:
         for route in routing.routes:
             self._live.watch(route)
         self._in_hand: dict[tuple[str, str], InHand] = {}
+        #: Lanes, by route, of payments to be passed through whose recording a task has yet to begin: the store does not know
+        #: of them, and what comes in that moment must not overtake them.
+        self._taking: set[tuple[str, int]] = set()
         #: Answers that are looked for, apart from any request's own task.
         self._looking: set[asyncio.Task[None]] = set()
         #: Keys of which a commit raised, until the disk has told whether they are on it.
@@ -200,7 +203,7 @@ class Acceptor:
             tell(self._end(hand, answers.refused(Refusal.NO_ROUTE)))
             return None
         lane = self._spool.lane_of(route.name, payment.account)
-        clear = self._store.lane_is_clear(route.name, lane)
+        clear = self._store.lane_is_clear(route.name, lane) and (route.name, lane) not in self._taking
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
         tally = self._store.tally
         decision = decide(
@@ -218,6 +221,7 @@ class Acceptor:
             self._withdraw(route, permit)
             raise
         if permit is not None:
+            self._taking.add((route.name, lane))
             return self._see(hand, self._pass_through(draft, payment, route, permit, until))
         recorded = asyncio.ensure_future(self._spool.record(draft))
         recorded.add_done_callback(partial(self._stood_in, hand, draft, route, tell))
@@ -287,6 +291,8 @@ class Acceptor:
         except BaseException:
             self._withdraw(route, permit)
             raise
+        finally:
+            self._taking.discard((route.name, draft.lane))
         if isinstance(recorded, Known):
             self._withdraw(route, permit)
             return self._again(recorded.entry, payment, draft.fingerprint)

@@ -130,6 +130,19 @@ async def test_two_payments_of_one_account_at_once_are_not_both_under_way(heart:
 # One answer per key
 
 
+async def test_what_is_read_before_a_recording_began_does_not_overtake_it(heart: Heart) -> None:
+    """Two requests of one account in one round of the loop: the task that records the first has yet to begin."""
+    until, told = heart.clock.monotonic() + DEADLINE_S, list[Answer]()
+    first = heart.acceptor.pay(payment("k1"), until, until, told.append)
+    second = heart.acceptor.pay(payment("k2"), until, until, told.append)
+    assert first is not None
+    passed = await first
+    await settle()
+    assert (second, passed.kind, kinds(told)) == (None, YES, [PROVISIONAL])
+    assert heart.core.numbers("post") == [passed.number]
+    assert (await heart.pay("k3", account="200")).kind is YES
+
+
 async def test_a_twin_waits_for_the_same_answer(heart: Heart) -> None:
     """One entry, one booking, two equal answers."""
     heart.core.hang()
