@@ -37,14 +37,17 @@ class CardData(enum.StrEnum):
 
 def card_like(name: str, value: str) -> bool:
     """Does this attribute hold card data: in its value, or told or held by its name?"""
-    if _telling(name):
-        return bool(value)
-    return card_text(value) or card_text(name)
+    told, held = _judged(name)
+    return held or (bool(value) if told else card_text(value))
 
 
 @lru_cache(maxsize=1024)
+def _judged(name: str) -> tuple[bool, bool]:
+    """Does the very name say that its value is card data, and does it hold some itself? A channel's names are few."""
+    return _telling(name), card_text(name)
+
+
 def _telling(name: str) -> bool:
-    """Does the very name say that it holds card data? A channel's names are few, so they are remembered."""
     return name.lower().replace("_", "").replace("-", "").replace(".", "") in _TELLING_NAMES
 
 

@@ -88,6 +88,8 @@ class JsonChannel:
 
     def wait_s(self, inbound: Inbound) -> float:
         """Seconds the client would rather wait for its twin's answer than get a 409, at most the deadline; mostly 0."""
+        if "Prefer" not in inbound.headers:
+            return 0.0
         return min(float(preferred_wait_s(inbound.headers)), self.deadline_s)
 
     def _payment(self, inbound: Inbound) -> Payment:

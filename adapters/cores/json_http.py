@@ -69,6 +69,7 @@ class JsonCore:
             effective_date="paid_at" in self._body.names,
         )
         self._settings = settings
+        self._in_minor_units = settings.amount_form == "minor"
         self._zone = zone_of(settings.time_zone)
         self._reader = JsonReader(settings)
         everywhere = settings.headers
@@ -246,7 +247,7 @@ class JsonCore:
         }
 
     def _amount(self, amount: int, currency: str) -> Value:
-        return amount if self._settings.amount_form == "minor" else scale(currency).write(amount)
+        return amount if self._in_minor_units else scale(currency).write(amount)
 
 
 class _Call:

@@ -223,7 +223,9 @@ class Acceptor:
         if permit is not None:
             self._taking.add((route.name, lane))
             return self._see(hand, self._pass_through(draft, payment, route, permit, until))
-        recorded = asyncio.ensure_future(self._spool.record(draft))
+        recorded = self._spool.record(draft)
+        if not isinstance(recorded, asyncio.Future):
+            recorded = asyncio.ensure_future(recorded)
         recorded.add_done_callback(partial(self._stood_in, hand, draft, route, tell))
         return None
 

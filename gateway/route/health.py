@@ -44,6 +44,8 @@ OWN_FORGOTTEN_US: Final = 10_000_000
 TICK_S: Final = 0.001
 """Shortest wait between two looks whether a probe is due."""
 
+_TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
+
 Probe = Callable[[], Awaitable[Outcome]]
 """Asks the core, without side effects, whether anybody is there; brings its own time limit."""
 
@@ -210,7 +212,7 @@ class RouteHealth:
         On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
         as `trial_reserved_s`.
         """
-        if self._breaker.zone is Zone.TRIAL:
+        if self._breaker.zone is _TRIAL:
             free_for_s = self._settings.trial_reserved_s if self.backlog_waits() else 0.0
             return self._placed(self._breaker.trial(free_for_s=free_for_s), Who.LIVE)
         if self.pace.free or (self._breaker.zone in PASSING and self.pace.lets_live()):

@@ -6,6 +6,7 @@ lane answer "surely clear" or "perhaps not": with a few thousand entries waiting
 for occupied, with a million one in sixteen. That costs the payment a direct answer, never its order.
 """
 
+import mmap
 import zlib
 from typing import Final
 
@@ -18,8 +19,8 @@ class LaneFilter:
     """Counts unfinished entries by lane. A bucket that overflowed stays occupied until the filter is made anew."""
 
     def __init__(self) -> None:
-        # Untouched pages of a zeroed bytearray take no memory until they are written.
-        self._buckets = bytearray(1 << BUCKET_BITS)
+        # Mapped, as its pages take no memory until they are written; a bytearray writes its zeros.
+        self._buckets = mmap.mmap(-1, 1 << BUCKET_BITS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         #: While False, entries of an earlier run aren't counted yet, so no lane may be called clear.
         self.complete = True
         self._late: list[int] = []
