@@ -35,6 +35,7 @@ from gateway.route.record import KeptInMemory, RecordKeeper
 from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from gateway.settle import Settler
+from gateway.standin.accounts import Accounts
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -79,6 +80,7 @@ class Service:
             settings=config.keys,
         )
         self.settler = Settler(self.spool, clock)
+        self.accounts = Accounts(self.spool, clock)
         self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
         self.routing = Routing(
@@ -93,7 +95,10 @@ class Service:
             numbers=self.numbers,
             settler=self.settler,
             meter=self.meter,
+            accounts=self.accounts,
         )
+        for route in self.routes:
+            self.accounts.watch(route)
         self.forwarders = {
             route.name: Forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=self.meter)
             for route in self.routes
@@ -150,6 +155,7 @@ class Service:
             routes=self.routes,
             forwarders=self.forwarders,
             meter=self.meter,
+            accounts=self.accounts,
             evidence=self.evidence,
             begin=self.begin,
             ready=lambda: self.ready,
@@ -172,6 +178,8 @@ class Service:
             epoch = await self.evidence.open()
             await self._open_admin_side()
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
+            await self.accounts.refresh()
+            self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
             if epoch.accepted:
                 await self.begin()
         except BaseException:
@@ -230,6 +238,7 @@ class Service:
             with contextlib.suppress(OSError):
                 await core.close()
         await self._close_admin_side()
+        await self.accounts.flush()
         await self.evidence.close()
         await self.spool.close()
         await self.keeper.close()

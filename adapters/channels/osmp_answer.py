@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from adapters.amount import scale, write_amount
 from adapters.channel import Reply
-from adapters.channels.osmp_codes import COMMENTS, name_of
+from adapters.channels.osmp_codes import CHECK_LATER, COMMENTS, name_of
 from adapters.channels.osmp_settings import OsmpChannelSettings
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Request
 
@@ -44,6 +44,8 @@ class OsmpAnswer:
         ending = self._endings[name_of(answer)]
         head = self._head(_txn_id(request, answer))
         if isinstance(request, Check):
+            if answer.kind is AnswerKind.TRY_LATER:
+                ending = self._endings[CHECK_LATER]
             return _xml((*head, ending, _fields(answer.fields_shown), _CLOSE))
         return _xml((*head, *self._booking(request, answer), ending, _CLOSE))
 

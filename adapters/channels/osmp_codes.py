@@ -13,6 +13,9 @@ from adapters.payment import Answer, AnswerKind, Refusal
 WRONG_EXTRA: Final = "extra"
 """Name in the table for a parameter beyond the protocol's own that can't be taken."""
 
+CHECK_LATER: Final = "check_later"
+"""Name in the table for a check that can't be answered now. It moves no money, so its code may be a final one."""
+
 RESULTS: Final[Mapping[str, int]] = {
     AnswerKind.POSTED.value: 0,
     AnswerKind.PROVISIONAL.value: 0,
@@ -22,6 +25,8 @@ RESULTS: Final[Mapping[str, int]] = {
     AnswerKind.CONFLICT.value: 300,
     AnswerKind.INVALID.value: 300,
     WRONG_EXTRA: 31,
+    # "Cannot check the state of the account."
+    CHECK_LATER: 243,
     Refusal.UNKNOWN_ACCOUNT.value: 5,
     Refusal.ACCOUNT_FORMAT.value: 4,
     Refusal.ACCOUNT_INACTIVE.value: 79,
@@ -56,12 +61,18 @@ COMMENTS: Final[Mapping[int, str]] = {
     90: "Payment not completed yet",
     241: "Sum too small",
     242: "Sum too large",
+    243: "Account cannot be checked now",
     251: "Cancel impossible",
     300: "Request refused",
 }
 """Words for a code. They depend on nothing else, so that a repeated answer is the same to the byte."""
 
 _RETRYABLE: Final = (AnswerKind.TRY_LATER.value, AnswerKind.IN_PROGRESS.value)
+
+
+_FINAL_NOES: Final = (
+    frozenset(RESULTS) - {AnswerKind.POSTED.value, AnswerKind.PROVISIONAL.value, CHECK_LATER} - frozenset(_RETRYABLE)
+)
 
 
 def faults(results: Mapping[str, int], come_again: frozenset[int]) -> list[str]:
@@ -77,7 +88,9 @@ def faults(results: Mapping[str, int], come_again: frozenset[int]) -> list[str]:
             found.append("provisional: 0, or a code after which the channel asks again")
         elif name in _RETRYABLE and code not in come_again:
             found.append(f"{name}: {code} is final, but the payment may still be booked")
-        elif name in RESULTS and not _positive(name) and name not in _RETRYABLE and (not code or code in come_again):
+        elif name == CHECK_LATER and not code:
+            found.append("check_later: 0 would be a yes")
+        elif name in _FINAL_NOES and (not code or code in come_again):
             found.append(f"{name}: {code} is not final, but the answer is")
     return found
 
@@ -87,7 +100,3 @@ def name_of(answer: Answer) -> str:
     if answer.kind is AnswerKind.REFUSED:
         return (answer.refusal or Refusal.OTHER).value
     return answer.kind.value
-
-
-def _positive(name: str) -> bool:
-    return name in (AnswerKind.POSTED.value, AnswerKind.PROVISIONAL.value)

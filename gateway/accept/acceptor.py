@@ -1,16 +1,18 @@
 """Taking a payment: decide, record, answer. The walk of every request that comes in, in the order it goes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
 from adapters.canonical import canonical, differing
-from adapters.outcome import Allowed, CheckOutcome, Refused
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Reversal
 from gateway import content
 from gateway.accept import answers
-from gateway.accept.decide import Why, decide, limit_in_the_way
+from gateway.accept.checks import Checks
+from gateway.accept.decide import PASS_THROUGH, STAND_IN, Decision, Way, Why, decide
+from gateway.accept.in_hand import InHand
 from gateway.accept.live import Live
 from gateway.clock import Clock
 from gateway.deliver import Original, open_original
@@ -20,8 +22,12 @@ from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from gateway.settle import Settler
+from gateway.standin.accounts import Accounts
+from gateway.standin.facts import NO_FACTS, Facts
+from gateway.standin.policy import Terms
+from spool.account import Spending
 from spool.entry import Draft, Entry
-from spool.errors import RecordDamaged, RecordShredded, SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import RecordDamaged, RecordShredded, SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
 from spool.number import Numbers, id_text
 from spool.spool import Spool
@@ -32,39 +38,37 @@ CHANCE_BITS: Final = 73
 
 # Looked up once: in an enumeration that costs each payment as much as a call.
 _PAYMENT: Final = Kind.PAYMENT
-_IN_FLIGHT: Final = State.IN_FLIGHT
-_READY: Final = State.READY
-_NOTHING: Final = Told.NOTHING
-_TOLD: Final = Told.PROVISIONAL
+_RECORDED: Final = {
+    Way.PASS_THROUGH: (State.IN_FLIGHT, Told.NOTHING),
+    Way.STAND_IN: (State.READY, Told.PROVISIONAL),
+    Way.REFUSE: (State.CANCELLED, Told.REFUSED),
+}
+"""What a payment is recorded as, by the way it goes. What a rule refuses is over at once, and kept for its repeats."""
+
 _PROVISIONAL: Final = AnswerKind.PROVISIONAL
 
 Tell = Callable[[Answer], None]
 """Takes the answer to one request, once."""
 
-
-class InHand:
-    """A request being answered, so that its twin can wait for the same answer."""
-
-    __slots__ = ("answer", "request")
-
-    def __init__(self, request: Payment | Reversal) -> None:
-        """Nobody waits yet; the future is made for the first twin."""
-        self.request = request
-        self.answer: asyncio.Future[Answer] | None = None
-
-    def tell(self, answer: Answer) -> None:
-        """Give the twins their answer."""
-        if self.answer is not None and not self.answer.done():
-            self.answer.set_result(answer)
+ACCOUNT_FULL: Final = Decision(Way.TRY_LATER, Why.ACCOUNT_LIMIT)
+NO_STORAGE: Final = Decision(Way.TRY_LATER, Why.STORAGE)
 
 
 class Acceptor:
     """Answers channels. `until` is always the monotonic time by which the channel must have its answer."""
 
     def __init__(
-        self, *, spool: Spool, routing: Routing, clock: Clock, numbers: Numbers, settler: Settler, meter: Meter
+        self,
+        *,
+        spool: Spool,
+        routing: Routing,
+        clock: Clock,
+        numbers: Numbers,
+        settler: Settler,
+        meter: Meter,
+        accounts: Accounts,
     ) -> None:
-        """Take requests into `spool`, along the routes of `routing`."""
+        """Take requests into `spool`, along the routes of `routing`; ask `accounts` where a policy wants it."""
         self._spool = spool
         self._store = spool.store
         self._routing = routing
@@ -72,13 +76,17 @@ class Acceptor:
         self._numbers = numbers
         self._settler = settler
         self._meter = meter
-        self._live = Live(spool=spool, clock=clock, settler=settler, meter=meter)
+        self._accounts = accounts
+        self._live = Live(spool=spool, clock=clock, settler=settler, meter=meter, accounts=accounts)
+        self._checks = Checks(
+            spool=spool, routing=routing, clock=clock, meter=meter, live=self._live, accounts=accounts
+        )
         for route in routing.routes:
             self._live.watch(route)
         self._in_hand: dict[tuple[str, str], InHand] = {}
-        #: Lanes, by route, of payments to be passed through whose recording a task has yet to begin: the store does not know
-        #: of them, and what comes in that moment must not overtake them.
-        self._taking: set[tuple[str, int]] = set()
+        #: Lanes, by route, of payments whose recording a task has yet to begin: the store does not know of them, and what
+        #: comes meanwhile must not overtake them.
+        self._taking = Counter[tuple[str, int]]()
         #: Answers that are looked for, apart from any request's own task.
         self._looking: set[asyncio.Task[None]] = set()
         #: Keys of which a commit raised, until the disk has told whether they are on it.
@@ -205,24 +213,22 @@ class Acceptor:
         lane = self._spool.lane_of(route.name, payment.account)
         clear = self._store.lane_is_clear(route.name, lane) and (route.name, lane) not in self._taking
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
-        tally = self._store.tally
-        decision = decide(
-            admitted=permit is not None,
-            policy=route.policies[payment.channel],
-            amount=payment.amount,
-            route=tally.exposure(route.name),
-            channel=tally.exposure(route.name, payment.channel),
-        )
+        if permit is not None:
+            try:
+                draft = self._draft(payment, fingerprint, route, lane, PASS_THROUGH)
+            except BaseException:
+                self._withdraw(route, permit)
+                raise
+            self._taking[route.name, lane] += 1
+            return self._see(hand, self._pass_through(draft, payment, route, permit, until))
+        terms = route.policies[payment.channel].terms_for(payment.service, payment.account)
+        if self._accounts.are_asked(terms) or terms.answer == "refuse":
+            self._taking[route.name, lane] += 1
+            return self._see(hand, self._stand_in(payment, fingerprint, route, lane, terms))
+        decision = self._decide(route, payment, terms, NO_FACTS)
         if decision.why:
             return self._see(hand, self._turn_away(route, payment, fingerprint, decision.why))
-        try:
-            draft = self._draft(payment, fingerprint, route, lane, live=permit is not None)
-        except BaseException:
-            self._withdraw(route, permit)
-            raise
-        if permit is not None:
-            self._taking.add((route.name, lane))
-            return self._see(hand, self._pass_through(draft, payment, route, permit, until))
+        draft = self._draft(payment, fingerprint, route, lane, STAND_IN)
         recorded = self._spool.record(draft)
         if not isinstance(recorded, asyncio.Future):
             recorded = asyncio.ensure_future(recorded)
@@ -260,9 +266,72 @@ class Acceptor:
         self._looking.add(looking)
         looking.add_done_callback(self._looking.discard)
 
-    def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, *, live: bool) -> Draft:
+    async def _stand_in(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, terms: Terms) -> Answer:
+        """Take a payment in the core's place, where something has to be looked up or kept beside it.
+
+        The last decision and its recording are one moment.
+        """
+        try:
+            return await self._stand_in_or_not(payment, fingerprint, route, lane, terms)
+        finally:
+            self._taken(route, lane)
+
+    async def _stand_in_or_not(
+        self, payment: Payment, fingerprint: bytes, route: Route, lane: int, terms: Terms
+    ) -> Answer:
+        facts, spending = NO_FACTS, None
+        try:
+            facts = await self._accounts.facts(terms, lane, route.outage)
+            decision = self._decide(route, payment, terms, facts)
+            if decision is STAND_IN and terms.account_day is not None:
+                spending = await self._accounts.spend(route.policies[payment.channel], terms, lane, payment.amount)
+                # Others may have used up a limit while it was counted.
+                decision = self._decide(route, payment, terms, facts) if spending else ACCOUNT_FULL
+        except SpoolError:
+            decision = NO_STORAGE
+        if decision.way is Way.TRY_LATER:
+            self._take_back(spending)
+            return await self._turn_away(route, payment, fingerprint, decision.why)
+        return await self._record(self._draft(payment, fingerprint, route, lane, decision), payment, route, spending)
+
+    async def _record(self, draft: Draft, payment: Payment, route: Route, spending: Spending | None) -> Answer:
+        """Record what is stood in for, or refused by a rule; what was counted for it and not promised is taken back."""
+        try:
+            recorded = await self._spool.record(draft)
+        except (StorageFull, SpoolClosed):
+            self._take_back(spending)
+            return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
+        except StorageUncertain:
+            return self._doubt(route, draft)
+        if isinstance(recorded, Known):
+            self._take_back(spending)
+            return self._again(recorded.entry, payment, draft.fingerprint)
+        if draft.state is State.CANCELLED:
+            self._meter.turned_away(route.name, payment.channel, Why.RULE.value)
+            return answers.first(recorded.entry, AnswerKind.REFUSED)
+        route.entry_waits(0)
+        return answers.first(recorded.entry, _PROVISIONAL)
+
+    def _decide(self, route: Route, payment: Payment, terms: Terms, facts: Facts) -> Decision:
+        tally = self._store.tally
+        exposed = tally.exposure(route.name), tally.exposure(route.name, payment.channel)
+        return decide(route.policies[payment.channel], terms, payment.amount, exposed, facts)
+
+    def _taken(self, route: Route, lane: int) -> None:
+        """A payment of this lane is recorded, or isn't to be."""
+        self._taking[route.name, lane] -= 1
+        if not self._taking[route.name, lane]:
+            del self._taking[route.name, lane]
+
+    def _take_back(self, spending: Spending | None) -> None:
+        """What was counted for an account and not promised; nobody waits for it."""
+        if spending is not None:
+            self._settler.later(self._accounts.refund(spending))
+
+    def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, decision: Decision) -> Draft:
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
+        state, told = _RECORDED[decision.way]
         return Draft(
             number=number,
             id=id_,
@@ -275,9 +344,9 @@ class Acceptor:
             amount=payment.amount,
             currency=payment.currency,
             accepted_at_us=now_us,
-            state=_IN_FLIGHT if live else _READY,
-            told=_NOTHING if live else _TOLD,
-            policy="" if live else route.policies[payment.channel].version,
+            state=state,
+            told=told,
+            policy="" if decision is PASS_THROUGH else route.policies[payment.channel].version,
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 
@@ -294,7 +363,7 @@ class Acceptor:
             self._withdraw(route, permit)
             raise
         finally:
-            self._taking.discard((route.name, draft.lane))
+            self._taken(route, draft.lane)
         if isinstance(recorded, Known):
             self._withdraw(route, permit)
             return self._again(recorded.entry, payment, draft.fingerprint)
@@ -346,7 +415,8 @@ class Acceptor:
         lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
         posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, lane)
         permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
-        if permit is None and not here and not route.policies[reversal.channel].enabled:
+        policy = route.policies[reversal.channel]
+        if permit is None and not here and not (policy.enabled and policy.reversals):
             return answers.try_later(Why.STANDIN_OFF)
         draft = self._reversal_draft(reversal, fingerprint, original, lane, live=permit is not None)
         return await self._record_reversal(draft, reversal, original, route, permit, until=until)
@@ -417,36 +487,9 @@ class Acceptor:
 
     # Questions, for which nothing is stored
 
-    async def check(self, check: Check, until: float) -> Answer:
+    def check(self, check: Check, until: float) -> Awaitable[Answer]:
         """May this account be paid? Asked of the core while it is well, else answered by the policy."""
-        route = self._routing.of(check.channel, check.service)
-        if route is None:
-            return answers.refused(Refusal.NO_ROUTE)
-        outcome = await self._ask_core(route, check, until)
-        if isinstance(outcome, Allowed):
-            return Answer(kind=AnswerKind.POSTED, key=check.key, fields_shown=outcome.fields_shown)
-        if isinstance(outcome, Refused):
-            return answers.refused(outcome.refusal)
-        return self._check_standing_in(route, check)
-
-    async def _ask_core(self, route: Route, check: Check, until: float) -> CheckOutcome | None:
-        permit = route.health.admit_check() if route.core.capabilities.check else None
-        if permit is None:
-            return None
-        started = self._clock.monotonic()
-        margin_s = route.policies[check.channel].answer_margin_s
-        outcome = await self._live.check(route, check, permit, max(0.05, until - started - margin_s))
-        took_s = self._clock.monotonic() - started
-        self._meter.attempted(route.name, "check", type(outcome).__name__, took_s, live=True)
-        return outcome
-
-    def _check_standing_in(self, route: Route, check: Check) -> Answer:
-        policy, tally = route.policies[check.channel], self._store.tally
-        if policy.checks == "try_later":
-            return answers.try_later(Why.STANDIN_OFF)
-        exposed = tally.exposure(route.name), tally.exposure(route.name, check.channel)
-        why = limit_in_the_way(policy, check.amount, *exposed)
-        return answers.try_later(why) if why else Answer(kind=AnswerKind.PROVISIONAL, key=check.key)
+        return self._checks.check(check, until)
 
     async def inquire(self, inquiry: Inquiry) -> Answer:
         """What became of a payment or reversal of this channel's own."""

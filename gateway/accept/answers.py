@@ -2,13 +2,18 @@
 
 from typing import Final
 
+from adapters.channels.json_answer import instant
 from adapters.payment import Answer, AnswerKind, Refusal
 from gateway.accept.decide import Why
+from gateway.standin.accounts import Heard
 from spool.entry import Entry
 from spool.lifecycle import Kind, State, Told
 
 RETRY_AFTER_S: Final = 30
 """When asking again makes sense, where nothing better is known."""
+
+AS_OF: Final = "as_of"
+"""Name of the field that says when the other fields were true."""
 
 _KIND_TOLD: Final = {
     Told.POSTED: AnswerKind.POSTED,
@@ -88,6 +93,12 @@ def refused(refusal: Refusal, text: str = "") -> Answer:
 def try_later(why: Why, retry_after_s: int = RETRY_AFTER_S) -> Answer:
     """Nothing was taken; why stays with us but for its word."""
     return Answer(kind=AnswerKind.TRY_LATER, retry_after_s=retry_after_s, text=why.value)
+
+
+def standing_in(key: str, heard: Heard | None) -> Answer:
+    """The yes to a check in the core's place: with what the core said last, marked with its time."""
+    shown = () if heard is None else (*heard.fields_shown, (AS_OF, instant(heard.at_us).decode("ascii")))
+    return Answer(kind=AnswerKind.PROVISIONAL, key=key, fields_shown=shown)
 
 
 def unknown(key: str) -> Answer:

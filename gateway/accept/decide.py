@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.standin.settings import Ceiling, StandinPolicy
+from gateway.standin.facts import NO_FACTS, Facts, Standing
+from gateway.standin.policy import Ceiling, StandinPolicy, Terms
 from spool.tally import Sum
 
 
@@ -15,6 +16,7 @@ class Way(enum.Enum):
     PASS_THROUGH = enum.auto()
     STAND_IN = enum.auto()
     TRY_LATER = enum.auto()
+    REFUSE = enum.auto()
 
 
 class Why(enum.StrEnum):
@@ -22,13 +24,21 @@ class Why(enum.StrEnum):
 
     FINE = ""
     STANDIN_OFF = "standin_off"
+    RULE = "rule"
     PAYMENT_LIMIT = "payment_limit"
+    OUTAGE_LIMIT = "outage_limit"
+    DENIED_ACCOUNT = "denied_account"
+    UNKNOWN_ACCOUNT = "unknown_account"
     ROUTE_LIMIT = "route_limit"
     CHANNEL_LIMIT = "channel_limit"
+    ACCOUNT_LIMIT = "account_limit"
     STORAGE = "storage"
 
 
 _FINE: Final = Why.FINE
+
+Exposed = tuple[Sum, Sum]
+"""What the route holds provisionally, and what it holds of the channel."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -38,16 +48,27 @@ class Decision(msgspec.Struct, frozen=True):
     why: Why = Why.FINE
 
 
-PASS_THROUGH = Decision(Way.PASS_THROUGH)
-STAND_IN = Decision(Way.STAND_IN)
+PASS_THROUGH: Final = Decision(Way.PASS_THROUGH)
+STAND_IN: Final = Decision(Way.STAND_IN)
+REFUSE: Final = Decision(Way.REFUSE, Why.RULE)
 
 
-def limit_in_the_way(policy: StandinPolicy, amount: int, route: Sum, channel: Sum) -> Why:
-    """Which limit a provisional answer over `amount` would break, given the exposure before it; FINE when none."""
+def limit_in_the_way(
+    policy: StandinPolicy, terms: Terms, amount: int, exposed: Exposed, facts: Facts = NO_FACTS
+) -> Why:
+    """What a provisional answer over `amount` would break, given the exposure before it; FINE when nothing.
+
+    The limit of an account and day isn't here: it is asked last, where it is counted.
+    """
     if not policy.enabled:
         return Why.STANDIN_OFF
-    if amount > policy.payment_max:
+    if terms.answer != "provisional":
+        return Why.RULE
+    if amount > terms.payment_max:
         return Why.PAYMENT_LIMIT
+    if not (terms.plain and facts is NO_FACTS) and (why := _barred(terms, facts)):
+        return why
+    route, channel = exposed
     if _breaks(policy.route, route, amount):
         return Why.ROUTE_LIMIT
     if _breaks(policy.channel, channel, amount):
@@ -55,12 +76,22 @@ def limit_in_the_way(policy: StandinPolicy, amount: int, route: Sum, channel: Su
     return _FINE
 
 
-def decide(*, admitted: bool, policy: StandinPolicy, amount: int, route: Sum, channel: Sum) -> Decision:
-    """The way of a payment: through when the route admitted it, else provisional within the limits, else try later."""
-    if admitted:
-        return PASS_THROUGH
-    why = limit_in_the_way(policy, amount, route, channel)
-    return Decision(Way.TRY_LATER, why) if why else STAND_IN
+def decide(policy: StandinPolicy, terms: Terms, amount: int, exposed: Exposed, facts: Facts = NO_FACTS) -> Decision:
+    """The way of a payment that its route didn't admit: provisional within the limits, else try later; or a rule's no."""
+    why = limit_in_the_way(policy, terms, amount, exposed, facts)
+    if not why:
+        return STAND_IN
+    return REFUSE if why is Why.RULE and terms.answer == "refuse" else Decision(Way.TRY_LATER, why)
+
+
+def _barred(terms: Terms, facts: Facts) -> Why:
+    if terms.outage_max_s is not None and facts.outage_s > terms.outage_max_s:
+        return Why.OUTAGE_LIMIT
+    if facts.standing is Standing.DENIED:
+        return Why.DENIED_ACCOUNT
+    if terms.known_accounts_only and facts.standing is not Standing.KNOWN:
+        return Why.UNKNOWN_ACCOUNT
+    return Why.FINE
 
 
 def _breaks(ceiling: Ceiling, exposed: Sum, amount: int) -> bool:

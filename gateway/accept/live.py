@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final, TypeVar
 
+import msgspec
+
 from adapters.core import Level
 from adapters.outcome import Cause, CheckOutcome, Outcome, Unknown
 from adapters.payment import Answer, AnswerKind, Check
@@ -19,8 +21,13 @@ from gateway.route.breaker import Permit
 from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation, Zone
 from gateway.settle import Settler
+from gateway.standin.accounts import Accounts
+from gateway.standin.facts import NO_FACTS, Facts
+from gateway.standin.policy import Terms as PolicyTerms
+from spool.account import Spending
 from spool.entry import Draft, Entry
-from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, State, Told
+from spool.errors import SpoolError
+from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, Kind, State, Told
 from spool.spool import Spool
 from spool.store import Move
 
@@ -37,11 +44,27 @@ _POST: Final = Operation.POST
 _OPENED: Final = Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
 
 
+class Leeway(msgspec.Struct, frozen=True):
+    """What decides whether a payment whose attempt told nothing may be told provisional, but for the exposure."""
+
+    terms: PolicyTerms
+    facts: Facts = NO_FACTS
+    #: What is in the way already; FINE leaves it to the limits.
+    why: Why = Why.FINE
+    #: What was counted for its account, to be taken back if it isn't told so.
+    spending: Spending | None = None
+
+
+_NO_LEEWAY: Final = Leeway(PolicyTerms(answer="try_later", payment_max=0))
+"""Of a payment that is booked: nothing is asked."""
+
+
 class Live:
     """Sends entries that were recorded in flight, within their channel's deadline."""
 
-    def __init__(self, *, spool: Spool, clock: Clock, settler: Settler, meter: Meter) -> None:
-        """Record outcomes in `spool` through `settler`."""
+    def __init__(self, *, spool: Spool, clock: Clock, settler: Settler, meter: Meter, accounts: Accounts) -> None:
+        """Record outcomes in `spool` through `settler`; ask `accounts` where a policy wants it."""
+        self._accounts = accounts
         self._spool = spool
         self._clock = clock
         self._settler = settler
@@ -58,6 +81,8 @@ class Live:
         that got no answer; not where the core's own team asked for a drain, and not at a level C core, where in doubt means a person's work.
         """
         under_way = self._under_way[route.name] = set()
+        route.outage.changed(route.health.zone, route.health.since_us)
+        route.health.on_change(lambda _old, new, _diagnosis: route.outage.changed(new, self._clock.now_us()))
         route.health.on_change(
             lambda _old, new, _diagnosis: _hurry(under_way, unless=route.health.drains) if new is Zone.OPEN else None
         )
@@ -69,7 +94,7 @@ class Live:
         from the backlog.
         """
         tries = route.health.zone is _TRIAL and route.core.capabilities.level is Level.C
-        if tries and not self._limit(route, channel, amount):
+        if tries and not self._limit(route, channel, amount, Leeway(route.policies[channel].terms)):
             return None
         return route.health.admit() if operation is _POST else route.health.admit_reversal()
 
@@ -90,7 +115,7 @@ class Live:
         """
         if not route.health.holds(permit):
             route.health.withdraw(permit)
-            return await self._finish(route, entry, leave_ended(repeated=False), until)
+            return await self._finish(route, entry, kept, leave_ended(repeated=False), until)
         started = self._clock.monotonic()
         timeout_s = self._timeout_s(route, entry, permit, until - started)
         try:
@@ -108,7 +133,7 @@ class Live:
         else:
             route.health.report(permit, outcome, took_s)
         self._meter.attempted(route.name, entry.kind.word, type(outcome).__name__, took_s, live=True)
-        return await self._conclude(route, entry, outcome, until)
+        return await self._conclude(route, entry, kept, outcome, until)
 
     @staticmethod
     def _timeout_s(route: Route, entry: Entry, permit: Permit, left_s: float) -> float:
@@ -161,28 +186,30 @@ class Live:
         except TimeoutError:
             return None
 
-    async def _conclude(self, route: Route, entry: Entry, outcome: Outcome, until: float) -> Answer:
+    async def _conclude(self, route: Route, entry: Entry, kept: Content, outcome: Outcome, until: float) -> Answer:
         terms = Terms(
             capabilities=route.core.capabilities,
             attempts_max=0,
             route_is_well=route.health.zone in PASSING,
             backoff_s=route.forward.backoff_first_s * self._clock.fraction(),
         )
-        return await self._finish(route, entry, after_attempt(entry, outcome, terms), until)
+        step = after_attempt(entry, outcome, terms)
+        if step.transition is POST and entry.kind is Kind.PAYMENT:
+            route.account_proved(entry.lane)
+        return await self._finish(route, entry, kept, step, until)
 
-    async def _finish(self, route: Route, entry: Entry, step: Step, until: float) -> Answer:
+    async def _finish(self, route: Route, entry: Entry, kept: Content, step: Step, until: float) -> Answer:
         """Record and answer."""
         if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
-            move = self._move(route, entry, step, self._clock.now_us())
+            move = self._move(route, entry, step, self._clock.now_us(), _NO_LEEWAY)
             after = self._told[entry.number] = move.after()
             recording = self._settler.later(self._record(route, move))
             recording.add_done_callback(lambda _: self._told.pop(entry.number))
             return answers.first(after, AnswerKind.POSTED)
-        made = await self._recorded(route, entry, step, until)
-        return answers.unknown(entry.key) if made is None else self._answer(route, made)
+        return await self._recorded(route, entry, kept, step, until)
 
-    def _move(self, route: Route, entry: Entry, step: Step, now_us: int) -> Move:
+    def _move(self, route: Route, entry: Entry, step: Step, now_us: int, leeway: "Leeway") -> Move:
         """The step as a move, with what the channel is told by it."""
         transition, told, reason = step.transition, None, step.reason
         if transition is POST:
@@ -190,7 +217,7 @@ class Live:
         elif transition is REFUSE:
             told = Told.REFUSED
         elif reason != PARKED_FOR_CONFLICT:
-            if not self._limit(route, entry.channel, entry.amount):
+            if not self._limit(route, entry.channel, entry.amount, leeway):
                 told = Told.PROVISIONAL
             elif transition is NOT_SENT:
                 transition = GIVE_BACK
@@ -207,26 +234,46 @@ class Live:
             core_id=step.core_id,
         )
 
-    def _limit(self, route: Route, channel: str, amount: int) -> Why:
+    def _limit(self, route: Route, channel: str, amount: int, leeway: "Leeway") -> Why:
         tally = self._spool.store.tally
         exposed = tally.exposure(route.name), tally.exposure(route.name, channel)
-        return limit_in_the_way(route.policies[channel], amount, *exposed)
+        return leeway.why or limit_in_the_way(route.policies[channel], leeway.terms, amount, exposed, leeway.facts)
 
-    async def _recorded(self, route: Route, entry: Entry, step: Step, until: float) -> Move | None:
+    async def _leeway(self, route: Route, entry: Entry, kept: Content, step: Step) -> "Leeway":
+        """What has to be looked up and counted before a payment may be told provisional."""
+        policy = route.policies[entry.channel]
+        if entry.kind is Kind.REVERSAL:
+            return Leeway(policy.terms, why=Why.FINE if policy.reversals else Why.STANDIN_OFF)
+        terms = policy.terms_for(kept.service, kept.account)
+        if step.transition in (POST, REFUSE) or not self._accounts.are_asked(terms):
+            return Leeway(terms)
+        try:
+            facts = await self._accounts.facts(terms, entry.lane, route.outage)
+            if terms.account_day is None or self._limit(route, entry.channel, entry.amount, Leeway(terms, facts)):
+                return Leeway(terms, facts)
+            spending = await self._accounts.spend(policy, terms, entry.lane, entry.amount)
+        except SpoolError:
+            return Leeway(terms, why=Why.STORAGE)
+        return Leeway(terms, facts, why=Why.FINE if spending else Why.ACCOUNT_LIMIT, spending=spending)
+
+    async def _recorded(self, route: Route, entry: Entry, kept: Content, step: Step, until: float) -> Answer:
         """Record within the deadline; past it the channel is told that nobody knows, and recording goes on."""
-        recording = self._settler.later(self._decide_and_record(route, entry, step))
+        recording = self._settler.later(self._decide_and_record(route, entry, kept, step))
         done, _ = await asyncio.wait([recording], timeout=max(0.0, until - self._clock.monotonic()))
-        return recording.result() if done else None
+        return recording.result() if done else answers.unknown(entry.key)
 
-    async def _decide_and_record(self, route: Route, entry: Entry, step: Step) -> Move | None:
-        """The move that was made. From asking the limits to submitting it nothing else runs: they can't be overshot.
+    async def _decide_and_record(self, route: Route, entry: Entry, kept: Content, step: Step) -> Answer:
+        """What to say once it is recorded. From asking the limits to submitting nothing else runs: they can't be overshot.
 
         While the disk takes nothing others may use up a limit: so it is asked anew on each try.
         """
+        leeway = await self._leeway(route, entry, kept, step)
         now_us = self._clock.now_us()
-        (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us)])
-        self._let_go_on(route, made or self._move(route, entry, step, now_us))
-        return made
+        (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us, leeway)])
+        self._let_go_on(route, made or self._move(route, entry, step, now_us, leeway))
+        if leeway.spending is not None and (made is None or made.told is not Told.PROVISIONAL):
+            await self._accounts.refund(leeway.spending)
+        return answers.unknown(entry.key) if made is None else self._answer(route, made, leeway)
 
     async def _record(self, route: Route, move: Move) -> None:
         await self._settler.insist(move)
@@ -240,10 +287,10 @@ class Live:
         else:
             route.entry_waits(move.due_at_us)
 
-    def _answer(self, route: Route, move: Move) -> Answer:
+    def _answer(self, route: Route, move: Move, leeway: "Leeway") -> Answer:
         entry = move.after()
         if move.transition is GIVE_BACK:
-            why = self._limit(route, entry.channel, entry.amount) or Why.STANDIN_OFF
+            why = self._limit(route, entry.channel, entry.amount, leeway) or Why.STANDIN_OFF
             self._meter.turned_away(route.name, entry.channel, why.value)
             return answers.try_later(why)
         return answers.told(entry)

@@ -10,6 +10,7 @@ from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
 from gateway.route.route import Route
+from gateway.standin.accounts import Accounts
 from spool.spool import Spool
 from spool.store import Store
 
@@ -28,6 +29,7 @@ class Desk:
     #: By the route's name.
     forwarders: Mapping[str, Forwarder]
     meter: Meter
+    accounts: Accounts
     evidence: Evidence
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]

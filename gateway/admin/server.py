@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.admin import asks
+from gateway.admin.account_book import AccountBook
 from gateway.admin.acts import Act, Acts, Order
 from gateway.admin.call import Call
 from gateway.admin.core_word import CoreWord
@@ -56,6 +57,7 @@ class AdminSide:
         self.duties = Duties(desk, self._meter)
         self.keys = KeysSide(desk, self._meter)
         self.core_word = CoreWord(desk, self._meter)
+        self.accounts = AccountBook(desk, self._meter, desk.accounts)
         self._verifying = False
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
@@ -252,6 +254,9 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
     ("POST", re.compile(rf"/admin/v1/entries/([0-9a-fA-F-]{{1,36}})/({_VERBS})"), Right.ACT, AdminSide.act_on_one),
     ("POST", re.compile(r"/admin/v1/entries/([0-9a-fA-F-]{1,36})/close"), Right.ACT, AdminSide.close_one),
     ("GET", re.compile(r"/admin/v1/returns"), Right.READ, lambda side, call: side.duties.returns(call)),
+    ("GET", re.compile(r"/admin/v1/accounts"), Right.READ, lambda side, call: side.accounts.count(call)),
+    ("POST", re.compile(r"/admin/v1/accounts/note"), Right.ACT, lambda side, call: side.accounts.note(call)),
+    ("POST", re.compile(r"/admin/v1/accounts/look"), Right.READ, lambda side, call: side.accounts.look(call)),
     ("GET", re.compile(r"/admin/v1/proposals"), Right.READ, lambda side, call: side.duties.waiting(call)),
     ("GET", re.compile(r"/admin/v1/proposals/all"), Right.READ, lambda side, call: side.duties.past(call)),
     (

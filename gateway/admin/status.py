@@ -19,7 +19,7 @@ from gateway.route.health import RouteHealth
 from gateway.route.record import Forced
 from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation, Zone
-from gateway.standin.settings import Ceiling
+from gateway.standin.policy import Ceiling
 from spool.errors import SpoolError
 from spool.keys import KeyRing
 from spool.keystore import DataKey, KeptKeys

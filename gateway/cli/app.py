@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli import duty_app, key_app
+from gateway.cli import account_app, duty_app, key_app
 from gateway.cli.exits import CODES
 from gateway.cli.options import (
     AllOption,
@@ -399,3 +399,4 @@ _steer("close", "Pass through: send to the core whatever the evidence says.")
 _steer("auto", "Take a word back: decide by the evidence again.")
 
 duty_app.register(app)
+account_app.register(app)

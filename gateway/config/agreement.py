@@ -146,6 +146,10 @@ def _routes(parts: Parts) -> Iterator[Finding]:
         own = parts.names("channels").intersection(route.channels)
         for channel in route.standin.channels:
             yield from _reference((*place, "standin", "channels", channel), channel, own, "channel of this route")
+        for number, rule in enumerate(route.standin.rules):
+            for index, channel in enumerate(rule.channels):
+                at = (*place, "standin", "rules", number, "channels", index)
+                yield from _reference(at, channel, own, "channel of this route")
         yield from _money(place, route, parts.config)
         if (*place, "standin") not in parts.broken:
             yield from _limits(place, route)
@@ -197,10 +201,11 @@ def _amounts(route: RouteSettings) -> Iterator[tuple[Place, str]]:
     owners: Sequence[tuple[Place, Any]] = [
         ((), standin),
         *((("channels", name), own) for name, own in standin.channels.items()),
+        *((("rules", number), rule) for number, rule in enumerate(standin.rules)),
     ]
     for place, owner in owners:
-        for key in ("payment_max", "exposure_sum_max"):
-            if (text := getattr(owner, key)) is not None:
+        for key in ("payment_max", "exposure_sum_max", "account_day_sum_max"):
+            if (text := getattr(owner, key, None)) is not None:
                 yield (*place, key), text
 
 

@@ -24,7 +24,7 @@ from gateway.route.zone import PASSING, Zone
 from gateway.settle import Settler
 from spool.entry import Entry
 from spool.errors import SpoolError
-from spool.lifecycle import FINAL, Kind, State, Told
+from spool.lifecycle import FINAL, POST, Kind, State, Told
 from spool.spool import Spool
 from spool.store import Move, Ready
 
@@ -378,6 +378,8 @@ class Forwarder:
         for move in moves:
             if move.transition.target in FINAL:
                 self._free(move.entry)
+                if move.transition is POST and move.entry.kind is Kind.PAYMENT:
+                    self._route.account_proved(move.entry.lane)
             else:
                 behind += self._hold(move.after())
         await self._set_behind(behind)

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from adapters.core import Core
 from gateway.forward.settings import ForwardSettings
 from gateway.route.health import RouteHealth
-from gateway.standin.settings import StandinPolicy, StandinSettings
+from gateway.standin.outage import Outage
+from gateway.standin.policy import StandinPolicy
+from gateway.standin.settings import StandinSettings
 
 
 class Route:
@@ -22,19 +24,28 @@ class Route:
         standin: StandinSettings,
         channels: Iterable[str],
     ) -> None:
-        """Resolve the policy of each channel once."""
+        """Resolve the policy of each channel, and see outages begin and end."""
         self.name = name
         self.core = core
         self.health = health
         self.currency = currency
         self.forward = forward
-        self.policies: dict[str, StandinPolicy] = {each: standin.policy(each, currency) for each in channels}
+        self.channels = tuple(channels)
+        self.stand_in_by(standin)
+        self.outage = Outage()
+        #: Told of a lane whose account billing has just booked for: set where accounts are learned.
+        self.account_proved: Callable[[int], None] = _nobody_waits
         #: Told when a lane may have entries free to go: set by the forwarder.
         self.lane_freed: Callable[[int], None] = _nobody_waits
         #: Told when an entry waits, and from when on (µs since 1970; 0 = at once): set by the forwarder.
         self.entry_waits: Callable[[int], None] = _nobody_listens
         #: Told of a lane in which an uncertain commit may have changed anything: set by the forwarder.
         self.lane_unsure: Callable[[int], None] = _nobody_waits
+
+    def stand_in_by(self, standin: StandinSettings) -> None:
+        """Follow this policy from now on: what is taken next, is taken by it."""
+        self.standin = standin
+        self.policies: dict[str, StandinPolicy] = {each: standin.policy(each, self.currency) for each in self.channels}
 
 
 def _nobody_waits(_lane: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
+from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed
 from spool.evidence import leaf
@@ -59,6 +60,9 @@ class MemoryStore:
         self._growth = Growth()
         self._blocks: list[Block] = []
         self._acts: list[Act] = []
+        #: (day, lane) -> how many promises, and their sum.
+        self._spent: dict[tuple[int, int], tuple[int, int]] = {}
+        self._accounts: dict[int, AccountNote] = {}
         self._waiting = Waiting()
         #: (when it was refused, number) of every entry whose money is owed back, by route.
         self._owed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -288,6 +292,48 @@ class MemoryStore:
         names = sorted(name for name in self._memos if name.startswith(prefix) and name > after)
         return [(name, self._memos[name]) for name in names[:limit]]
 
+    async def spend(self, spending: Spending) -> bool:
+        """Count a promise if it fits."""
+        self._need_open()
+        at = (spending.day, spending.lane)
+        entries, amount = self._spent.get(at, (0, 0))
+        if not spending.fits(entries, amount):
+            return False
+        self._spent[at] = (entries + 1, amount + spending.amount)
+        self._spent = {key: value for key, value in self._spent.items() if key[0] >= spending.day - 1}
+        return True
+
+    async def refund(self, spending: Spending) -> None:
+        """Take a promise back."""
+        self._need_open()
+        at = (spending.day, spending.lane)
+        entries, amount = self._spent.get(at, (0, 0))
+        if entries:
+            self._spent[at] = (entries - 1, amount - spending.amount)
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """Keep what was heard of accounts."""
+        self._need_open()
+        for note in notes:
+            before = self._accounts.get(note.lane)
+            self._accounts[note.lane] = note if before is None else note.over(before)
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """What is known of an account."""
+        self._need_open()
+        return self._accounts.get(lane)
+
+    async def accounts_counted(self) -> tuple[int, int]:
+        """How many are known, and how many denied."""
+        self._need_open()
+        notes = self._accounts.values()
+        return sum(bool(note.known) for note in notes), sum(bool(note.denied) for note in notes)
+
+    async def denies(self) -> bool:
+        """Any account is denied."""
+        self._need_open()
+        return any(note.denied for note in self._accounts.values())
+
     async def health(self) -> Health:
         """Always well: there is no disk to fill."""
         self._need_open()
@@ -418,7 +464,8 @@ def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
         attempts=begun,
         due_at_us=0,
         changed_at_us=draft.accepted_at_us,
-        told=Told.POSTED if state is State.CANCELLED else draft.told,
+        # A reversal that ends here is done; a payment that ends here was refused.
+        told=Told.POSTED if state is State.CANCELLED and draft.reverses else draft.told,
         reason="",
         policy=draft.policy,
         reverses=draft.reverses,

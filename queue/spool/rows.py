@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
+from spool.account import AccountNote
 from spool.entry import Entry, Event
 from spool.lifecycle import Kind, State, Told
 from spool.tally import Cell
@@ -68,6 +69,18 @@ def entry_of(row: Sequence[Any]) -> Entry:
         row[20],
         row[21],
         row[22],
+    )
+
+
+def account_of(row: Sequence[Any]) -> AccountNote:
+    """The note in a row of lane, known, denied, time, key, sealed."""
+    return AccountNote(
+        lane=row[0],
+        known=None if row[1] is None else bool(row[1]),
+        denied=None if row[2] is None else bool(row[2]),
+        seen_at_us=row[3],
+        key_id=row[4],
+        sealed=row[5],
     )
 
 

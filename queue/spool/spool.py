@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from spool.account import AccountNote
 from spool.entry import Draft, Entry
 from spool.errors import KeysUnfit, RecordDamaged
 from spool.hashing import Hashes
 from spool.keys import KeyRing
+from spool.lifecycle import Kind, State, Told
 from spool.seal import Sealer
 from spool.store import Inserted, KeyUse, Known, Move, NotReversible, Store
+from spool.work import entry_from
 
 _CHECK: Final = "key-check-{}"
 """Name under which the check value of a key is remembered."""
@@ -188,6 +191,20 @@ class Spool:
         """Make moves. Errors: see `Store.move`."""
         return self.store.move(moves)
 
+    def seal_note(self, lane: int, at_us: int, content: bytes) -> tuple[int, bytes]:
+        """The key used, and what a core said of an account, sealed like a record whose place is the account."""
+        return self._sealer.seal(_note_place(lane, at_us, content))
+
+    def open_note(self, note: AccountNote) -> bytes:
+        """What a core said of an account.
+
+        Raises:
+            RecordDamaged: it does not open as this account's, or its key is gone.
+        """
+        assert note.sealed is not None, "only what was said is opened"
+        draft = _note_place(note.lane, note.seen_at_us, b"")
+        return self._sealer.open(entry_from(draft, note.key_id, note.sealed))
+
     def content(self, entry: Entry) -> bytes:
         """The content of an entry, opened.
 
@@ -217,4 +234,24 @@ def words_of(uses: dict[int, KeyUse]) -> str:
     """How many entries need each key, in words."""
     return ", ".join(
         f"key {key_id} ({use.entries} entries, {use.waiting} of them waiting)" for key_id, use in sorted(uses.items())
+    )
+
+
+def _note_place(lane: int, at_us: int, content: bytes) -> Draft:
+    """What binds a note to its account: a record that no entry can be, as every entry has a key and a channel."""
+    return Draft(
+        number=1,
+        id=b"what a core said",
+        kind=Kind.PAYMENT,
+        channel="",
+        key="",
+        fingerprint=b"",
+        route="",
+        lane=lane,
+        amount=1,
+        currency="",
+        accepted_at_us=at_us,
+        state=State.READY,
+        told=Told.NOTHING,
+        content=content,
     )

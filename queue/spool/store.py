@@ -25,6 +25,7 @@ from typing import Protocol
 
 import msgspec
 
+from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.evidence.records import Records
 from spool.lifecycle import Kind, State, Told, Transition
@@ -351,6 +352,44 @@ class Store(Protocol):
 
     async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Names that begin with `prefix` and come after `after`, with their values, in order of their code points."""
+        ...
+
+    async def spend(self, spending: Spending) -> bool:
+        """Count a promise to an account if it fits under its limit of the day; False when it doesn't.
+
+        Exact whoever asks at the same moment. Days before the one before this are forgotten by and by.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    async def refund(self, spending: Spending) -> None:
+        """Take a promise back that was counted and not given.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """Keep what was heard of accounts, each over what was known of it.
+
+        Raises:
+            As move.
+        """
+        ...
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """What is known of an account; None when nothing is."""
+        ...
+
+    async def accounts_counted(self) -> tuple[int, int]:
+        """How many accounts are known, and how many are on the negative list. Reads all of them."""
+        ...
+
+    async def denies(self) -> bool:
+        """Any account is on the negative list. Costs nothing."""
         ...
 
     async def health(self) -> Health:

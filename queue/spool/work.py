@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
+from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry
 from spool.lifecycle import FINAL, State
 from spool.store import Move
@@ -119,7 +120,27 @@ class Resealing:
         self.anew, self.key_id = anew, key_id
 
 
-Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting | Resealing
+class Spend:
+    """A promise to an account to be counted, or taken back."""
+
+    __slots__ = ("refunded", "spending")
+
+    def __init__(self, spending: Spending, *, refunded: bool = False) -> None:
+        """Keep it."""
+        self.spending, self.refunded = spending, refunded
+
+
+class Notes:
+    """What was heard of accounts."""
+
+    __slots__ = ("notes",)
+
+    def __init__(self, notes: Sequence[AccountNote]) -> None:
+        """Keep them."""
+        self.notes = notes
+
+
+Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting | Resealing | Spend | Notes
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""

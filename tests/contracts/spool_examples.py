@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from spool import lifecycle as way
+from spool.account import Spending
 from spool.entry import Draft, Entry
 from spool.lifecycle import FINAL, WAITING, Kind, State, Told, Transition
 from spool.memory import MemoryStore
@@ -98,6 +99,12 @@ def reversal(number: int, payment: Entry, **changes: Any) -> Draft:
     """The reversal of a payment, in its lane."""
     undo: dict[str, Any] = {"kind": Kind.REVERSAL, "reverses": payment.number, "told": Told.NOTHING}
     return draft(number, **{"lane": payment.lane, "amount": payment.amount, **undo, **changes})
+
+
+def spending(**changes: Any) -> Spending:
+    """A promise of 100 to an account of which a day holds 250."""
+    example = Spending(day=20_000, lane=7, amount=100, sum_max=250, count_max=None)
+    return replace(example, **changes)
 
 
 async def put(store: Store, new: Draft) -> Entry:

@@ -19,6 +19,7 @@ from tests.contracts.spool_examples import (
     put,
     put_as,
     reversal,
+    spending,
     undo,
 )
 
@@ -218,6 +219,12 @@ ENTRY_CALLS: dict[str, Callable[[Store, Any], Awaitable[Any]]] = {
     "recall": lambda store, _: store.recall("name"),
     "exchange": lambda store, _: store.exchange("name", None, b""),
     "recall_some": lambda store, _: store.recall_some("", "", 10),
+    "spend": lambda store, _: store.spend(spending()),
+    "refund": lambda store, _: store.refund(spending()),
+    "note_accounts": lambda store, _: store.note_accounts([]),
+    "account": lambda store, _: store.account(1),
+    "accounts_counted": lambda store, _: store.accounts_counted(),
+    "denies": lambda store, _: store.denies(),
     "returns_due": lambda store, _: store.returns_due("billing", 10),
 }
 

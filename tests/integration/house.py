@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -82,13 +82,13 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_house(folder: Path, more: str = "") -> AsyncIterator[House]:
-    """The configuration that init makes, on free ports, with a token of each role and `more` at its end."""
+async def open_house(folder: Path, more: str = "", change: Callable[[str], str] = str) -> AsyncIterator[House]:
+    """The configuration that init makes, changed, on free ports, with a token of each role and `more` at its end."""
     made = make(folder / "var", SystemClock())
     async with ScriptedCore.start(Settings(ledger=folder / "ledger.db")) as core, aiohttp.ClientSession() as client:
         text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
         text = text.replace("http://127.0.0.1:8090", core.url)
-        made.config.write_text(f"{text}\n{token_tables()}\n{more}")
+        made.config.write_text(f"{change(text)}\n{token_tables()}\n{more}")
         service = Service(load(made.config), SystemClock())
         await service.start()
         try:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, TypeVar
 
+from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.records import Records
@@ -245,6 +246,31 @@ class SimStore:
         """Keep a small named value in the place of the one its caller knew."""
         done: bool = await self._submit(lambda: self.image.exchange(name, known, value))
         return done
+
+    async def spend(self, spending: Spending) -> bool:
+        """Count a promise to an account."""
+        done: bool = await self._submit(lambda: self.image.spend(spending))
+        return done
+
+    async def refund(self, spending: Spending) -> None:
+        """Take a promise back."""
+        await self._submit(lambda: self.image.refund(spending))
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """Keep what was heard of accounts."""
+        await self._submit(lambda: self.image.note_accounts(notes))
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """What is known of an account."""
+        return await self._read(lambda: self.image.account(lane))
+
+    async def accounts_counted(self) -> tuple[int, int]:
+        """How many there are."""
+        return await self._read(self.image.accounts_counted)
+
+    async def denies(self) -> bool:
+        """Any is denied."""
+        return await self._read(self.image.denies)
 
     def _submit(
         self,

@@ -31,7 +31,10 @@ COMPANIONS: Final = {
 }
 """Packages that come along with another as part of what it offers: its own pages tell to import them."""
 
-UNIMPORTED: Final = {"pysqlite3": "imported by name, where its wheel exists (queue/spool/sqlite/connection.py)"}
+UNIMPORTED: Final = {
+    "pysqlite3": "imported by name, where its wheel exists (queue/spool/sqlite/connection.py)",
+    "tzdata": "data that the standard library's zoneinfo finds by itself",
+}
 """Runtime dependencies that no import statement names, and why they are declared."""
 
 

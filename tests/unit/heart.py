@@ -16,6 +16,7 @@ from gateway.route.route import Route, Routing
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
 from gateway.settle import Settler
+from gateway.standin.accounts import Accounts
 from gateway.standin.settings import StandinSettings
 from spool.entry import Draft, Entry
 from spool.keys import KeyRing
@@ -75,6 +76,7 @@ class Heart:
         self.spool = Spool(self.store, KEYS)
         self.settler = Settler(self.spool, self.clock)
         self.meter = Meter()
+        self.accounts = Accounts(self.spool, self.clock)
         self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe, sending=self.forward)
         self.route = Route(
             ROUTE,
@@ -86,6 +88,7 @@ class Heart:
             channels=("kiosk", "bank"),
         )
         routing = Routing([("kiosk", frozenset(), self.route), ("bank", frozenset(), self.route)])
+        self.accounts.watch(self.route)
         self.numbers = Numbers()
         self.acceptor = Acceptor(
             spool=self.spool,
@@ -94,6 +97,7 @@ class Heart:
             numbers=self.numbers,
             settler=self.settler,
             meter=self.meter,
+            accounts=self.accounts,
         )
         self.forwarder = Forwarder(
             route=self.route, spool=self.spool, clock=self.clock, settler=self.settler, meter=self.meter

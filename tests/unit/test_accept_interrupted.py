@@ -216,6 +216,7 @@ async def test_a_check_without_a_route_is_refused(heart: Heart) -> None:
         numbers=heart.numbers,
         settler=heart.settler,
         meter=heart.meter,
+        accounts=heart.accounts,
     )
     until = heart.clock.monotonic() + DEADLINE_S
     check = Check(channel="kiosk", key="c1", account="100", amount=1_000, currency="RUB", service="gas")

@@ -99,6 +99,7 @@ async def test_without_a_route_a_payment_is_refused(heart: Heart) -> None:
         numbers=heart.numbers,
         settler=heart.settler,
         meter=heart.meter,
+        accounts=heart.accounts,
     )
     until = heart.clock.monotonic() + DEADLINE_S
     answer = await paid(nowhere, payment(service="gas"), until, until)
@@ -465,6 +466,7 @@ async def test_on_a_route_in_trial_one_payment_is_tried_and_the_others_are_stood
 async def test_a_request_that_breaks_us_is_told_to_ask_again(open_heart: OpenHeart, level: Level) -> None:
     """A bug of ours is no answer about money."""
     heart = await open_heart(level)
+    heart.open_route()
     heart.route.policies.clear()
     answer = await heart.pay()
     assert (answer.kind, await heart.entries()) == (UNDER_WAY, [])

@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from spool.account import AccountNote, Spending
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.memory import MemoryStore
@@ -97,6 +98,26 @@ class TroubledStore(MemoryStore):
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
         """As the seam says."""
         return await self._through("due", super().due(route, now_us, limit))
+
+    async def spend(self, spending: Spending) -> bool:
+        """As the seam says."""
+        return await self._through("spend", super().spend(spending))
+
+    async def refund(self, spending: Spending) -> None:
+        """As the seam says."""
+        await self._through("refund", super().refund(spending))
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """As the seam says."""
+        return await self._through("account", super().account(lane))
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """As the seam says."""
+        await self._through("note_accounts", super().note_accounts(notes))
+
+    async def denies(self) -> bool:
+        """As the seam says."""
+        return await self._through("denies", super().denies())
 
     async def _may_go_on(self, method: str, work: Awaitable[object]) -> None:
         try:

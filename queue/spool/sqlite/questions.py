@@ -6,10 +6,11 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
+from spool.account import AccountNote
 from spool.entry import Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import State
-from spool.rows import entry_of, event_in
+from spool.rows import account_of, entry_of, event_in
 from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
@@ -123,6 +124,20 @@ class Questions:
         """Names of this beginning after `after`, with their values."""
         rows = await self._rows(SQL["recall_some"], {"prefix": prefix, "after": after, "limit": limit})
         return [(row[0], row[1]) for row in rows]
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """What is known of an account."""
+        row = await self._row(SQL["account"], (lane,))
+        return None if row is None else account_of(row)
+
+    async def accounts_counted(self) -> tuple[int, int]:
+        """How many are known, and how many denied."""
+        known, denied = await self._row(SQL["accounts_counted"], ())
+        return known, denied
+
+    async def denies(self) -> bool:
+        """Any account is denied."""
+        return bool(await self._figure(SQL["denies"], ()))
 
     async def recall(self, name: str) -> bytes | None:
         """The value kept under this name."""

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
@@ -45,8 +46,10 @@ from spool.work import (
     Insertion,
     Memo,
     Moves,
+    Notes,
     Resealing,
     Reversing,
+    Spend,
     Work,
     numbers_of,
     pages_of,
@@ -297,6 +300,19 @@ class SqliteStore(Questions):
         """Keep what a person did that moves no entry. See `Store.act`."""
         kept: Act = await self._submit(Acting(act))
         return kept
+
+    async def spend(self, spending: Spending) -> bool:
+        """Count a promise to an account if it fits. See `Store.spend`."""
+        fits: bool = await self._submit(Spend(spending))
+        return fits
+
+    async def refund(self, spending: Spending) -> None:
+        """Take a promise back. See `Store.refund`."""
+        await self._submit(Spend(spending, refunded=True))
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """Keep what was heard of accounts. See `Store.note_accounts`."""
+        await self._submit(Notes(notes))
 
     def _submit(self, work: Work) -> "asyncio.Future[Any]":
         """The future answer; already there, as an error, when nothing is taken."""

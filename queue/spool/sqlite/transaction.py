@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from spool.account import AccountNote
 from spool.entry import Draft, Entry, Event
 from spool.evidence import leaf
 from spool.evidence.growth import Block
@@ -33,9 +34,11 @@ from spool.work import (
     Insertion,
     Memo,
     Moves,
+    Notes,
     Planned,
     Resealing,
     Reversing,
+    Spend,
     Work,
     cell_of,
     entry_from,
@@ -47,6 +50,7 @@ _MOVE: Final = ManyRows("move_entries", 13)
 _EVENT: Final = ManyRows("insert_events", 12)
 _TALLY: Final = ManyRows("add_to_tally", 8)
 _KEY: Final = ManyRows("index_keys", 2)
+_NOTE: Final = ManyRows("note_accounts", 6)
 
 _LOOKED_UP: Final = None
 """In the place of a row's hash: whoever else has it is known to have another key."""
@@ -121,6 +125,11 @@ class Transaction:
             return self._act(work)
         if isinstance(work, Resealing):
             return [self._reseal(entry, sealed, work.key_id) for entry, sealed in work.anew]
+        if isinstance(work, Spend):
+            return self._spend(work)
+        if isinstance(work, Notes):
+            self._execute(_NOTE, [_note_row(note) for note in work.notes])
+            return None
         assert isinstance(work, Memo)
         self._db.execute(SQL["remember"], (work.name, work.value))
         return None
@@ -147,6 +156,18 @@ class Transaction:
         row = (act.leaf, act.at_us, act.name, act.subject, act.detail, act.actor, act.note)
         self._db.execute(SQL["insert_act"], row)
         return act
+
+    def _spend(self, work: Spend) -> bool:
+        spending = work.spending
+        if work.refunded:
+            self._db.execute(SQL["refund"], (spending.amount, spending.day, spending.lane))
+            return True
+        row = self._db.execute(SQL["spent"], (spending.day, spending.lane)).fetchone()
+        if not spending.fits(*(row or (0, 0))):
+            return False
+        self._db.execute(SQL["spend"], (spending.day, spending.lane, spending.amount))
+        self._db.execute(SQL["forget_days"], (spending.day - 1,))
+        return True
 
     def _execute(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> int:
         """Do a statement over many rows; how many took."""
@@ -308,6 +329,12 @@ def _row_of(entry: Entry, hashed: int | None, leaf: int) -> tuple[Any, ...]:
         hashed,
         leaf,
     )
+
+
+def _note_row(note: AccountNote) -> tuple[Any, ...]:
+    known = None if note.known is None else int(note.known)
+    denied = None if note.denied is None else int(note.denied)
+    return (note.lane, known, denied, note.seen_at_us, note.key_id, note.sealed)
 
 
 def _move_row(each: Planned) -> tuple[Any, ...]:

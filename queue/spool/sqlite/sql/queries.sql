@@ -269,6 +269,37 @@ SELECT value FROM memo WHERE name = ?;
 -- name: recall_some
 SELECT name, value FROM memo WHERE substr(name, 1, length(:prefix)) = :prefix AND name > :after ORDER BY name LIMIT :limit;
 
+-- name: spent
+SELECT entries, amount FROM spent WHERE day = ? AND lane = ?;
+
+-- name: spend
+INSERT INTO spent (day, lane, entries, amount) VALUES (?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET entries = entries + 1, amount = amount + excluded.amount;
+
+-- name: refund
+UPDATE spent SET entries = entries - 1, amount = amount - ? WHERE day = ? AND lane = ? AND entries > 0;
+
+-- name: forget_days
+-- Some of what was promised before a day; the rest with the next promises.
+DELETE FROM spent WHERE (day, lane) IN (SELECT day, lane FROM spent WHERE day < ? LIMIT 64);
+
+-- name: note_accounts
+-- What is not said leaves what was known.
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES /*rows*/
+ON CONFLICT DO UPDATE SET
+    known = coalesce(excluded.known, known), denied = coalesce(excluded.denied, denied),
+    seen_at_us = max(seen_at_us, excluded.seen_at_us),
+    key_id = iif(excluded.sealed IS NULL, key_id, excluded.key_id), sealed = coalesce(excluded.sealed, sealed);
+
+-- name: account
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE lane = ?;
+
+-- name: accounts_counted
+SELECT count(*) FILTER (WHERE known = 1), count(*) FILTER (WHERE denied = 1) FROM account;
+
+-- name: denies
+SELECT EXISTS (SELECT 1 FROM account INDEXED BY account_denied WHERE denied = 1);
+
 -- name: things
 -- How many tables and indexes there are: none in a file that is new.
 SELECT count(*) FROM sqlite_master;

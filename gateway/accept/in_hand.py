@@ -1,0 +1,21 @@
+"""A request that is being answered."""
+
+import asyncio
+
+from adapters.payment import Answer, Payment, Reversal
+
+
+class InHand:
+    """A request being answered, so that its twin can wait for the same answer."""
+
+    __slots__ = ("answer", "request")
+
+    def __init__(self, request: Payment | Reversal) -> None:
+        """Nobody waits yet; the future is made for the first twin."""
+        self.request = request
+        self.answer: asyncio.Future[Answer] | None = None
+
+    def tell(self, answer: Answer) -> None:
+        """Give the twins their answer."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(answer)
