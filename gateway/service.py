@@ -36,6 +36,8 @@ from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
+from gateway.standin.headroom import SAMPLE_S, Headroom
+from gateway.standin.kept import Policies
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -83,6 +85,8 @@ class Service:
         self.accounts = Accounts(self.spool, clock)
         self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
+        self.policies = Policies(self.spool.store, self.routes, clock)
+        self.headroom = Headroom()
         self.routing = Routing(
             (channel, frozenset(config.routes[route.name].services), route)
             for route in self.routes
@@ -145,6 +149,14 @@ class Service:
             channels=settings.channels,
         )
 
+    async def _watch_headroom(self) -> None:
+        """Note what is held, again and again, so that it can be told how long limits last."""
+        while True:
+            tally = self.spool.store.tally
+            scopes = [(route.name, channel) for route in self.routes for channel in ("", *route.channels)]
+            self.headroom.note(self.clock.monotonic(), {scope: tally.exposure(*scope) for scope in scopes})
+            await self.clock.sleep(SAMPLE_S)
+
     def _desk(self) -> Desk:
         return Desk(
             config=self.config,
@@ -156,6 +168,8 @@ class Service:
             forwarders=self.forwarders,
             meter=self.meter,
             accounts=self.accounts,
+            policies=self.policies,
+            headroom=self.headroom,
             evidence=self.evidence,
             begin=self.begin,
             ready=lambda: self.ready,
@@ -179,6 +193,9 @@ class Service:
             await self._open_admin_side()
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
             await self.accounts.refresh()
+            await self.policies.follow()
+            self._loops.append(asyncio.create_task(self.policies.run(), name="policies"))
+            self._loops.append(asyncio.create_task(self._watch_headroom(), name="headroom"))
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
             if epoch.accepted:
                 await self.begin()

@@ -14,6 +14,7 @@ from gateway.admin.views import moment
 from gateway.log import log
 from gateway.standin.accounts import Accounts
 from spool.account import AccountNote
+from spool.entry import Act
 
 IMPORT_MAX: Final = 10_000
 """Accounts of one request; its body is bounded besides."""
@@ -86,7 +87,7 @@ class AccountBook:
     async def note(self, call: Call) -> Any:
         """Note a batch of accounts."""
         told = asks.body_of(call.body, ImportBody)
-        asks.plain(told.reason)
+        reason = asks.plain(told.reason)
         says = NOTED.get(told.noted)
         if says is None:
             raise Trouble(Code.INVALID, f'"as" is one of: {", ".join(NOTED)}')
@@ -98,6 +99,11 @@ class AccountBook:
         if notes:
             await self._desk.spool.store.note_accounts(notes)
         await self._accounts.refresh()
+        detail = f"{len(notes)} accounts"
+        act = Act(
+            at_us=now_us, name=f"accounts_{told.noted}", subject=told.route, detail=detail, actor=call.person.name
+        )
+        await self._desk.spool.store.act(msgspec.structs.replace(act, note=reason))
         self._meter.acted("accounts", len(notes))
         log.warning("admin_accounts", noted=told.noted, route=told.route, accounts=len(notes), actor=call.person.name)
         return ImportedShown(accounts=len(notes))

@@ -11,6 +11,8 @@ from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
 from gateway.route.route import Route
 from gateway.standin.accounts import Accounts
+from gateway.standin.headroom import Headroom
+from gateway.standin.kept import Policies
 from spool.spool import Spool
 from spool.store import Store
 
@@ -30,6 +32,8 @@ class Desk:
     forwarders: Mapping[str, Forwarder]
     meter: Meter
     accounts: Accounts
+    policies: Policies
+    headroom: Headroom
     evidence: Evidence
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]

@@ -22,7 +22,7 @@ from gateway.admin.proposal import Undecidable, Verdict
 from gateway.admin.proposals import NotDone, Proposals, TooMany
 from gateway.admin.views import entry_shown
 from gateway.log import log
-from spool.entry import Entry
+from spool.entry import Act, Entry
 
 RETURNS_MAX: Final = 500
 
@@ -88,7 +88,8 @@ class Duties:
             ended = await self._closing.close(order, call.person.name)
         except NotDone:
             raise Trouble(Code.CHANGED) from None
-        self._did(call, f"close_{ending.word}", number=entry.number)
+        self._meter.acted(f"close_{ending.word}")
+        log.warning("admin_act", act=f"close_{ending.word}", actor=call.person.name, number=entry.number)
         history = await self._desk.spool.store.history(ended.number)
         return ClosedShown(done=True, entry=entry_shown(ended, history, self._desk.spool.keys.destroyed))
 
@@ -104,7 +105,7 @@ class Duties:
             )
         except TooMany as error:
             raise Trouble(Code.UNDECIDABLE, str(error)) from error
-        self._did(call, "propose_close", number=entry.number, proposal=made.id)
+        await self._did(call, "propose_close", str(entry.number), order.evidence, proposal=made.id)
         return ClosedShown(done=False, proposal=proposal_shown(made, made.made_at_us))
 
     # Proposals
@@ -132,9 +133,15 @@ class Duties:
             raise Trouble(Code.UNDECIDABLE, str(error)) from error
         if found is None:
             raise Trouble(Code.NO_SUCH_PROPOSAL)
-        self._did(call, f"{verdict.value}_{found.act}", proposal=number, stand=found.stand.value)
+        await self._did(
+            call, f"{verdict.value}_{found.act}", found.subject, word, proposal=number, stand=found.stand.value
+        )
         return proposal_shown(found, self._desk.clock.now_us())
 
-    def _did(self, call: Call, act: str, **fields: Any) -> None:
+    async def _did(self, call: Call, act: str, subject: str, note: str, **fields: Any) -> None:
+        """Count it, log it, and put it into the log of what persons did."""
+        now_us = self._desk.clock.now_us()
+        done = Act(at_us=now_us, name=act, subject=subject, actor=call.person.name, note=note)
+        await self._desk.spool.store.act(done)
         self._meter.acted(act)
         log.warning("admin_act", act=act, actor=call.person.name, role=call.person.role, **fields)

@@ -44,6 +44,10 @@ class Proposals:
         self._expires_s = expires_s
         self._doers = dict(doers)
 
+    def add_doer(self, act: str, doer: Doer) -> None:
+        """Have another room's orders carried out."""
+        self._doers[act] = doer
+
     async def propose(self, act: str, subject: str, summary: str, order: bytes, *, maker: str, reason: str) -> Proposal:
         """Put a proposal down.
 

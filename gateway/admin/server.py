@@ -21,6 +21,7 @@ from gateway.admin.duties import Duties
 from gateway.admin.keys import KeysSide
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.admin.metrics import AdminMeter, exposition
+from gateway.admin.policy_side import PolicySide
 from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.status import Status, missing, status
@@ -57,6 +58,7 @@ class AdminSide:
         self.duties = Duties(desk, self._meter)
         self.keys = KeysSide(desk, self._meter)
         self.core_word = CoreWord(desk, self._meter)
+        self.policies = PolicySide(desk, self.duties.proposals)
         self.accounts = AccountBook(desk, self._meter, desk.accounts)
         self._verifying = False
 
@@ -257,6 +259,24 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
     ("GET", re.compile(r"/admin/v1/accounts"), Right.READ, lambda side, call: side.accounts.count(call)),
     ("POST", re.compile(r"/admin/v1/accounts/note"), Right.ACT, lambda side, call: side.accounts.note(call)),
     ("POST", re.compile(r"/admin/v1/accounts/look"), Right.READ, lambda side, call: side.accounts.look(call)),
+    (
+        "GET",
+        re.compile(r"/admin/v1/policies/([A-Za-z0-9_.-]{1,64})"),
+        Right.READ,
+        lambda side, call: side.policies.show(call),
+    ),
+    (
+        "POST",
+        re.compile(r"/admin/v1/policies/([A-Za-z0-9_.-]{1,64})"),
+        Right.ACT,
+        lambda side, call: side.policies.propose(call),
+    ),
+    (
+        "POST",
+        re.compile(r"/admin/v1/policies/([A-Za-z0-9_.-]{1,64})/try"),
+        Right.READ,
+        lambda side, call: side.policies.try_out(call),
+    ),
     ("GET", re.compile(r"/admin/v1/proposals"), Right.READ, lambda side, call: side.duties.waiting(call)),
     ("GET", re.compile(r"/admin/v1/proposals/all"), Right.READ, lambda side, call: side.duties.past(call)),
     (

@@ -25,7 +25,6 @@ from spool.keys import KeyRing
 from spool.keystore import DataKey, KeptKeys
 from spool.lifecycle import WAITING
 from spool.store import Health, Store
-from spool.tally import Sum
 
 
 class ForcedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +56,8 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     #: Absent where there is no limit of its own.
     entries_max: int | None
     amount_max: str | None
+    #: How long the nearer of the two lasts at the rate of the last minutes; absent when it isn't being used up.
+    full_in_s: int | None = None
 
 
 class EstimateShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +115,9 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     #: Unfinished entries by state.
     states: dict[str, tuple[Money, ...]]
     exposure: tuple[Exposure, ...]
+    #: Version of the stand-in policy it follows, and whether it was changed at run time.
+    policy: str = ""
+    policy_changed: bool = False
 
 
 class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -357,6 +361,8 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         oldest=moment(await oldest_us(desk, route.name)),
         states=by_state(waiting),
         exposure=tuple(_exposures(desk, route)),
+        policy=route.standin.version,
+        policy_changed=desk.policies.is_changed(route.name),
     )
 
 
@@ -384,19 +390,21 @@ def _operation(health: RouteHealth, operation: Operation) -> OperationShown:
 
 
 def _exposures(desk: Desk, route: Route) -> Iterable[Exposure]:
-    tally = desk.spool.store.tally
     for policy in list(route.policies.values())[:1]:
-        yield _exposure("", route.currency, tally.exposure(route.name), policy.route)
+        yield _exposure(desk, route, "", policy.route)
     for channel, policy in route.policies.items():
-        yield _exposure(channel, route.currency, tally.exposure(route.name, channel), policy.channel)
+        yield _exposure(desk, route, channel, policy.channel)
 
 
-def _exposure(channel: str, currency: str, exposed: Sum, ceiling: Ceiling) -> Exposure:
+def _exposure(desk: Desk, route: Route, channel: str, ceiling: Ceiling) -> Exposure:
+    exposed = desk.spool.store.tally.exposure(route.name, channel)
+    lasts_s = desk.headroom.full_in_s((route.name, channel), desk.clock.monotonic(), exposed, ceiling)
     return Exposure(
         channel=channel,
-        now=money(currency, exposed),
+        now=money(route.currency, exposed),
         entries_max=ceiling.count_max,
-        amount_max=None if ceiling.sum_max is None else write_amount(ceiling.sum_max, currency),
+        amount_max=None if ceiling.sum_max is None else write_amount(ceiling.sum_max, route.currency),
+        full_in_s=None if lasts_s is None else round(lasts_s),
     )
 
 

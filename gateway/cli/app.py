@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli import account_app, duty_app, key_app
+from gateway.cli import account_app, duty_app, key_app, policy_app
 from gateway.cli.exits import CODES
 from gateway.cli.options import (
     AllOption,
@@ -400,3 +400,4 @@ _steer("auto", "Take a word back: decide by the evidence again.")
 
 duty_app.register(app)
 account_app.register(app)
+policy_app.register(app)

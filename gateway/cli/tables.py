@@ -192,14 +192,22 @@ def _estimate(found: EstimateShown) -> str:
 
 
 def _exposures(routes: Iterable[RouteShown]) -> Table:
-    table = table_of("taken in its place", "channel", "payments", "at most", "sum", "at most ")
+    table = table_of("taken in its place", "channel", "payments", "at most", "sum", "at most ", "full in")
     for route in routes:
         for each in route.exposure:
             table.add_row(*(plain(text) for text in (route.name, *_exposure(each))))
     return table
 
 
-def _exposure(each: Exposure) -> tuple[str, str, str, str, str]:
+def span(seconds: int) -> str:
+    """Seconds as people say them: `90 s`, `12 min`, `5 h`, `3 d`."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _exposure(each: Exposure) -> tuple[str, str, str, str, str, str]:
     currency = each.now.currency
     return (
         each.channel or "all",
@@ -207,6 +215,7 @@ def _exposure(each: Exposure) -> tuple[str, str, str, str, str]:
         "" if each.entries_max is None else str(each.entries_max),
         f"{each.now.amount} {currency}",
         "" if each.amount_max is None else f"{each.amount_max} {currency}",
+        "" if each.full_in_s is None else "FULL" if not each.full_in_s else span(each.full_in_s),
     )
 
 

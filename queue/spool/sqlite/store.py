@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from spool.account import AccountNote, Spending
-from spool.entry import Act, Draft, Entry
+from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
 from spool.gathering import WAIT_S, Gathering
@@ -29,6 +28,7 @@ from spool.sqlite.connection import (
 )
 from spool.sqlite.fetching import size_of
 from spool.sqlite.held import Held, loaded
+from spool.sqlite.keeping import Keeping
 from spool.sqlite.keys import HELD_MAX
 from spool.sqlite.questions import Questions
 from spool.sqlite.records import SqliteRecords
@@ -38,18 +38,14 @@ from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_
 from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.work import (
-    Acting,
     Batch,
     Behind,
-    Exchange,
     Followers,
     Insertion,
     Memo,
     Moves,
-    Notes,
     Resealing,
     Reversing,
-    Spend,
     Work,
     numbers_of,
     pages_of,
@@ -69,7 +65,7 @@ LANES_LOADED_AT_ONCE: Final = 50_000
 """With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
 
 
-class SqliteStore(Questions):
+class SqliteStore(Questions, Keeping):
     """One SQLite file in this process's sole hands. See `spool.store.Store` for what it promises."""
 
     def __init__(
@@ -286,33 +282,6 @@ class SqliteStore(Questions):
         """Ready entries of one lane that were set behind. See `Store.followers`."""
         found: list[Entry] = await self._submit(Followers(route, lane, limit))
         return found
-
-    async def remember(self, name: str, value: bytes) -> None:
-        """Keep a small named value. See `Store.remember`."""
-        await self._submit(Memo(name, value))
-
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
-        """Keep a value if what is kept is still `known`. See `Store.exchange`."""
-        done: bool = await self._submit(Exchange(name, known, value))
-        return done
-
-    async def act(self, act: Act) -> Act:
-        """Keep what a person did that moves no entry. See `Store.act`."""
-        kept: Act = await self._submit(Acting(act))
-        return kept
-
-    async def spend(self, spending: Spending) -> bool:
-        """Count a promise to an account if it fits. See `Store.spend`."""
-        fits: bool = await self._submit(Spend(spending))
-        return fits
-
-    async def refund(self, spending: Spending) -> None:
-        """Take a promise back. See `Store.refund`."""
-        await self._submit(Spend(spending, refunded=True))
-
-    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
-        """Keep what was heard of accounts. See `Store.note_accounts`."""
-        await self._submit(Notes(notes))
 
     def _submit(self, work: Work) -> "asyncio.Future[Any]":
         """The future answer; already there, as an error, when nothing is taken."""

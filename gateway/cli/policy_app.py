@@ -1,0 +1,107 @@
+"""The options of the verbs for stand-in policies. As in `app`, what a verb needs is imported when it runs."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from gateway.cli.options import (
+    CaOption,
+    ConfigOption,
+    FromOption,
+    JsonOption,
+    Reach,
+    ReasonOption,
+    TokenOption,
+    UntilOption,
+    UrlOption,
+)
+
+policy_app: Final = typer.Typer(
+    help="Stand-in policies. A second person confirms each change; it stands until the configuration's own changes.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+RouteArgument = Annotated[str, typer.Argument(help="The route.")]
+PolicyFile = Annotated[Path, typer.Argument(help="TOML: the keys of [routes.NAME.standin], at its top.")]
+
+
+@policy_app.command("show")
+def show(
+    route: RouteArgument,
+    *,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenOption = None,
+    ca_file: CaOption = None,
+) -> None:
+    """Say which policy a route follows."""
+    from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
+
+    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
+    raise typer.Exit(policies.show(reach, route, json=json))
+
+
+@policy_app.command("propose")
+def propose(
+    route: RouteArgument,
+    file: PolicyFile,
+    *,
+    reason: ReasonOption,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenOption = None,
+    ca_file: CaOption = None,
+) -> None:
+    """Propose another policy, whole. Confirm it by: nightsafe proposals confirm."""
+    from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
+
+    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
+    raise typer.Exit(policies.propose(reach, route, file, reason, json=json))
+
+
+@policy_app.command("reset")
+def reset(
+    route: RouteArgument,
+    *,
+    reason: ReasonOption,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenOption = None,
+    ca_file: CaOption = None,
+) -> None:
+    """Propose to go back to the configuration's policy."""
+    from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
+
+    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
+    raise typer.Exit(policies.propose(reach, route, None, reason, json=json))
+
+
+@policy_app.command("try")
+def try_out(
+    route: RouteArgument,
+    file: PolicyFile,
+    *,
+    accepted_from: FromOption = "",
+    accepted_before: UntilOption = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token_file: TokenOption = None,
+    ca_file: CaOption = None,
+) -> None:
+    """Say what a policy would have done to payments that were taken, had billing been away. Changes nothing."""
+    from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
+
+    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
+    raise typer.Exit(policies.try_out(reach, route, file, accepted_from, accepted_before, json=json))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these verbs to the command."""
+    app.add_typer(policy_app, name="policy")

@@ -1,0 +1,45 @@
+"""What a spool's file keeps besides entries: small values, acts of persons, accounts and what they were promised."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from spool.account import AccountNote, Spending
+from spool.entry import Act
+from spool.work import Acting, Exchange, Memo, Notes, Spend, Work
+
+
+class Keeping:
+    """The part of the engine that writes these; see `spool.store.Store` for what each promises."""
+
+    @abstractmethod
+    def _submit(self, work: Work) -> "asyncio.Future[Any]":
+        """Have a work done with the next commit."""
+
+    async def remember(self, name: str, value: bytes) -> None:
+        """Keep a small named value. See `Store.remember`."""
+        await self._submit(Memo(name, value))
+
+    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+        """Keep a value if what is kept is still `known`. See `Store.exchange`."""
+        done: bool = await self._submit(Exchange(name, known, value))
+        return done
+
+    async def act(self, act: Act) -> Act:
+        """Keep what a person did that moves no entry. See `Store.act`."""
+        kept: Act = await self._submit(Acting(act))
+        return kept
+
+    async def spend(self, spending: Spending) -> bool:
+        """Count a promise to an account if it fits. See `Store.spend`."""
+        fits: bool = await self._submit(Spend(spending))
+        return fits
+
+    async def refund(self, spending: Spending) -> None:
+        """Take a promise back. See `Store.refund`."""
+        await self._submit(Spend(spending, refunded=True))
+
+    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
+        """Keep what was heard of accounts. See `Store.note_accounts`."""
+        await self._submit(Notes(notes))
