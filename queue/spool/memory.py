@@ -295,8 +295,7 @@ class MemoryStore:
     async def spend(self, spending: Spending) -> bool:
         """Count a promise if it fits."""
         self._need_open()
-        at = (spending.day, spending.lane)
-        entries, amount = self._spent.get(at, (0, 0))
+        entries, amount = self._spent.get(at := (spending.day, spending.lane), (0, 0))
         if not spending.fits(entries, amount):
             return False
         self._spent[at] = (entries + 1, amount + spending.amount)
@@ -306,8 +305,7 @@ class MemoryStore:
     async def refund(self, spending: Spending) -> None:
         """Take a promise back."""
         self._need_open()
-        at = (spending.day, spending.lane)
-        entries, amount = self._spent.get(at, (0, 0))
+        entries, amount = self._spent.get(at := (spending.day, spending.lane), (0, 0))
         if entries:
             self._spent[at] = (entries - 1, amount - spending.amount)
 
