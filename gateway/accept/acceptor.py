@@ -11,12 +11,11 @@ from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusa
 from gateway import content
 from gateway.accept import answers
 from gateway.accept.checks import Checks
-from gateway.accept.decide import PASS_THROUGH, STAND_IN, Decision, Way, Why, decide
-from gateway.accept.in_hand import InHand
+from gateway.accept.decide import ACCOUNT_FULL, NO_STORAGE, PASS_THROUGH, RECORDED, STAND_IN, Decision, Way, Why, decide
+from gateway.accept.in_hand import InHand, failed
 from gateway.accept.live import Live
 from gateway.clock import Clock
 from gateway.deliver import Original, open_original
-from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
@@ -38,20 +37,10 @@ CHANCE_BITS: Final = 73
 
 # Looked up once: in an enumeration that costs each payment as much as a call.
 _PAYMENT: Final = Kind.PAYMENT
-_RECORDED: Final = {
-    Way.PASS_THROUGH: (State.IN_FLIGHT, Told.NOTHING),
-    Way.STAND_IN: (State.READY, Told.PROVISIONAL),
-    Way.REFUSE: (State.CANCELLED, Told.REFUSED),
-}
-"""What a payment is recorded as, by the way it goes. What a rule refuses is over at once, and kept for its repeats."""
-
 _PROVISIONAL: Final = AnswerKind.PROVISIONAL
 
 Tell = Callable[[Answer], None]
 """Takes the answer to one request, once."""
-
-ACCOUNT_FULL: Final = Decision(Way.TRY_LATER, Why.ACCOUNT_LIMIT)
-NO_STORAGE: Final = Decision(Way.TRY_LATER, Why.STORAGE)
 
 
 class Acceptor:
@@ -108,8 +97,8 @@ class Acceptor:
         hand = self._in_hand[key] = InHand(payment)
         try:
             return self._take_payment(hand, payment, fingerprint, until, tell)
-        except Exception as error:  # noqa: BLE001 - see `_failed`
-            tell(self._end(hand, _failed(payment, error)))
+        except Exception as error:  # noqa: BLE001 - see `failed`
+            tell(self._end(hand, failed(payment, error)))
         return None
 
     async def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Answer:
@@ -135,8 +124,8 @@ class Acceptor:
         answer = answers.unknown(hand.request.key)
         try:
             answer = await answering
-        except Exception as error:  # noqa: BLE001 - see `_failed`
-            answer = _failed(hand.request, error)
+        except Exception as error:  # noqa: BLE001 - see `failed`
+            answer = failed(hand.request, error)
         finally:
             self._end(hand, answer)
         return answer
@@ -252,8 +241,8 @@ class Acceptor:
             return
         except StorageUncertain:
             answer = self._doubt(route, draft)
-        except Exception as error:  # noqa: BLE001 - see `_failed`
-            answer = _failed(payment, error)
+        except Exception as error:  # noqa: BLE001 - see `failed`
+            answer = failed(payment, error)
         tell(self._end(hand, answer))
 
     def _tell_later(self, hand: InHand, answering: Awaitable[Answer], tell: Tell) -> None:
@@ -331,7 +320,7 @@ class Acceptor:
     def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, decision: Decision) -> Draft:
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
-        state, told = _RECORDED[decision.way]
+        state, told = RECORDED[decision.way]
         return Draft(
             number=number,
             id=id_,
@@ -504,9 +493,3 @@ class Acceptor:
             return answers.now(self._live.as_told(entry))
         coming = self._is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)
-
-
-def _failed(request: Payment | Reversal, error: Exception) -> Answer:
-    """Our own bug: the channel is told to ask again, and we are told loudly."""
-    log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=error)
-    return answers.unknown(request.key)

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.standin.facts import NO_FACTS, Facts, Standing
 from gateway.standin.policy import Ceiling, StandinPolicy, Terms
+from spool.lifecycle import State, Told
 from spool.tally import Sum
 
 
@@ -51,6 +52,15 @@ class Decision(msgspec.Struct, frozen=True):
 PASS_THROUGH: Final = Decision(Way.PASS_THROUGH)
 STAND_IN: Final = Decision(Way.STAND_IN)
 REFUSE: Final = Decision(Way.REFUSE, Why.RULE)
+ACCOUNT_FULL: Final = Decision(Way.TRY_LATER, Why.ACCOUNT_LIMIT)
+NO_STORAGE: Final = Decision(Way.TRY_LATER, Why.STORAGE)
+
+RECORDED: Final = {
+    Way.PASS_THROUGH: (State.IN_FLIGHT, Told.NOTHING),
+    Way.STAND_IN: (State.READY, Told.PROVISIONAL),
+    Way.REFUSE: (State.CANCELLED, Told.REFUSED),
+}
+"""What a payment is recorded as, by the way it goes. What a rule refuses is over at once, and kept for its repeats."""
 
 
 def limit_in_the_way(

@@ -3,6 +3,8 @@
 import asyncio
 
 from adapters.payment import Answer, Payment, Reversal
+from gateway.accept import answers
+from gateway.log import log
 
 
 class InHand:
@@ -19,3 +21,9 @@ class InHand:
         """Give the twins their answer."""
         if self.answer is not None and not self.answer.done():
             self.answer.set_result(answer)
+
+
+def failed(request: Payment | Reversal, error: Exception) -> Answer:
+    """Our own bug: the channel is told to ask again, and we are told loudly."""
+    log.error("answer_failed", channel=request.channel, error=type(error).__name__, exc_info=error)
+    return answers.unknown(request.key)
