@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 from typing import Final
 
-from bench import accept, backlog, beside, custody, detect, disk, drain, instructions, paced, passthrough, plot
+from bench import accept, backlog, beside, custody, detect, disk, drain, instructions, keys, paced, passthrough, plot
 from bench.rig import Trouble, tell
 
 SET: Final[dict[str, ModuleType]] = {
@@ -23,6 +23,7 @@ SET: Final[dict[str, ModuleType]] = {
     "drain": drain,
     "detect": detect,
     "custody": custody,
+    "keys": keys,
     "instructions": instructions,
     "plot": plot,
 }

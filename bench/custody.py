@@ -53,7 +53,7 @@ async def _measure(folder: Path, commits: int, turns: int, accept_us: float) -> 
     await spool.open(START_US)
     costs: dict[str, list[float]] = {"sealing": [], "evidence": [], "recording, all of it": []}
     for turn in range(turns):
-        drafts = [_draft(1 + turn * commits * TOGETHER + number) for number in range(commits * TOGETHER)]
+        drafts = [draft_of(1 + turn * commits * TOGETHER + number) for number in range(commits * TOGETHER)]
         entries = [entry_from(draft, *sealer.seal(draft)) for draft in drafts]
         costs["sealing"].append(_cost(lambda: _seal(sealer, drafts), len(drafts)))  # noqa: B023 - called at once
         costs["evidence"].append(_cost(lambda: _prove(growth, entries), len(drafts)))  # noqa: B023 - called at once
@@ -87,7 +87,8 @@ def _prove(growth: Growth, entries: list[Entry]) -> None:
         growth.come_true()
 
 
-def _draft(number: int) -> Draft:
+def draft_of(number: int) -> Draft:
+    """A payment of the bank's, waiting."""
     return Draft(
         number=number,
         id=id_of(number, 0),
