@@ -38,6 +38,8 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
+from gateway.windows.board import Board
+from gateway.windows.plan import Plan
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -87,6 +89,7 @@ class Service:
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
         self.policies = Policies(self.spool.store, self.routes, clock)
         self.headroom = Headroom()
+        self.plan = Plan(self.spool.store, self.routes, clock)
         self.routing = Routing(
             (channel, frozenset(config.routes[route.name].services), route)
             for route in self.routes
@@ -108,7 +111,7 @@ class Service:
             for route in self.routes
         }
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
-        self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter)
+        self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter, self._board())
         self.channel_listener = Listener(
             config.listen.channels,
             self.doors.handle,
@@ -157,6 +160,10 @@ class Service:
             self.headroom.note(self.clock.monotonic(), {scope: tally.exposure(*scope) for scope in scopes})
             await self.clock.sleep(SAMPLE_S)
 
+    def _board(self) -> Board:
+        routes = [(route, self.config.routes[route.name].services) for route in self.routes]
+        return Board(routes, self.plan, self.clock)
+
     def _desk(self) -> Desk:
         return Desk(
             config=self.config,
@@ -170,6 +177,7 @@ class Service:
             accounts=self.accounts,
             policies=self.policies,
             headroom=self.headroom,
+            plan=self.plan,
             evidence=self.evidence,
             begin=self.begin,
             ready=lambda: self.ready,
@@ -194,6 +202,8 @@ class Service:
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
             await self.accounts.refresh()
             await self.policies.follow()
+            await self.plan.follow()
+            self._loops.append(asyncio.create_task(self.plan.run(), name="planned windows"))
             self._loops.append(asyncio.create_task(self.policies.run(), name="policies"))
             self._loops.append(asyncio.create_task(self._watch_headroom(), name="headroom"))
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))

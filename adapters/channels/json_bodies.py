@@ -183,3 +183,31 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     retry_after: Annotated[int, msgspec.Meta(description="Seconds, as in Retry-After.")] = 0
     payment_id: Annotated[str, msgspec.Meta(description="Number of the payment this is about.")] = ""
     errors: tuple[Fault, ...] = ()
+
+
+class PlannedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A planned time in which billing is away."""
+
+    begins: str
+    ends: str
+
+
+class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with some services of the channel."""
+
+    #: Their names; empty for all that no other line names.
+    services: tuple[str, ...]
+    #: `up`; `trouble`: it answers, but not always; `down`; `maintenance`: away on purpose.
+    billing: Literal["up", "trouble", "down", "maintenance"]
+    #: What a payment gets now, within the limits: `posted` at once, `provisional`, or `try_later`.
+    payments: Literal["posted", "provisional", "try_later"]
+    #: Since when billing is so.
+    since: str
+    #: The coming times in which it is away on purpose, soonest first; the first may be going on.
+    planned: tuple[PlannedView, ...]
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """How it stands with what a channel may pay for."""
+
+    services: tuple[ServiceView, ...]

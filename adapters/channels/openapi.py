@@ -17,6 +17,7 @@ from adapters.channels.json_bodies import (
     PaymentView,
     Problem,
     Receipt,
+    StatusView,
 )
 from adapters.channels.problem import CONTENT_TYPE, Code, problem
 from adapters.payment import KEY_CHARS_MAX
@@ -33,6 +34,17 @@ _RECEIPT_EXAMPLE: Final = {
     "accepted_at": "2026-01-15T07:00:00.123456Z",
     "amount": "200.00",
     "currency": "KZT",
+}
+_STATUS_EXAMPLE: Final = {
+    "services": [
+        {
+            "services": [],
+            "billing": "maintenance",
+            "payments": "provisional",
+            "since": "2026-01-15T02:00:00.000000Z",
+            "planned": [{"begins": "2026-01-15T02:00:00.000000Z", "ends": "2026-01-15T04:00:00.000000Z"}],
+        }
+    ]
 }
 _READING: Final = (Code.UNAUTHORISED, Code.FORBIDDEN, Code.METHOD, Code.TRY_LATER)
 _WRITING: Final = (*_READING, Code.MALFORMED, Code.INVALID, Code.TOO_LARGE, Code.MEDIA_TYPE)
@@ -158,6 +170,14 @@ def _paths() -> Json:
                 keyed=True,
             ),
         },
+        "/v1/status": {
+            "get": _operation(
+                "getStatus",
+                "Is billing up, and when is it away on purpose?",
+                {"200": _answer("How it stands; may be kept for some seconds.", "StatusView", _STATUS_EXAMPLE)} | _problems((Code.UNAUTHORISED, Code.METHOD, Code.TRY_LATER, Code.INVALID)),
+                tag="checks",
+            ),
+        },
         "/v1/checks": {
             "post": _operation(
                 "checkAccount",
@@ -246,6 +266,6 @@ def _header(name: str) -> Json:
 
 
 def _schemas() -> Json:
-    types = (NewPayment, NewReversal, NewCheck, Receipt, PaymentView, CheckView, Problem)
+    types = (NewPayment, NewReversal, NewCheck, Receipt, PaymentView, CheckView, StatusView, Problem)
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     return dict(components)

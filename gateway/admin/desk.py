@@ -13,6 +13,7 @@ from gateway.route.route import Route
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import Headroom
 from gateway.standin.kept import Policies
+from gateway.windows.plan import Plan
 from spool.spool import Spool
 from spool.store import Store
 
@@ -34,6 +35,7 @@ class Desk:
     accounts: Accounts
     policies: Policies
     headroom: Headroom
+    plan: Plan
     evidence: Evidence
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]

@@ -136,6 +136,8 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
     operation = _gauges("operation_zone", "1 for the zone an operation is in.", "route", "operation", "zone")
     share = _gauges("route_share", "Share of new payments that pass through while closed or soft.", "route")
     forced = _gauges("route_forced", "1 while a person's word stands above the evidence.", "route")
+    window = _gauges("window_active", "1 while a route stands in for a planned window: quiet its pager.", "route")
+    overrun = _gauges("window_overrun_seconds", "How long a route should be back from a window; 0 when it is.", "route")
     pace = _gauges("route_pace", "Attempts that may be under way at once.", "route")
     recovering = _gauges("route_recovering", "1 from an outage's end until all that waited is posted.", "route")
     empty = _gauges("route_empty_seconds", "Seconds until nothing waits; -1 while that can't be said.", "route")
@@ -157,6 +159,9 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         share.add_metric((name,), route.health.share() if route.health.zone in PASSING else 0.0)
         since.add_metric((name,), route.health.since_us / US)
         forced.add_metric((name,), route.health.forced is not None)
+        window.add_metric((name,), name in desk.plan.entered)
+        late = desk.plan.overruns.get(name)
+        overrun.add_metric((name,), 0 if late is None else max(0, now_us - late.since_us) / US)
         pace.add_metric((name,), desk.forwarders[name].pace.limit)
         recovering.add_metric((name,), route.health.pace.recovering)
         empty_s = desk.forwarders[name].estimate.empty_s
@@ -169,7 +174,23 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
             evidence.add_metric((name, kind), count)
         probes.add_metric((name, "yes"), counts.probes_passed)
         probes.add_metric((name, "no"), counts.probes_failed)
-    yield from (zone, operation, share, since, forced, pace, recovering, empty, in_hand, age, trips, evidence, probes)
+    yield from (
+        zone,
+        operation,
+        share,
+        since,
+        forced,
+        window,
+        overrun,
+        pace,
+        recovering,
+        empty,
+        in_hand,
+        age,
+        trips,
+        evidence,
+        probes,
+    )
 
 
 def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:

@@ -27,6 +27,7 @@ from gateway.admin.problem import Code, Trouble
 from gateway.admin.status import Status, missing, status
 from gateway.admin.tokens import Denial, Person, Right, Tokens, may
 from gateway.admin.views import EntryPage, done_shown, entry_row, entry_shown, verdict_shown
+from gateway.admin.window_side import WindowSide
 from gateway.log import log
 from gateway.route.zone import Zone
 from spool.entry import Entry
@@ -58,6 +59,7 @@ class AdminSide:
         self.duties = Duties(desk, self._meter)
         self.keys = KeysSide(desk, self._meter)
         self.core_word = CoreWord(desk, self._meter)
+        self.windows = WindowSide(desk, self._meter)
         self.policies = PolicySide(desk, self.duties.proposals)
         self.accounts = AccountBook(desk, self._meter, desk.accounts)
         self._verifying = False
@@ -259,6 +261,14 @@ _PATHS: Final[tuple[tuple[str, re.Pattern[str], Right, Handler], ...]] = (
     ("GET", re.compile(r"/admin/v1/accounts"), Right.READ, lambda side, call: side.accounts.count(call)),
     ("POST", re.compile(r"/admin/v1/accounts/note"), Right.ACT, lambda side, call: side.accounts.note(call)),
     ("POST", re.compile(r"/admin/v1/accounts/look"), Right.READ, lambda side, call: side.accounts.look(call)),
+    ("GET", re.compile(r"/admin/v1/windows"), Right.READ, lambda side, call: side.windows.list(call)),
+    ("POST", re.compile(r"/admin/v1/windows"), Right.ACT, lambda side, call: side.windows.add(call)),
+    (
+        "POST",
+        re.compile(r"/admin/v1/windows/([0-9]{1,19})/cancel"),
+        Right.ACT,
+        lambda side, call: side.windows.cancel(call),
+    ),
     (
         "GET",
         re.compile(r"/admin/v1/policies/([A-Za-z0-9_.-]{1,64})"),

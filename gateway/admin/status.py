@@ -118,6 +118,10 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     #: Version of the stand-in policy it follows, and whether it was changed at run time.
     policy: str = ""
     policy_changed: bool = False
+    #: Until when it stands in for a planned window; empty when it doesn't.
+    window_until: str = ""
+    #: Since when it should be back from one and isn't; empty when it is.
+    overrun_since: str = ""
 
 
 class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -363,6 +367,8 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         exposure=tuple(_exposures(desk, route)),
         policy=route.standin.version,
         policy_changed=desk.policies.is_changed(route.name),
+        window_until=moment(desk.plan.entered[route.name][1].ends_us) if route.name in desk.plan.entered else "",
+        overrun_since=moment(desk.plan.overruns[route.name].since_us) if route.name in desk.plan.overruns else "",
     )
 
 

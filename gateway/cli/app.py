@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli import account_app, duty_app, key_app, policy_app
+from gateway.cli import account_app, duty_app, key_app, policy_app, window_app
 from gateway.cli.exits import CODES
 from gateway.cli.options import (
     AllOption,
@@ -401,3 +401,4 @@ _steer("auto", "Take a word back: decide by the evidence again.")
 duty_app.register(app)
 account_app.register(app)
 policy_app.register(app)
+window_app.register(app)

@@ -47,7 +47,9 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     parts: list[RenderableType] = [head]
     if status.routes:
         parts.append(_routes(status.routes))
-        parts += [_diagnosis(route) for route in status.routes if route.diagnosis or route.forced]
+        parts += [
+            _diagnosis(route) for route in status.routes if route.diagnosis or route.forced or route.overrun_since
+        ]
         parts.append(_exposures(status.routes))
     parts.append(_states(status))
     parts += [_conserved(line) for line in status.conservation]
@@ -175,6 +177,8 @@ def _diagnosis(route: RouteShown) -> Text:
         words.append(f"{route.name}: beside its payments: {', '.join(apart)}")
     if route.zone == Zone.SOFT.value:
         words.append(f"{route.name}: {route.operations[Operation.POST.value].share:.0%} of new payments pass through")
+    if route.overrun_since:
+        words.append(f"{route.name}: NOT BACK from its planned window, due since {brief(route.overrun_since)}")
     if route.diagnosis and route.diagnosis.cause != "forced":
         found = route.diagnosis
         seen = f"{found.seen} times since {brief(found.first_seen)}, last {brief(found.last_seen)}"

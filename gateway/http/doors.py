@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
+from adapters.channels.json_status import PATH as STATUS
+from adapters.channels.json_status import write_status
 from adapters.channels.json_v1 import JsonChannel, JsonDoor
 from adapters.channels.openapi import document_bytes
 from adapters.channels.problem import Code, problem
@@ -12,6 +14,7 @@ from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
 from gateway.http.connection import Told
 from gateway.meter import Meter
+from gateway.windows.board import Board
 
 OSMP: Final = "/osmp/"
 JSON: Final = "/v1/"
@@ -24,8 +27,11 @@ _NO_CHANNEL: Final = Reply(status=404, content_type="text/plain; charset=utf-8",
 class Doors:
     """All channels, by the path or the token they come with."""
 
-    def __init__(self, channels: Iterable[Channel], acceptor: Acceptor, clock: Clock, meter: Meter) -> None:
-        """Let `channels` in to `acceptor`."""
+    def __init__(
+        self, channels: Iterable[Channel], acceptor: Acceptor, clock: Clock, meter: Meter, board: Board
+    ) -> None:
+        """Let `channels` in to `acceptor`, and look at the `board`."""
+        self._board = board
         known = list(channels)
         self._by_path: Mapping[str, Channel] = {
             OSMP + each.name: each for each in known if not isinstance(each, JsonChannel)
@@ -41,6 +47,8 @@ class Doors:
         if inbound.path == OPENAPI and inbound.method == "GET":
             tell(Reply(status=200, content_type="application/json", body=document_bytes()))
             return None
+        if inbound.path == STATUS:
+            return self._status(inbound, tell)
         arrived = self.clock.monotonic()
         try:
             channel, asked, twin_wait_s = self._read(inbound)
@@ -49,6 +57,20 @@ class Doors:
         visit = Visit(self, channel, asked, arrived, tell)
         more = self._ask(visit, arrived + channel.deadline_s, arrived + twin_wait_s)
         return None if more is None else visit.see(more)
+
+    def _status(self, inbound: Inbound, tell: Told) -> Coroutine[Any, Any, Reply] | None:
+        """How it stands with billing, for a channel that has a token."""
+        try:
+            channel = self._json.channel(inbound)
+        except Rejected as rejected:
+            return self._rejected(rejected)
+        if inbound.method != "GET":
+            tell(problem(Code.METHOD, headers={"Allow": "GET"}))
+        elif inbound.query:
+            tell(problem(Code.INVALID, "there are no query parameters here"))
+        else:
+            tell(write_status(self._board.status(channel.name)))
+        return None
 
     def _read(self, inbound: Inbound) -> tuple[Channel, Request, float]:
         """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""

@@ -29,6 +29,7 @@ READING: Final = [
     ("GET", "/admin/v1/keys"),
     ("GET", "/admin/v1/accounts"),
     ("GET", "/admin/v1/policies/main"),
+    ("GET", "/admin/v1/windows"),
 ]
 ACTING: Final = [
     ("POST", "/admin/v1/entries/1/hold"),
@@ -43,6 +44,8 @@ ACTING: Final = [
     ("POST", "/admin/v1/proposals/1/withdraw"),
     ("POST", "/admin/v1/accounts/note"),
     ("POST", "/admin/v1/policies/main"),
+    ("POST", "/admin/v1/windows"),
+    ("POST", "/admin/v1/windows/1/cancel"),
 ]
 
 
@@ -59,7 +62,7 @@ async def test_without_a_token_that_counts_nothing_is_shown_or_done(house: House
 async def test_every_role_may_read(house: House, role: str) -> None:
     """An entry that isn't there is a 404, not a 403."""
     statuses = [(await house.ask(method, path, role))[0] for method, path in READING]
-    assert statuses == [200, 200, 404, 404, 200, 200, 200, 200, 200, 200, 200, 200]
+    assert statuses == [200, 200, 404, 404, 200, 200, 200, 200, 200, 200, 200, 200, 200]
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor", "custodian"])

@@ -225,6 +225,16 @@ async def test_without_the_disk_nothing_is_promised(open_heart: OpenHeart, troub
     assert told([*answers, await heart.pay("k2")]) == ["storage", "storage"]
 
 
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST])
+async def test_what_may_have_been_recorded_stays_counted(open_heart: OpenHeart, trouble: Trouble) -> None:
+    """Nobody knows: so the channel asks again, and the day's limit is as if it had been promised."""
+    heart = await open_heart(standin=StandinSettings(account_day_count_max=1))
+    heart.open_route()
+    heart.troubles.will("insert", trouble)
+    assert (await heart.pay("k1")).kind is UNDER_WAY
+    assert told([await heart.pay("k2")]) == ["account_limit"]
+
+
 @pytest.mark.parametrize(("outcome", "kind"), [(NOT_SENT, PROVISIONAL), (SILENCE, PROVISIONAL)])
 async def test_a_live_payment_counts_once_it_is_told_provisional(
     open_heart: OpenHeart, outcome: object, kind: AnswerKind

@@ -1,0 +1,142 @@
+"""The plan: which windows there are, kept in the spool, followed by every node; and the routes that open for them.
+
+A route is opened by the same word a person would give, until the window's end, so that everything that holds of a forced
+route holds here: it is shown, it ends by itself, and when it ends the core is probed and tried before traffic comes back.
+A person's own word about a route is never overruled.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.log import log
+from gateway.route.route import Route
+from gateway.route.zone import PASSING, Zone
+from gateway.windows.window import Span, Window, concerns, entered, following
+from spool.errors import SpoolError
+from spool.store import Store
+
+MEMO: Final = "windows"
+WINDOWS_MAX: Final = 200
+LOOK_S: Final = 1.0
+ACTOR: Final = "window"
+"""Who opened a route for a window. No person may have this name."""
+
+
+class Overrun(msgspec.Struct, frozen=True):
+    """A window is over, and its route isn't back."""
+
+    window: int
+    since_us: int
+
+
+class Plan:
+    """The windows of one spool, and what they do to the routes."""
+
+    def __init__(self, store: Store, routes: Iterable[Route], clock: Clock) -> None:
+        """Keep the plan in `store`; open `routes` by it."""
+        self._store = store
+        self._clock = clock
+        self._routes = list(routes)
+        self._kept: bytes | None = None
+        self.windows: tuple[Window, ...] = ()
+        #: By route: the window it stands in for now, and when that ends.
+        self.entered: dict[str, tuple[Window, Span]] = {}
+        #: By route: what is over and isn't back.
+        self.overruns: dict[str, Overrun] = {}
+
+    async def follow(self) -> None:
+        """See what was added or cancelled, here or at another node. Errors: see `Store.recall`."""
+        kept = await self._store.recall(MEMO)
+        if kept != self._kept:
+            self._kept, self.windows = kept, _read(kept)
+
+    async def add(self, window: Window) -> bool:
+        """Plan a window; False when there are so many that no more is taken. Errors: see `Store.exchange`."""
+        while True:
+            await self.follow()
+            now_us = self._clock.now_us()
+            coming = tuple(each for each in self.windows if following(each, now_us, 1) or each.route in self.overruns)
+            if len(coming) >= WINDOWS_MAX:
+                return False
+            if await self._keep((*coming, window)):
+                return True
+
+    async def cancel(self, number: int) -> Window | None:
+        """Take a window out of the plan, and end it where it is entered; None when there is none.
+
+        Errors: see `Store.exchange`.
+        """
+        while True:
+            await self.follow()
+            found = next((each for each in self.windows if each.id == number), None)
+            if found is None or await self._keep(tuple(each for each in self.windows if each.id != number)):
+                return found
+
+    async def _keep(self, windows: tuple[Window, ...]) -> bool:
+        done = await self._store.exchange(MEMO, self._kept, msgspec.json.encode(windows))
+        await self.follow()
+        return done
+
+    def look(self) -> None:
+        """Open routes whose window has come, let go of those whose window is over or cancelled."""
+        now_us = self._clock.now_us()
+        for route in self._routes:
+            current = self._current(route, now_us)
+            before = self.entered.get(route.name)
+            if current is not None and before != current:
+                self._enter(route, *current)
+            elif current is None and before is not None:
+                self._leave(route, *before, now_us)
+            if route.name in self.overruns and route.health.zone in PASSING:
+                log.warning("window_overrun_ended", route=route.name)
+                del self.overruns[route.name]
+
+    def _current(self, route: Route, now_us: int) -> tuple[Window, Span] | None:
+        """The window a route stands in for now; of several the one that ends last."""
+        found = [
+            (each, span) for each in self.windows if concerns(each, route.name) and (span := entered(each, now_us))
+        ]
+        return max(found, key=lambda pair: pair[1].ends_us, default=None)
+
+    def _enter(self, route: Route, window: Window, span: Span) -> None:
+        self.entered[route.name] = (window, span)
+        self.overruns.pop(route.name, None)
+        word = route.health.forced
+        if word is not None and word.actor != ACTOR:
+            log.warning("window_entered", route=route.name, window=window.id, forced_by=word.actor)
+            return
+        with contextlib.suppress(ValueError):
+            # A window that is longer than a route may be forced for ends sooner, and is entered again.
+            route.health.force(Zone.OPEN, until_us=span.ends_us, actor=ACTOR, reason=window.reason)
+        log.warning("window_entered", route=route.name, window=window.id)
+
+    def _leave(self, route: Route, window: Window, span: Span, now_us: int) -> None:
+        del self.entered[route.name]
+        word = route.health.forced
+        if word is not None and word.actor == ACTOR:
+            route.health.release()
+        if route.health.zone not in PASSING:
+            self.overruns[route.name] = Overrun(window.id, min(span.ends_us, now_us))
+        log.warning("window_left", route=route.name, window=window.id)
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        while True:
+            with contextlib.suppress(SpoolError):
+                await self.follow()
+            self.look()
+            await self._clock.sleep(LOOK_S)
+
+
+def _read(kept: bytes | None) -> tuple[Window, ...]:
+    if kept is None:
+        return ()
+    try:
+        return msgspec.json.decode(kept, type=tuple[Window, ...])
+    except msgspec.DecodeError as error:
+        log.error("windows_unreadable", error=type(error).__name__)
+        return ()

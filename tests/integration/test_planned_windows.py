@@ -1,0 +1,100 @@
+"""Planned windows on real sockets: added, entered, told to channels, cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli import windows
+from gateway.cli.exits import Exit
+from gateway.cli.options import Reach
+from gateway.clock import SystemClock
+from tests.integration.house import WAIT_S, House, open_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """An open house."""
+    async with open_house(tmp_path) as made:
+        yield made
+
+
+def now() -> datetime:
+    """The service's time."""
+    return datetime.fromtimestamp(SystemClock().now_us() // 1_000_000, UTC)
+
+
+async def told(house: House, folder: Path, method: str = "GET", query: str = "") -> tuple[int, Any, str]:
+    """What a bank is told of billing: status, body, and how long it may be kept."""
+    token = (folder / "var/secrets/bank.token").read_text().strip()
+    url = f"http://127.0.0.1:{house.service.channel_listener.port}/v1/status{query}"
+    async with house.client.request(method, url, headers={"Authorization": f"Bearer {token}"}) as answer:
+        return answer.status, await answer.json(content_type=None), answer.headers.get("Cache-Control", "")
+
+
+async def run(house: House, folder: Path, verb: Any, *given: Any, **named: Any) -> int:
+    """A verb's exit code; verbs block, so they run beside the loop that serves them."""
+    token = folder / "operator.token"
+    token.write_text("operator")
+    reach = Reach(url=f"http://127.0.0.1:{house.service.admin_listener.port}", token_file=token)
+    code: int = await asyncio.to_thread(verb, reach, *given, json=False, **named)
+    return code
+
+
+async def test_a_window_is_planned_entered_told_and_cancelled(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command line; and the bank sees it coming, in it, and gone."""
+    assert (await told(house, tmp_path))[1]["services"][0]["billing"] == "up"
+    begins = (now() - timedelta(minutes=1)).replace(tzinfo=None).isoformat()
+    given = {"route": "main", "time_zone": "UTC", "rule": "FREQ=DAILY", "lead": "5m"}
+    assert await run(house, tmp_path, windows.add, begins, "1h", "an upgrade", **given) == Exit.DONE
+    assert await run(house, tmp_path, windows.list_windows) == Exit.DONE
+    assert "FREQ=DAILY" in capsys.readouterr().out
+    async with asyncio.timeout(WAIT_S):
+        while (await told(house, tmp_path))[1]["services"][0]["billing"] != "maintenance":
+            pass
+    status, body, kept = await told(house, tmp_path)
+    (line,) = body["services"]
+    assert (status, kept, line["payments"], len(line["planned"])) == (200, "private, max-age=5", "provisional", 5)
+    await house.pay("1")
+    (route,) = (await house.get("/admin/v1/status"))["routes"]
+    assert (route["zone"], route["forced"]["actor"], bool(route["window_until"])) == ("open", "window", True)
+    assert 'nightsafe_window_active{route="main"} 1.0' in await house.get("/metrics")
+    (planned,) = (await house.get("/admin/v1/windows"))["windows"]
+
+    assert await run(house, tmp_path, windows.cancel, planned["id"], "it is done") == Exit.DONE
+
+    assert (await house.get("/admin/v1/windows")) == {"windows": []}
+    assert await run(house, tmp_path, windows.list_windows) == Exit.DONE
+    async with asyncio.timeout(WAIT_S):
+        while (await told(house, tmp_path))[1]["services"][0]["billing"] == "maintenance":
+            pass
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"begins": "tonight", "duration_s": 60}, 400, "invalid"),
+        ({"begins": "2020-01-01T00:00:00", "duration_s": 60}, 400, "invalid"),
+        ({"begins": "2126-01-01T00:00:00", "duration_s": 60, "rule": "FREQ=HOURLY"}, 400, "invalid"),
+        ({"begins": "2126-01-01T00:00:00", "duration_s": 60, "route": "other"}, 404, "no_such_route"),
+    ],
+)
+async def test_a_window_that_makes_no_sense_is_not_planned(
+    house: House, body: dict[str, Any], status: int, code: str
+) -> None:
+    """It says why."""
+    answered, problem = await house.ask("POST", "/admin/v1/windows", body={"reason": "r", **body})
+    assert (answered, problem["code"]) == (status, code)
+    assert (await house.ask("POST", "/admin/v1/windows/1/cancel", body={"reason": "r"}))[1]["code"] == "no_such_window"
+
+
+async def test_who_has_no_token_is_told_nothing_of_billing(house: House, tmp_path: Path) -> None:
+    """Nor who asks in another way."""
+    async with house.client.get(f"http://127.0.0.1:{house.service.channel_listener.port}/v1/status") as answer:
+        assert answer.status == 401
+    assert [(await told(house, tmp_path, *how))[0] for how in (("POST",), ("GET", "?a=1"))] == [405, 400]
