@@ -237,7 +237,7 @@ class Acceptor:
             else:
                 answer = self._again(found.entry, payment, draft.fingerprint)
         except (StorageFull, SpoolClosed):
-            self._tell_later(hand, self._turn_away(route, payment, draft.fingerprint, Why.STORAGE), tell)
+            self._tell_later(hand, partial(self._turn_away, route, payment, draft.fingerprint, Why.STORAGE), tell)
             return
         except StorageUncertain:
             answer = self._doubt(route, draft)
@@ -245,11 +245,11 @@ class Acceptor:
             answer = failed(payment, error)
         tell(self._end(hand, answer))
 
-    def _tell_later(self, hand: InHand, answering: Awaitable[Answer], tell: Tell) -> None:
+    def _tell_later(self, hand: InHand, answering: Callable[[], Awaitable[Answer]], tell: Tell) -> None:
         """Tell an answer that has to be looked for."""
 
         async def told() -> None:
-            tell(await self._see(hand, answering))
+            tell(await self._see(hand, answering()))
 
         looking = asyncio.get_running_loop().create_task(told())
         self._looking.add(looking)

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
@@ -103,10 +103,6 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     raise AssertionError("the memory engine never waits")
-
-
-async def _raising(error: SpoolClosed) -> NoReturn:
-    raise error
 
 
 class SimStore:
@@ -204,7 +200,9 @@ class SimStore:
         try:
             return self._submit(lambda: self.image.insert(draft, key_id, sealed), draft=draft)
         except SpoolClosed as closed:
-            return _raising(closed)
+            refused: asyncio.Future[Inserted | Known] = self.nature.loop.create_future()
+            refused.set_exception(closed)
+            return refused
 
     async def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known | NotReversible:
         """Record a reversal."""

@@ -162,7 +162,9 @@ class SeededLoop(asyncio.BaseEventLoop):
                 continue
             try:
                 call.context.run(call.call, *call.arguments)
-            except Exception as error:  # noqa: BLE001 - as a loop does: whoever listens to the loop is told
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as a loop does, a cancelled future's too: its listener is told
                 self.call_exception_handler({"message": f"Exception in callback {call.call!r}", "exception": error})
 
     def _go_on(self) -> None:

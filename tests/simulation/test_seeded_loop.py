@@ -88,3 +88,14 @@ def test_the_dead_do_nothing_more(loop: SeededLoop) -> None:
     loop.call_later(4.0, done.set_result, None)
     loop.run_until_complete(done)
     assert seen == ["alive"]
+
+
+def test_whatever_a_callback_raises_the_listener_is_told_and_the_loop_goes_on(loop: SeededLoop) -> None:
+    """A result asked of a future that was cancelled is no exception of the ordinary kind."""
+    told, cancelled, done = list[BaseException](), loop.create_future(), loop.create_future()
+    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+    cancelled.cancel()
+    loop.call_later(1.0, cancelled.result)
+    loop.call_later(2.0, done.set_result, "done")
+    assert loop.run_until_complete(done) == "done"
+    assert [type(error) for error in told] == [asyncio.CancelledError]
