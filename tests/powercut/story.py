@@ -1,7 +1,7 @@
 """What the spool lives through while the tape runs: payments accepted, forwarded, settled, reversed, and restarts.
 
 A story is made by a seed. Each round asks for a few things at once, so that they share a commit, and the witness notes
-each. What the spool learns to do next (renewing keys, purging) becomes one more act in `Story.ACTS`.
+each. What the spool learns to do next (purging) becomes one more act in `Story.ACTS`.
 """
 
 import asyncio
@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from spool.entry import Entry
+from msgspec.structs import replace
+
+from spool.entry import Act, Entry
 from spool.lifecycle import CANCEL, CLAIM, FINAL, GIVE_BACK, POST, TRANSITIONS, UNSENT, Kind, State, Told
 from spool.rows import entry_of
 from spool.sqlite import SqliteStore
@@ -192,14 +194,31 @@ class Story:
             await self._store.set_behind([entry])
             await self._store.followers(entry.route, entry.lane, 10)
 
+    async def renew(self) -> None:
+        """A few contents are sealed anew under the next key, whatever the state of their entries."""
+        taken = [entry for entry in (self._take(lambda _: True) for _ in range(3)) if entry is not None]
+        key_id = max((entry.key_id for entry in taken), default=0) + 1
+        after = {entry.number: replace(entry, key_id=key_id, sealed=self._sealed()) for entry in taken}
+        act = self.witness.asks(after)
+        made = await self._store.reseal([(entry, after[entry.number].sealed) for entry in taken], key_id)
+        assert all(made), f"contents that were not sealed anew: {taken}, {made}"
+        act.told()
+        self._entries |= after
+
+    async def stand_by(self) -> None:
+        """A person does something that moves no entry; it has its place in the log."""
+        await self._store.act(
+            Act(at_us=self._tick(), name="route_open", subject="billing", actor="anna", note="a drill")
+        )
+
     async def remember(self) -> None:
         """A small value beside the payments."""
         await self._store.remember("memo", self._chance.randbytes(20))
 
     ACTS: ClassVar[tuple[Callable[["Story"], Awaitable[None]], ...]] = (
-        accept, forward, settle, wander, reverse, stand_aside, remember,
+        accept, forward, settle, wander, reverse, renew, stand_aside, stand_by, remember,
     )  # fmt: skip
     """Everything that may be asked of it ..."""
 
-    WEIGHTS: ClassVar[tuple[int, ...]] = (8, 4, 4, 3, 2, 1, 1)
+    WEIGHTS: ClassVar[tuple[int, ...]] = (8, 4, 4, 3, 2, 2, 1, 1, 1)
     """... and how often."""

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import apsw
+from msgspec.structs import replace
 
+from spool.entry import Act as PersonsAct
 from spool.entry import Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.lifecycle import CANCEL, CLAIM, FINAL, POST, REFUSE, State
@@ -172,17 +174,18 @@ class Run:
 
     def move(self, transition: Any, *numbers: int) -> Awaitable[None]:
         """Ask for moves of entries as they were at the beginning, or claimed since."""
-        moves = [Move(entry=self._now(number), transition=transition, at_us=LATER_US) for number in numbers]
+        moves = [Move(entry=self.as_told(number), transition=transition, at_us=LATER_US) for number in numbers]
         return self.ask({move.entry.number: move.after() for move in moves}, partial(self.store.move, moves))
 
-    def _now(self, number: int) -> Entry:
+    def as_told(self, number: int) -> Entry:
+        """The entry as the last answer has it."""
         told = [each.entry for each in self.witness.versions[number] if each.told <= len(self.tape.steps)]
         assert told[-1] is not None
         return told[-1]
 
     def is_told(self, number: int, state: State) -> bool:
         """The entry is known to have come so far."""
-        return self._now(number).state is state
+        return self.as_told(number).state is state
 
 
 async def accept(run: Run) -> None:
@@ -211,11 +214,21 @@ async def forward(run: Run) -> None:
     await run.see(partial(store.due, "billing", LATER_US, 10))
 
 
+async def rotate(run: Run) -> None:
+    """Contents are sealed anew, together, while one of them is claimed; and a person's act has its place in the log."""
+    store, known = run.store, [run.as_told(number) for number in (1, 2, 5)]
+    sealed = bytes(300)
+    anew: dict[int, Entry | None] = {entry.number: replace(entry, key_id=2, sealed=sealed) for entry in known}
+    asking = partial(store.reseal, [(entry, sealed) for entry in known], 2)
+    await asyncio.gather(run.ask(anew, asking), run.move(CLAIM, 3))
+    await run.see(partial(store.act, PersonsAct(at_us=LATER_US, name="route_open", subject="billing", actor="anna")))
+
+
 async def recover(_run: Run) -> None:
     """Nothing more: what fails is the opening."""
 
 
-PHASES: Final = {"accept": accept, "forward": forward, "recover": recover}
+PHASES: Final = {"accept": accept, "forward": forward, "rotate": rotate, "recover": recover}
 """What goes on while the disk fails."""
 
 

@@ -1,4 +1,4 @@
-"""Every operation of the disk fails in turn while the spool accepts, forwards and comes up.
+"""Every operation of the disk fails in turn while the spool accepts, forwards, renews keys and comes up.
 
 Whoever was told yes has the record on disk, whoever was told no has none, whoever was told that nobody knows finds out
 by asking again; and when the disk is well the spool goes on by itself, with nothing lost, not even by a power cut then.
@@ -15,6 +15,8 @@ LEAST: Final = {
     ("accept", "sync"): 3,
     ("forward", "write"): 20,
     ("forward", "sync"): 3,
+    ("rotate", "write"): 10,
+    ("rotate", "sync"): 2,
     ("recover", "write"): 5,
     ("recover", "sync"): 2,
     ("recover", "read"): 20,

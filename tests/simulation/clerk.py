@@ -17,6 +17,9 @@ ACTOR: Final = "clerk"
 AGAIN_S: Final = 1.0
 """Seconds between two attempts to release what is still held, or to end what is parked."""
 
+HANGS_MAX_S: Final = 60.0
+"""Seconds after which no commit hangs any more: a hold of which nobody knew is there by then, or never."""
+
 BOOKS_CLOSED_S: Final = 15.0
 """Seconds after which nothing is in work at the core any more, so that its books tell all."""
 
@@ -47,6 +50,7 @@ class Clerk:
         await self._over.wait()
         if not self._nature.mix.acts:
             return
+        await self._nature.pause(HANGS_MAX_S)
         for entry in self._seen(Act.RETRY):
             await self._do(Act.RETRY, entry)
         while held := self._seen(Act.RELEASE):
