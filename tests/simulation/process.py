@@ -18,6 +18,7 @@ from gateway.route.record import KeptInMemory
 from gateway.route.route import Route, Routing
 from gateway.route.settings import BreakerSettings
 from gateway.settle import Settler
+from gateway.standin.accounts import Accounts
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
 from spool.keys import KeyRing
 from spool.number import Numbers
@@ -93,6 +94,9 @@ class Process:
         self.settler = parts.settler(self.spool, clock)
         self.routes = [self._route(name, site, parts) for name, site in sites.items()]
         self.numbers = parts.numbers()
+        self.accounts = Accounts(self.spool, clock)
+        for route in self.routes:
+            self.accounts.watch(route)
         self.acceptor = parts.acceptor(
             spool=self.spool,
             routing=Routing(
@@ -102,6 +106,7 @@ class Process:
             numbers=self.numbers,
             settler=self.settler,
             meter=meter,
+            accounts=self.accounts,
         )
         self.forwarders = {
             route.name: parts.forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=meter)
