@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -118,7 +119,7 @@ class WebhookWitness:
                 status = answer.status
         except (aiohttp.ClientError, OSError, SecretMissing) as error:
             raise WitnessFailed(f"can't be told: {type(error).__name__}") from error
-        if status // 100 != 2:  # noqa: PLR2004 - any 2xx
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise WitnessFailed(f"answered {status}")
 
     async def newest(self) -> str:

@@ -34,7 +34,7 @@ class Sum(NamedTuple):
 
 NOTHING = Sum(0, 0)
 
-_new: Final = tuple.__new__  # a named tuple's own costs three times as much, for each payment
+_new: Final = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - of any; a named tuple's own costs three times as much, for each payment
 
 
 class Tally:

@@ -217,7 +217,9 @@ def entry_from(draft: Draft, key_id: int, sealed: bytes) -> Entry:
 def cell_of(entry: Entry) -> Cell:
     """The cell an entry is counted in."""
     # Not by its name's own call, which costs three times as much.
-    return tuple.__new__(Cell, (entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told))
+    return tuple.__new__(  # pyright: ignore[reportUnknownMemberType] - its parameter's type is open
+        Cell, (entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
+    )
 
 
 def place_of(state: State, due_at_us: int) -> int:

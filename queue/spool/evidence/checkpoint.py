@@ -67,6 +67,12 @@ class CheckpointKey:
     def __repr__(self) -> str:
         return "CheckpointKey()"
 
+    def pem(self) -> bytes:
+        """All of it, for the file it is kept in."""
+        return self._private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
     def sign(self, checkpoint: Checkpoint) -> str:
         """The note of a checkpoint."""
         text = checkpoint.text()
@@ -134,7 +140,7 @@ def make_checkpoint_key(path: Path) -> CheckpointKey:
         KeysUnfit: there is something at either place, or it can't be written.
     """
     key = CheckpointKey(Ed25519PrivateKey.generate())
-    write_private(path, _private_pem(key), NAME)
+    write_private(path, key.pem(), NAME)
     write_private(public_path(path), public_pem(key.public), "public evidence key")
     public_path(path).chmod(0o644)
     return key
@@ -181,10 +187,3 @@ def public_path(path: Path) -> Path:
 def public_pem(public: Ed25519PublicKey) -> bytes:
     """The public half, as openssl reads it."""
     return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def _private_pem(key: CheckpointKey) -> bytes:
-    private = key._private  # noqa: SLF001 - of the same module
-    return private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

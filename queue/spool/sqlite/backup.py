@@ -6,7 +6,7 @@ whatever is written meanwhile. (In small steps it would begin anew at each write
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -94,7 +94,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path, mode: str) -> Iterator[Any]:
+def _opened(path: Path, mode: str) -> Generator[Any]:
     db = driver.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None)
     try:
         yield db
