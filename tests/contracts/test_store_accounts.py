@@ -101,7 +101,8 @@ def test_what_fits_stays_within_every_limit(
 
 def note(lane: int = 7, **says: Any) -> AccountNote:
     """A note of an account."""
-    return AccountNote(lane=lane, **{"seen_at_us": NOW_US, **says})
+    usual: dict[str, Any] = {"seen_at_us": NOW_US}
+    return AccountNote(lane=lane, **usual | says)
 
 
 async def test_of_a_stranger_nothing_is_known(store: Store) -> None:

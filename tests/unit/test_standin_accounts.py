@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from msgspec.structs import replace
 
 from adapters.outcome import Allowed, Refused
 from adapters.payment import Answer, AnswerKind, Check, Refusal
@@ -16,9 +15,10 @@ from gateway.standin.facts import Standing
 from gateway.standin.outage import Outage
 from gateway.standin.settings import StandinRuleSettings, StandinSettings
 from spool.account import AccountNote
-from spool.lifecycle import State, Told
+from spool.lifecycle import DOUBT, State, Told
 from spool.memory import MemoryStore
 from spool.spool import Spool
+from spool.store import Move
 from tests.unit.fake_core import NOT_SENT, SILENCE, Does
 from tests.unit.heart import DEADLINE_S, KEYS, ROUTE, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
@@ -280,12 +280,13 @@ async def test_what_was_counted_for_a_live_payment_somebody_else_moved_is_taken_
     paying = asyncio.ensure_future(heart.pay("k1"))
     await settle()
     entry = await heart.entry()
-    heart.store._entries[entry.number] = replace(entry, epoch=9)
+    assert await heart.store.move([Move(entry=entry, transition=DOUBT, at_us=entry.changed_at_us)]) == [True]
     heart.core.will(Does(NOT_SENT))
     heart.core.let_go()
     await paying
     await settle()
-    assert set(heart.store._spent.values()) == {(0, 0)}
+    heart.open_route()
+    assert told([await heart.pay("k2")]) == ["provisional"]
 
 
 def test_a_day_begins_where_the_payers_live() -> None:
@@ -403,7 +404,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.accounts = Accounts(Spool(self.store, KEYS), ManualClock())
+        self.clock = ManualClock()
+        self.accounts = Accounts(Spool(self.store, KEYS), self.clock)
 
 
 @pytest.fixture
@@ -461,12 +463,10 @@ async def test_what_was_learned_goes_to_disk_by_itself(bench: Bench) -> None:
     await settle()
     bench.accounts.learn(7)
     await bench.store.note_accounts([AccountNote(lane=8, denied=True, seen_at_us=1)])
-    clock = bench.accounts._clock
-    assert isinstance(clock, ManualClock)
-    await clock.advance(room.FLUSH_S)
+    await bench.clock.advance(room.FLUSH_S)
     assert (await bench.store.accounts_counted(), bench.accounts.denies) == ((1, 1), True)
     await bench.store.close()
-    await clock.advance(room.FLUSH_S)
+    await bench.clock.advance(room.FLUSH_S)
     running.cancel()
 
 

@@ -24,8 +24,16 @@ BEGIN = "2026-01-01T01:00:00"
 
 def window(**changes: Any) -> Window:
     """An hour's window on the tests' route, an hour from now."""
-    usual: dict[str, Any] = {"id": 1, "route": ROUTE, "begins": BEGIN, "time_zone": "UTC", "duration_s": 3_600}
-    return Window(**usual | {"actor": "anna", "reason": "an upgrade"} | changes)
+    usual: dict[str, Any] = {
+        "id": 1,
+        "route": ROUTE,
+        "begins": BEGIN,
+        "time_zone": "UTC",
+        "duration_s": 3_600,
+        "actor": "anna",
+        "reason": "an upgrade",
+    }
+    return Window(**usual | changes)
 
 
 def at(text: str) -> int:
