@@ -100,6 +100,8 @@ def from_spool(number: int, count: int, at_once: int) -> Drained:
             begun, cpu_s, core_s = ledger.count(), gateway.cpu_s(), core.cpu_s()
             _reach(ledger, count)
             cpu_s, core_s, done = gateway.cpu_s() - cpu_s, core.cpu_s() - core_s, count - begun
+        if not done:
+            raise Trouble(f"{count} are too few: all were booked before the CPU was read")
         return Drained(
             sender="service",
             round=number,
