@@ -24,7 +24,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers lock upgrade wheel clean powercut powercut-kernel mutation
+.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -170,6 +170,9 @@ schemathesis: $(DEV_READY) ## The JSON API's description against a running servi
 
 bench: $(DEV_READY) ## Measure the speed, side by side with a bare server and with peers (bench/README.md)
 	$(BIN)/python -m bench
+
+outages: $(DEV_READY) ## Outages on simulated time under our rules and others', and a quiet day: docs/explanation/outages.md
+	$(BIN)/python -m bench outages
 
 bench-peers: ## Install the peers that the bench measures beside us: Debian's packages as root, the rest in bench/out
 	PYTHON=$(PYTHON) bench/peers/install.sh

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from bench import accept, backlog, beside, custody, detect, disk, drain, instructions, keys, paced, passthrough, plot
+from bench.outages import figures as outages
 from bench.rig import Trouble, tell
 
 SET: Final[dict[str, ModuleType]] = {
@@ -25,6 +26,7 @@ SET: Final[dict[str, ModuleType]] = {
     "custody": custody,
     "keys": keys,
     "instructions": instructions,
+    "outages": outages,
     "plot": plot,
 }
 

@@ -1,9 +1,9 @@
 """When will nothing wait any more? From how the backlog changed of late, with a low and a high end. Pure.
 
 Each second is one sample of how many came and how many were finished. The middle of the estimate is what waits by the
-mean difference of the last minute; its ends are two standard errors away, of what was and of what is to come, at least a
-twentieth. A minute is
-long enough to even out chance and short enough to follow a ramp: half way through a drain the pace is known.
+mean difference of the last half minute; its ends are two standard errors away, of what was and of what is to come, at
+least a twentieth. Half a minute is long enough to even out chance and short enough to follow a ramp: half way through a
+drain the pace is known.
 """
 
 import math
@@ -15,7 +15,7 @@ import msgspec
 SAMPLE_S: Final = 1.0
 """A sample is of so long at least."""
 
-SAMPLES: Final = 60
+SAMPLES: Final = 30
 """So many of them are kept."""
 
 SAMPLES_MIN: Final = 3
@@ -25,7 +25,7 @@ ERRORS: Final = 2.0
 """The ends are so many standard errors away."""
 
 LEAST: Final = 0.05
-"""But at least such a part of the mean: the next minute needn't be as the last one."""
+"""But at least such a part of the mean: what comes needn't be as what was."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class _Sample(NamedTuple):
 
 
 class Flow:
-    """One route's backlog over the last minute."""
+    """One route's backlog over the last half minute."""
 
     def __init__(self) -> None:
         """Nothing is known."""

@@ -296,13 +296,14 @@ class RouteHealth:
         if outcome is None or permit.trial or not level:
             return
         if isinstance(outcome, PROPER):
+            pace.answered()
             if pace.free and permit.live:
                 pace.ramp.noted(level, permit.failures)
             else:
                 timed_s = duration_s if permit.operation is Operation.POST else 0.0
                 pace.ramp.succeeded(level, permit.failures, self._clock.monotonic(), timed_s)
             return
-        pace.ramp.failed(level, self._clock.monotonic(), teaches=outcome.cause not in NOT_THERE)
+        pace.ramp.failed(self._clock.monotonic(), teaches=outcome.cause not in NOT_THERE)
         if retry_after_s := _retry_after_s(outcome):
             pace.hold(min(retry_after_s, self._settings.open_for_max_s))
 

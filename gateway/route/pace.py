@@ -23,6 +23,9 @@ WANTED_S: Final = 1.0
 TRICKLE: Final = 2
 """So much of the backlog goes at once to a core in trouble (the soft zone)."""
 
+PILED_UP: Final = 4
+"""More live calls than that, with no answer between, pile up at a core that hangs: their number isn't why it does."""
+
 BURST_S: Final = 0.1
 """So far ahead of its rate may a sender be."""
 
@@ -58,6 +61,8 @@ class Pace:
         self._weights = settings.live_weight, settings.backlog_weight
         #: Calls at the core now, by who.
         self.at_core = [0, 0]
+        #: Live calls begun since the core last answered anything.
+        self._unanswered = 0
         #: Nothing stands between a live payment and the core but the breaker.
         self.free = settings.rate_max_per_s == 0
         #: The route came back, and not all of it is as before.
@@ -128,13 +133,20 @@ class Pace:
         self.at_core[who] += 1
         level = slot.level = self.at_core[0] + self.at_core[1]
         slot.failures, slot.live = self.ramp.failures, who is Who.LIVE
-        self.ramp.begun(level)
+        if who is Who.LIVE:
+            self._unanswered += 1
+        if who is Who.BACKLOG or self._unanswered <= PILED_UP:
+            self.ramp.begun(level)
         if self.free:
             return
         self._had[who] += 1.0 / self._weights[who]
         self._needs(self.at_core[Who.LIVE])
         if self._settings.rate_max_per_s:
             self._take_turn(who)
+
+    def answered(self) -> None:
+        """The core does its work."""
+        self._unanswered = 0
 
     def end(self, slot: Slot) -> int:
         """A call is over; the level it was begun at, 0 when it was given back before."""

@@ -123,12 +123,12 @@ class Ramp:
         if seconds > 0:
             self._time(seconds)
 
-    def failed(self, level: int, now: float, *, teaches: bool = True) -> None:
+    def failed(self, now: float, *, teaches: bool = True) -> None:
         """The core did not answer properly: half as many, at least one. Where it wasn't there at all that teaches nothing.
 
         A core that falls takes down what was begun before, at levels that are proved: what counts is the most at once.
         """
-        level = max(level, self._peak)
+        level = self._peak
         unproved = level >= LEVEL_MIN and level > self._proved
         if teaches and self._fall is None and unproved and self._clean >= CLEAN_MIN:
             self._fall = _Fall(2 * level, 0)

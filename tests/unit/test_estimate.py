@@ -56,7 +56,7 @@ def test_an_empty_backlog_is_empty_now() -> None:
     assert (estimate.empty_s, estimate.low_s, estimate.high_s) == (0.0, 0.0, 0.0)
 
 
-def test_what_was_more_than_a_minute_ago_is_forgotten() -> None:
+def test_what_was_longer_ago_is_forgotten() -> None:
     """A ramp that has ended is no excuse."""
     flow = watched(60, 0, 1, 100_000)
     for second in range(61, 61 + SAMPLES):

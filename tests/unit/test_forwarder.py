@@ -179,7 +179,7 @@ async def test_what_fell_due_starts_no_more_than_the_pace_allows_when_it_halves_
     heart.core.hang()
     round_ = asyncio.ensure_future(heart.forwarder.run_once())
     await settle()
-    heart.forwarder.pace.ramp.failed(1, heart.clock.monotonic())
+    heart.forwarder.pace.ramp.failed(heart.clock.monotonic())
     heart.troubles.go_on()
     await round_
     assert heart.forwarder.in_hand == 2

@@ -216,8 +216,9 @@ async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(cloc
     for _ in range(20):
         for level in range(1, 21):
             pace.ramp.noted(level, pace.ramp.failures)
+    pace.ramp.begun(22)
     for _ in range(3):
-        pace.ramp.failed(22, clock.monotonic())
+        pace.ramp.failed(clock.monotonic())
     raise_to(pace, 19, clock.monotonic() + SLOW_START_S)
     pace.backlog_waits = lambda: False
     await clock.advance(SLOW_START_S + WANTED_S)
@@ -233,3 +234,18 @@ def test_the_habit_is_handed_to_the_ramp(clock: ManualClock) -> None:
     pace = Pace(ForwardSettings(), clock)
     pace.look(0.25)
     assert pace.ramp.habit_s == 0.25
+
+
+def test_live_calls_that_pile_up_at_a_core_that_hangs_teach_nothing(clock: ManualClock) -> None:
+    """Their number is not why it hangs: after the outage the ramp isn't held down for it."""
+    pace = Pace(ForwardSettings(in_flight_max=64), clock)
+    for _ in range(200):
+        slot = live(pace)
+        assert slot is not None
+        pace.answered()
+        pace.ramp.noted(pace.end(slot), slot.failures)
+    held = [live(pace) for _ in range(30)]
+    for _ in held:
+        pace.ramp.failed(clock.monotonic())
+    pace.restart()
+    assert pace.ramp.learned is None

@@ -57,7 +57,7 @@ class Load:
     def failed(self, begun: Begun | None = None, *, teaches: bool = True) -> None:
         """One was not."""
         self.under_way -= begun is not None
-        self.ramp.failed(begun.level if begun else self.limit, self.now, teaches=teaches)
+        self.ramp.failed(self.now, teaches=teaches)
 
     def restart(self) -> None:
         """An outage is over."""
@@ -310,10 +310,11 @@ def test_what_is_noted_while_nothing_is_limited_proves_and_raises_nothing() -> N
         for level in range(1, 13):
             ramp.noted(level, ramp.failures)
     assert ramp.limit == 2
+    ramp.begun(20)
     for _ in range(2):
-        ramp.failed(20, 1.0)
+        ramp.failed(1.0)
     ramp.noted(20, ramp.failures)
-    ramp.failed(20, 1.0)
+    ramp.failed(1.0)
     assert ramp.learned == 11
 
 
