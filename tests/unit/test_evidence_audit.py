@@ -77,3 +77,12 @@ def test_a_block_after_an_edited_one_is_judged_by_itself() -> None:
         found.append(audit.counts)
 
     assert found == [{Fault.BLOCK_EDITED: 1}, {Fault.BLOCK_EDITED: 1}]
+
+
+def test_what_says_nothing_of_an_entry_itself_stops_none() -> None:
+    """A lost key or a damaged block is told; the payment is what it was."""
+    stopping = {fault.word for fault in Fault if fault.quarantines}
+
+    assert stopping == {
+        "entry_edited", "entry_unknown", "event_edited", "event_unknown", "state_forged", "history_broken",
+    }  # fmt: skip

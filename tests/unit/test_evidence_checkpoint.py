@@ -83,6 +83,7 @@ def test_what_was_changed_or_signed_by_others_is_refused(file: Path, tmp_path: P
         note.replace("4217", "4218"),
         other.sign(HEAD),
         HEAD.text(),
+        HEAD.text().rstrip("\n"),
         HEAD.text() + "\n",
         note.replace("— nightsafe", "— nightwatch"),
         note[:-8] + "\n",
