@@ -24,6 +24,7 @@ from spool.number import id_of
 from spool.seal import Sealer
 from spool.spool import Spool
 from spool.sqlite import SqliteStore
+from spool.verify import verify
 from spool.work import entry_from
 
 TOGETHER: Final = 64
@@ -61,10 +62,15 @@ async def _measure(folder: Path, commits: int, turns: int, accept_us: float) -> 
         for at in range(0, len(drafts), TOGETHER):
             await asyncio.gather(*(spool.record(draft) for draft in drafts[at : at + TOGETHER]))
         costs["recording, all of it"].append((time.process_time() - began) / len(drafts) * 1e6)
+    began = time.process_time()
+    found = await verify(spool.store, sealer)
+    verifying = time.process_time() - began
     await spool.close()
+    assert found.ok, "what was just written is whole"
     print(table(["of a payment", "CPU µs"], [[name, spread(each, 1)] for name, each in costs.items()]))
     both = median(costs["sealing"]) + median(costs["evidence"])
     print(f"\nSealing and evidence: {both:.1f} µs, {both / accept_us:.0%} of an accept path of {accept_us:g} µs.")
+    print(f"verify, seals opened: {found.counted / verifying * 60:,.0f} entries a minute of one core.")
 
 
 def _cost(work: Callable[[], None], payments: int) -> float:

@@ -11,6 +11,8 @@ from msgspec import UNSET, UnsetType
 from adapters.amount import scale, write_amount
 from adapters.channel import Reply
 from adapters.channels.json_bodies import CheckView, Fault, PaymentView, ShownField, Status
+from adapters.channels.json_receipt import HEADER as RECEIPT_HEADER
+from adapters.channels.json_receipt import Receipts
 from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Request
 
@@ -44,8 +46,9 @@ _STATUS_CODE: Final = {AnswerKind.POSTED: 201, AnswerKind.PROVISIONAL: 202}
 class JsonAnswer:
     """Writes the answers of one channel."""
 
-    def __init__(self, currency: str) -> None:
-        """Everything but ids, keys, times and sums is made here, once."""
+    def __init__(self, currency: str, receipts: Receipts | None = None) -> None:
+        """Everything but ids, keys, times and sums is made here, once; receipts are signed where they are asked for."""
+        self._receipts = receipts
         self._currency = currency
         self._write_amount = scale(currency).write
         tail = b',"key":%b,"accepted_at":"%b"'
@@ -74,7 +77,21 @@ class JsonAnswer:
             body = self._money[kind] % (number, key, at, self._write_amount(amount).encode())
         else:
             body = _encode(self._view(request, answer))
-        return Reply(status=_STATUS_CODE[kind], content_type=JSON, body=body, headers=_headers(answer))
+        headers = _headers(answer)
+        if self._receipts is not None:
+            headers[RECEIPT_HEADER] = self._signed(self._receipts, request, answer, amount)
+        return Reply(status=_STATUS_CODE[kind], content_type=JSON, body=body, headers=headers)
+
+    def _signed(self, receipts: Receipts, request: Request, answer: Answer, amount: int) -> str:
+        currency = answer.currency or self._currency
+        return receipts.sign(
+            request,
+            id_=str(answer.number),
+            key=answer.key or request.key,
+            status=_STATUS[answer.kind],
+            at=instant(answer.accepted_at_us).decode(),
+            money=(write_amount(amount, currency), currency) if amount else ("", ""),
+        )
 
     def _viewed(self, request: Inquiry, answer: Answer) -> Reply:
         """200 with what became of a known payment, whatever that is; problems are for when there is nothing to tell."""

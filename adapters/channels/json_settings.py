@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adapters.channels.terms import Terms
+from adapters.secret import SecretRef
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -27,3 +28,12 @@ class JsonChannelSettings(Terms):
     body_max_bytes: Annotated[
         int, Field(ge=1024, le=65536, description="Longest body taken; sixteen full attributes fit in the default.")
     ] = 32768
+    receipt_key: Annotated[
+        SecretRef | None,
+        Field(
+            description=(
+                "The Ed25519 private key (PEM) that signs a receipt of each positive answer, as `nightsafe evidence key` makes"
+                " it; without it there are none. Signing takes as much CPU as the rest of taking a payment."
+            )
+        ),
+    ] = None

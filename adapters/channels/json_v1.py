@@ -22,6 +22,7 @@ from adapters.channels.form import BadForm, read_form
 from adapters.channels.json_answer import JsonAnswer
 from adapters.channels.json_bodies import Fault, NewCheck, NewPayment, NewReversal
 from adapters.channels.json_headers import bearer_digest, idempotency_key, key_text, preferred_wait_s, require_json
+from adapters.channels.json_receipt import Receipts
 from adapters.channels.json_settings import JsonChannelSettings
 from adapters.channels.json_strict import read_body
 from adapters.channels.json_values import attribute_pointer, fits, free_text, value_faults
@@ -48,7 +49,11 @@ class JsonChannel:
     """One bank or wallet. Made by `adapters.channels.registry.open_channel`."""
 
     def __init__(self, name: str, settings: JsonChannelSettings) -> None:
-        """Ready to be asked."""
+        """Ready to be asked.
+
+        Raises:
+            SecretMissing: the key of receipts isn't there, or is none.
+        """
         self.name = name
         self.currency = settings.currency
         self.deadline_s = settings.deadline_s
@@ -57,7 +62,9 @@ class JsonChannel:
         self._door = JsonDoor((self,))
         self._scale = scale(settings.currency)
         self._screen = Screen(settings)
-        self._answer = JsonAnswer(settings.currency)
+        signing = settings.receipt_key
+        receipts = None if signing is None else Receipts(name, signing.read().get_secret_value())
+        self._answer = JsonAnswer(settings.currency, receipts)
         self._body_max = settings.body_max_bytes
 
     def read(self, inbound: Inbound) -> Request:

@@ -19,6 +19,7 @@ from adapters.channels.json_bodies import (
     Receipt,
     StatusView,
 )
+from adapters.channels.json_receipt import HEADER as RECEIPT_HEADER
 from adapters.channels.problem import CONTENT_TYPE, Code, problem
 from adapters.payment import KEY_CHARS_MAX
 
@@ -134,6 +135,10 @@ _HEADERS: Final[Json] = {
         "description": "The key was known and this is its first answer again.",
         "schema": {"type": "string", "const": "true"},
     },
+    "SignedReceipt": {
+        "description": "What this answer says, signed (JWS, Ed25519); where the channel has receipts.",
+        "schema": {"type": "string"},
+    },
     "Link": {"description": "Where the rules for keys are.", "schema": {"type": "string"}},
     "Challenge": {"description": "How to authenticate.", "schema": {"type": "string"}},
     "Allow": {"description": "Methods there are.", "schema": {"type": "string"}},
@@ -211,7 +216,11 @@ def _operation(
 
 def _taken(codes: Iterable[Code]) -> Json:
     """The two yeses, with their headers, and the noes."""
-    headers = {"Location": _header("Location"), "Idempotency-Replayed": _header("Replayed")}
+    headers = {
+        "Location": _header("Location"),
+        "Idempotency-Replayed": _header("Replayed"),
+        RECEIPT_HEADER: _header("SignedReceipt"),
+    }
     posted = _answer("Booked by the billing system.", "Receipt", _RECEIPT_EXAMPLE)
     held = _answer("Held durably; it will be booked.", "Receipt", {**_RECEIPT_EXAMPLE, "status": "provisional"})
     yes = {

@@ -13,7 +13,7 @@ import msgspec
 
 from spool.entry import Entry
 from spool.errors import RecordDamaged, RecordShredded
-from spool.evidence.auditing import Pause, at_once, audit
+from spool.evidence.auditing import SWIFT, Pace, audit
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.lifecycle import WAITING, Kind, State
 from spool.seal import Sealer
@@ -88,7 +88,7 @@ async def verify(
     sealer: Sealer | None = None,
     marks: Iterable[Mark] = (),
     told: Iterable[Finding] = (),
-    pause: Pause = at_once,
+    pace: Pace = SWIFT,
 ) -> Verdict:
     """Check an open store while it works.
 
@@ -97,7 +97,7 @@ async def verify(
         sealer: opens every seal too; None: they stay closed.
         marks: heads of its log that were kept elsewhere.
         told: what was found wrong with these already.
-        pause: what is waited for between two pages of the audit.
+        pace: how the audit lets others have their turn.
 
     Raises:
         SpoolClosed: the store was closed meanwhile.
@@ -107,7 +107,7 @@ async def verify(
     counted = _sums(await _last(steps))
     seals = _Seals() if sealer is None else await _open_all(store, sealer)
     async with store.records() as records:
-        audited = await audit(records, marks, pause)
+        audited = await audit(records, marks, pace)
     for finding in told:
         audited.find(finding)
     return Verdict(

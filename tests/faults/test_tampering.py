@@ -122,6 +122,11 @@ TABLE: Final[dict[str, Tampering]] = {
         " AND name = 'post'",
         {(F.EVENT_UNKNOWN, WAITING), (F.STATE_FORGED, WAITING)},
     ),
+    "an attempt is counted that wasn't made": Tampering(
+        "UPDATE event SET attempt = 2 WHERE number = 1 AND name = 'post';"
+        "UPDATE entry SET attempts = 2, epoch = 2 WHERE number = 1",
+        {(F.EVENT_EDITED, POSTED), (F.HISTORY_BROKEN, POSTED)},
+    ),
     "an unheard-of move is put in": Tampering(
         "UPDATE event SET name = 'bribe' WHERE number = 1 AND name = 'post'",
         {(F.EVENT_EDITED, POSTED), (F.HISTORY_BROKEN, POSTED)},
