@@ -29,8 +29,8 @@ class Dialect(Protocol):
         """A request as it comes in; None where it is asked without bytes."""
         ...
 
-    def understood(self, reply: Reply, answer: Answer) -> Answer:
-        """What the client knows after a reply that the gateway meant as `answer`."""
+    def understood(self, request: Request, reply: Reply, answer: Answer) -> Answer:
+        """What the client knows after a reply to its request that the gateway meant as `answer`."""
         ...
 
     def undoing(self, payment: Payment, number: int) -> Reversal | None:
@@ -65,7 +65,7 @@ class Familiar:
         """None are needed."""
         return None
 
-    def understood(self, reply: Reply, answer: Answer) -> Answer:  # noqa: ARG002 - the seam's words
+    def understood(self, request: Request, reply: Reply, answer: Answer) -> Answer:  # noqa: ARG002 - the seam's words
         """As it was meant."""
         return answer
 
@@ -109,7 +109,7 @@ class Bank:
             path = f"/v1/payments/{request.number}/reversal"
         return Inbound(method=method, path=path, query=query, headers=headers, body=body, peer=PEER)
 
-    def understood(self, reply: Reply, answer: Answer) -> Answer:  # noqa: ARG002 - the bytes alone count
+    def understood(self, request: Request, reply: Reply, answer: Answer) -> Answer:  # noqa: ARG002 - the bytes alone count
         """The kind and the payment's number, from the bytes alone."""
         said = json.loads(reply.body)
         if said.get("payable") is not None:
@@ -143,7 +143,10 @@ def _json_channel(name: str, deadline_s: float) -> JsonChannel:
 
 
 class Kiosk:
-    """Forms in, XML out: nought is a yes, 1 and 90 mean to come again, everything else is a no for good."""
+    """Forms in, XML out: nought is a yes, 1 and 90 mean to come again, everything else is a no for good.
+
+    A check that can't be made now has a no of its own, 243: nobody has paid yet.
+    """
 
     def __init__(self, name: str, deadline_s: float) -> None:
         settings = OsmpChannelSettings(
@@ -170,12 +173,13 @@ class Kiosk:
             said = {"command": "cancel", "txn_id": request.payment_key}
         return Inbound(method="GET", path="/osmp", query=urlencode(said), headers={}, body=b"", peer=PEER)
 
-    def understood(self, reply: Reply, answer: Answer) -> Answer:
+    def understood(self, request: Request, reply: Reply, answer: Answer) -> Answer:
         """What was meant, if the bytes say as much: the protocol has no word for provisional."""
         text = reply.body.decode()
         code, number = _tag(text, "result"), _tag(text, "prv_txn")
         meant = 0 if answer.kind in YES else 1 if answer.kind in LATER else 2
-        said = 0 if code == "0" else 1 if code in {"1", "90"} else 2
+        again = {"1", "90", "243"} if isinstance(request, Check) else {"1", "90"}
+        said = 0 if code == "0" else 1 if code in again else 2
         assert said == meant, f"{answer} was said as {code}"
         assert said or not answer.number or number == str(answer.number), f"{answer} was said with {number}"
         return answer

@@ -195,7 +195,7 @@ class Process:
         asked = through_bytes(dialect, request)
         answer = await self._take(asked, arrived + deadline_s)
         reply = dialect.channel.write(asked, answer)
-        answer = dialect.understood(reply, answer)
+        answer = dialect.understood(request, reply, answer)
         took_s = self.clock.monotonic() - arrived
         if isinstance(request, Check):
             self.judge.checked(request, answer, took_s, deadline_s)
