@@ -13,7 +13,8 @@ APART := -m "not process" --ignore=tests/tidy
 # What is quick, and knows the way of a payment: each branch of it is taken here, and each change of it noticed.
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
-  tests/faults/test_tampering.py
+  tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
+  tests/integration/test_postgres_reading.py
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults

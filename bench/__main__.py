@@ -10,7 +10,21 @@ import sys
 from types import ModuleType
 from typing import Final
 
-from bench import accept, backlog, beside, custody, detect, disk, drain, instructions, keys, paced, passthrough, plot
+from bench import (
+    accept,
+    backlog,
+    beside,
+    custody,
+    detect,
+    disk,
+    drain,
+    instructions,
+    keys,
+    nodes,
+    paced,
+    passthrough,
+    plot,
+)
 from bench.outages import figures as outages
 from bench.rig import Trouble, tell
 
@@ -27,6 +41,7 @@ SET: Final[dict[str, ModuleType]] = {
     "keys": keys,
     "instructions": instructions,
     "outages": outages,
+    "nodes": nodes,
     "plot": plot,
 }
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from spool.lifecycle import Kind, State, Told
+from spool.tally import Limit
 
 _REVERSAL: Final = Kind.REVERSAL
 
@@ -39,6 +40,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     policy: str = ""
     #: Number of the payment a reversal undoes; 0 for payments.
     reverses: int = 0
+    #: Limits that a payment told provisionally is to be within, wherever the others were taken.
+    within: tuple[Limit, ...] = ()
     #: The content to be sealed.
     content: bytes
 

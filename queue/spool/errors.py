@@ -5,6 +5,8 @@ SpoolError
 ├── StorageFull       nothing was stored, surely; try later (settling goes on)
 ├── StorageUncertain  a commit raised: the entry may be on disk or not; ask again with the same key
 ├── SpoolClosed       the spool isn't open (stopping, or being reopened after an uncertain commit); nothing was stored
+├── LaneTaken         nothing was stored: an attempt was to begin in a lane that holds something unfinished
+├── OverLimit         nothing was stored: others used up a limit meanwhile
 ├── SpoolHeld         another process owns the spool
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
 ├── KeysUnfit         keys are missing, readable by others, or not the spool's: a person must act
@@ -30,6 +32,19 @@ class StorageUncertain(SpoolError):
 
 class SpoolClosed(SpoolError):
     """The spool is closed or being reopened; nothing was stored."""
+
+
+class LaneTaken(SpoolError):
+    """Nothing was stored: the lane of an entry that was to be in flight holds something unfinished, of another node."""
+
+
+class OverLimit(SpoolError):
+    """Nothing was stored: payments that others took meanwhile leave no room within a limit."""
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"the limit of {channel or 'the route'} is used up; nothing was stored")
+        #: Whose limit; empty for the whole route's.
+        self.channel = channel
 
 
 class SpoolHeld(SpoolError):

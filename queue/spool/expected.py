@@ -1,7 +1,7 @@
 """What memory expects of works before they are on disk, so that limits and lanes can't be raced."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from spool import work as works
 from spool.lanes import LaneFilter
@@ -10,17 +10,41 @@ from spool.store import Inserted
 from spool.tally import Cell, Tally
 
 
+class Lanes(Protocol):
+    """What is kept of lanes: see `spool.lanes.LaneFilter`."""
+
+    complete: bool
+
+    def add(self, route: str, lane: int) -> None:
+        """One more unfinished entry."""
+        ...
+
+    def remove(self, route: str, lane: int) -> None:
+        """One less."""
+        ...
+
+    def finish_loading(self) -> None:
+        """Everything of an earlier run has been added."""
+        ...
+
+    def is_clear(self, route: str, lane: int) -> bool:
+        """No unfinished entry is in the lane, surely."""
+        ...
+
+
 class Expected:
     """Tally and lanes as they are once everything submitted is done; corrected by what was."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_lanes: Callable[[], Lanes] = LaneFilter) -> None:
+        """With nothing in any lane."""
         self.tally = Tally()
-        self.lanes = LaneFilter()
+        self._make_lanes = make_lanes
+        self.lanes = make_lanes()
 
     def renew(self, cells: Mapping[Cell, tuple[int, int]]) -> None:
         """Forget everything: sums as the disk has them, lanes yet to be loaded."""
         self.tally.load(cells)
-        self.lanes = LaneFilter()
+        self.lanes = self._make_lanes()
         self.lanes.complete = False
 
     def expect(self, work: works.Work) -> None:

@@ -21,6 +21,7 @@ from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_records import MemoryRecords
+from spool.nodes import Alone, Nodes
 from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from spool.waiting import Spot, Waiting, spot_of
@@ -37,7 +38,6 @@ T = TypeVar("T")
 _NOTHING_CAME_OF_IT: Final = frozenset({State.REFUSED, State.CANCELLED})
 """Ends of a reversal after which there may be another one. Returned is none: what a person settled stays settled."""
 
-
 AHEAD_US: Final = 1_000_000
 """What changed longer than that after now was written by a clock that was ahead."""
 
@@ -47,6 +47,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.tally = Tally()
+        self.nodes: Nodes = Alone()
         self._opened = False
         self._entries: dict[int, Entry] = {}
         #: Every number, ascending.

@@ -9,6 +9,7 @@ an older copy can't give out a number twice.
 
 import struct
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 EPOCH_MS: Final = 1_735_689_600_000
@@ -19,12 +20,19 @@ _LOW_BITS: Final = 52
 _ID: Final = struct.Struct(">QQ")
 
 
+def _the_only_one() -> tuple[int, int]:
+    """A process that has the spool to itself."""
+    return 0, 1
+
+
 class Numbers:
     """Mints numbers that rise strictly."""
 
     def __init__(self, last: int = 0) -> None:
         """Start above `last`, the highest number the spool holds."""
         self._last = last
+        #: The node's seat, of how many: where several mint for one spool, each has every so-manieth number.
+        self.seat: Callable[[], tuple[int, int]] = _the_only_one
 
     @property
     def last(self) -> int:
@@ -39,6 +47,8 @@ class Numbers:
         """The next (number, UUIDv7 as 16 bytes) at `now_us` (µs since 1970), using 73 bits of `chance`."""
         fresh = (now_us // 1000 - EPOCH_MS) << COUNTER_BITS | (chance >> _LOW_BITS) & (1 << COUNTER_BITS - 1) - 1
         number = fresh if fresh > self._last else self._last + 1
+        seat, seats = self.seat()
+        number += (seat - number) % seats
         self._last = number
         return number, id_of(number, chance & (1 << _LOW_BITS) - 1)
 

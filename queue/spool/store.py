@@ -16,6 +16,11 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
   is in the same commit (see `spool.evidence`). What is on disk is told by the log, always, and nothing else.
 - *Nobody waits for ever.* If a commit hangs, whoever waits for it is told `StorageUncertain` after the store's stall
   limit, and until the disk is back new submissions raise `SpoolClosed`.
+- *Several nodes* may share an engine whose `nodes.shared` says so. Then at most one entry of a lane is in flight, whichever
+  node it is with: a draft in flight is stored only in a lane where nothing is unfinished (else `LaneTaken`), and a claim is
+  made only where none other is in flight. Limits that a draft or move names hold over all nodes (else `OverLimit`). What a
+  node that died or lost touch had in flight comes into doubt, and it can change nothing any more. A backlog's lanes are
+  shared out among the nodes: `ready` and `due` tell of a node's own share.
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
 """
 
@@ -29,7 +34,8 @@ from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.evidence.records import Records
 from spool.lifecycle import Kind, State, Told, Transition
-from spool.tally import Cell, Tally
+from spool.nodes import Nodes
+from spool.tally import Cell, Limit, Tally
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     #: Who did it, and why; empty for the machine.
     actor: str = ""
     note: str = ""
+    #: Limits that telling it provisional is to be within. Such a move is asked for alone.
+    within: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.entry.state in self.transition.sources, (
@@ -188,6 +196,8 @@ class Store(Protocol):
 
     #: Sums by route, channel, state and what was told; changes with every insert and move. Read only.
     tally: Tally
+    #: This node, and the others that there may be.
+    nodes: Nodes
 
     async def open(self, now_us: int) -> None:
         """Take the spool in hand; attempts of a former run become in doubt.
@@ -207,6 +217,7 @@ class Store(Protocol):
 
         Raises:
             StorageFull, SpoolClosed: nothing was stored.
+            LaneTaken, OverLimit: the same, because of other nodes.
             StorageUncertain: nobody knows.
         """
         ...
@@ -227,6 +238,7 @@ class Store(Protocol):
 
         Raises:
             SpoolClosed: nothing changed.
+            OverLimit: the same; other nodes used up a limit of the one move asked for.
             StorageUncertain: nobody knows.
         """
         ...

@@ -4,7 +4,7 @@ Pure memory, kept in step with the entries by the engine: every insert adds to o
 and adds to another. Engines keep the same cells on disk, changed in the same commit.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from spool.lifecycle import WAITING, Kind, State, Told
@@ -37,6 +37,29 @@ NOTHING = Sum(0, 0)
 _new: Final = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - of any; a named tuple's own costs three times as much, for each payment
 
 
+class Limit(NamedTuple):
+    """Most of what may be exposed on an entry's route, of one channel or (without a name) of all; None = any."""
+
+    channel: str
+    entries_max: int | None
+    amount_max: int | None
+
+    def is_broken(self, exposed: Sum, amount: int) -> bool:
+        """One more payment over `amount` would be too much beside what is exposed."""
+        too_many = self.entries_max is not None and exposed.entries >= self.entries_max
+        return too_many or (self.amount_max is not None and exposed.amount + amount > self.amount_max)
+
+
+def limit_broken(limits: Sequence[Limit], exposed: Callable[[str], Sum], amount: int) -> Limit | None:
+    """The first limit that one more payment over `amount` would break, given the exposure of a channel or of all."""
+    return next((limit for limit in limits if limit.is_broken(exposed(limit.channel), amount)), None)
+
+
+def counts_as_exposure(cell: Cell) -> bool:
+    """Payments accepted provisionally and not yet finished."""
+    return cell.told is Told.PROVISIONAL and cell.state in WAITING and cell.kind is Kind.PAYMENT
+
+
 class Tally:
     """The cells, and the exposure derived from them."""
 
@@ -64,7 +87,7 @@ class Tally:
     def _begin(self, cell: Cell) -> tuple[list[int], ...]:
         """A cell there was nothing in yet."""
         exposed: list[list[int]] = []
-        if cell.told is Told.PROVISIONAL and cell.state in WAITING and cell.kind is Kind.PAYMENT:
+        if counts_as_exposure(cell):
             scopes = ((cell.route, ""), (cell.route, cell.channel))
             exposed = [self._exposure.setdefault(scope, [0, 0]) for scope in scopes]
         at = self._cells[cell] = ([0, 0], *exposed)

@@ -18,13 +18,14 @@ _ASIDE: Final = 2
 class Insertion:
     """A new entry on its way to disk."""
 
-    __slots__ = ("cell", "entry")
+    __slots__ = ("cell", "entry", "within")
 
     def __init__(self, draft: Draft, key_id: int, sealed: bytes) -> None:
         """Make the entry of a draft."""
         self.entry = entry_from(draft, key_id, sealed)
         #: Where it is counted.
         self.cell = cell_of(self.entry)
+        self.within = draft.within
 
 
 class Reversing:

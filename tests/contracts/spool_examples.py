@@ -12,8 +12,10 @@ from spool.entry import Draft, Entry
 from spool.lifecycle import FINAL, WAITING, Kind, State, Told, Transition
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, id_of
+from spool.postgres import PostgresSettings, PostgresStore
 from spool.sqlite import SqliteStore
 from spool.store import Inserted, Move, Store
+from tests.contracts.postgres_server import SHARED
 
 NOW_US: Final = EPOCH_MS * 1000 + 1_000_000_000
 """When the examples begin."""
@@ -65,10 +67,17 @@ def in_sqlite_sweeping(folder: Path) -> MakeStore:
     return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0, keys_held_max=0)
 
 
+def in_postgres(_: Path) -> MakeStore:
+    """A store whose place is a schema of its own in a real server."""
+    dsn = SHARED.emptied()
+    return lambda: PostgresStore(PostgresSettings(dsn=dsn, poll_s=3600.0, lease_s=600.0))
+
+
 ENGINES: Final[dict[str, Callable[[Path], MakeStore]]] = {
     "memory": in_memory,
     "sqlite": in_sqlite,
     "sqlite-sweeping": in_sqlite_sweeping,
+    "postgres": in_postgres,
 }
 """Every engine, as a maker for a folder of its own."""
 

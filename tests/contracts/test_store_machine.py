@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from msgspec.structs import replace
 
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
+from spool.errors import LaneTaken
 from spool.lifecycle import FINAL, POSITIVE, TRANSITIONS, UNSENT, WAITING, Kind, State, Told
 from spool.store import Filter, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
@@ -93,6 +95,10 @@ class Model:
         come = [e for e in timed if e.due_at_us <= now_us and not self.aside(e)]
         return sorted(come, key=lambda e: (e.due_at_us, e.number))
 
+    def in_lane(self, lane: int, states: Collection[State]) -> bool:
+        """Whether something of a lane is in one of these states."""
+        return any(e.lane == lane and e.state in states for e in self.entries.values())
+
     def apply(self, entry: Entry, name: str) -> None:
         """An entry has changed, or is new."""
         self.entries[entry.number] = entry
@@ -104,6 +110,8 @@ class StoreMachine(RuleBasedStateMachine):
     """Asks a store and the model the same."""
 
     engine = ""
+    #: The engine is one that several nodes may share: one attempt in flight per lane.
+    shared = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +169,10 @@ class StoreMachine(RuleBasedStateMachine):
         new = self.next_draft(key=key, lane=lane, amount=amount, state=state, told=told)
         owner = self.model.owner(key)
 
+        if owner is None and state is State.IN_FLIGHT and self.shared and self.model.in_lane(lane, WAITING):
+            with pytest.raises(LaneTaken):
+                self.run(self.store.insert(new, 1, b""))
+            return
         result = self.run(self.store.insert(new, 1, b""))
 
         if owner is not None:
@@ -180,6 +192,11 @@ class StoreMachine(RuleBasedStateMachine):
         new = reversal(self.number, payment, key=key, state=state, accepted_at_us=self.now_us)
         owner, rival = self.model.owner(key), self.model.reversal_of(payment.number)
 
+        begins = payment.state is State.POSTED and state is State.IN_FLIGHT and owner is None and rival is None
+        if begins and self.shared and self.model.in_lane(payment.lane, WAITING):
+            with pytest.raises(LaneTaken):
+                self.run(self.store.reverse(new, 1, b""))
+            return
         result = self.run(self.store.reverse(new, 1, b""))
 
         if owner is not None:
@@ -221,9 +238,12 @@ class StoreMachine(RuleBasedStateMachine):
         known = replace(entry, **stale)
         move = Move(entry=known, transition=transition, at_us=self.now_us, due_at_us=timed, told=told)
 
-        assert self.run(self.store.move([move])) == [known == entry]
+        begins = transition.target is State.IN_FLIGHT and self.shared
+        made = known == entry and not (begins and self.model.in_lane(entry.lane, {State.IN_FLIGHT}))
 
-        if known == entry:
+        assert self.run(self.store.move([move])) == [made]
+
+        if made:
             self.model.apply(move.after(), transition.name)
             self.model.given_back |= {entry.number} if transition is way.GIVE_BACK else set()
 
@@ -299,10 +319,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.store.tally.snapshot() == steps[0] == steps[-1] == counted
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("memory", 100), ("sqlite", 15)])
+@pytest.mark.parametrize(("engine", "examples"), [("memory", 100), ("sqlite", 15), ("postgres", 8)])
 def test_an_engine_behaves_as_its_promises_say(engine: str, examples: int) -> None:
     """Whatever is asked, in whatever order, with reopening in between."""
-    machine = type(f"{engine}Machine", (StoreMachine,), {"engine": engine})
+    machine = type(f"{engine}Machine", (StoreMachine,), {"engine": engine, "shared": engine == "postgres"})
 
     run_state_machine_as_test(
         machine,

@@ -19,6 +19,7 @@ from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.records import Records
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore, cell_of
+from spool.nodes import Alone, Nodes
 from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Tally
 from tests.simulation.nature import Nature
@@ -114,6 +115,7 @@ class SimStore:
         self.image = disk.image
         self.nature = disk.nature
         self.tally = Tally()
+        self.nodes: Nodes = Alone()
         self._lanes: Counter[tuple[str, int]] = Counter()
         self._stall_s = stall_s
         self._pending: list[Work] = []

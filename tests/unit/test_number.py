@@ -114,3 +114,26 @@ def test_an_ids_text_is_canonical_and_read_back(number: int) -> None:
 def test_a_text_that_is_no_id_has_no_bytes(text: str) -> None:
     """An answer, not an error."""
     assert id_bytes(text) is None
+
+
+def test_nodes_of_one_spool_never_mint_the_same_number() -> None:
+    """Each has its own, whatever the clock and chance: with three at ten a millisecond two would soon meet."""
+    minted: list[int] = []
+    for seat in range(64):
+        numbers = Numbers()
+        numbers.seat = lambda seat=seat: (seat, 64)  # type: ignore[misc]  # of each round its own
+        minted += [numbers.mint(1_800_000_000_000_000, 0)[0] for _ in range(50)]
+
+    assert len(set(minted)) == len(minted)
+    assert {number % 64 for number in minted} == set(range(64))
+
+
+def test_numbers_of_a_seat_rise_too() -> None:
+    """Strictly, above whatever was there."""
+    numbers = Numbers(last=1_000_001)
+    numbers.seat = lambda: (5, 64)
+
+    first, second = (numbers.mint(0, 0)[0] for _ in range(2))
+
+    assert 1_000_001 < first < second
+    assert first % 64 == second % 64 == 5

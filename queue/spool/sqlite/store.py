@@ -13,7 +13,9 @@ from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
 from spool.gathering import WAIT_S, Gathering
+from spool.keeping import Keeping
 from spool.lifecycle import DOUBT, WAITING
+from spool.nodes import Alone, Nodes
 from spool.rows import cell_in
 from spool.sqlite.adopting import adopt
 from spool.sqlite.commit import Disk, commit
@@ -28,7 +30,6 @@ from spool.sqlite.connection import (
 )
 from spool.sqlite.fetching import size_of
 from spool.sqlite.held import Held, loaded
-from spool.sqlite.keeping import Keeping
 from spool.sqlite.keys import HELD_MAX
 from spool.sqlite.questions import Questions
 from spool.sqlite.records import SqliteRecords
@@ -112,6 +113,7 @@ class SqliteStore(Questions, Keeping):
         self._held: Held | None = None
         self._expected = Expected()
         self.tally = self._expected.tally
+        self.nodes: Nodes = Alone()
         self._reserve_bytes = reserve_bytes
         self._owner: Owner | None = None
         self._writer: Connection | None = None

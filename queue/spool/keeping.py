@@ -1,4 +1,4 @@
-"""What a spool's file keeps besides entries: small values, acts of persons, accounts and what they were promised."""
+"""What a spool keeps besides entries: small values, acts of persons, accounts and what they were promised."""
 
 import asyncio
 from abc import abstractmethod

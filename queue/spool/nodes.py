@@ -1,0 +1,51 @@
+"""What a node must know of the other nodes on its spool, where there may be some."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Nodes(Protocol):
+    """This node among those that share its spool."""
+
+    #: Other nodes may write as well. Then only `insert` knows whether a lane is clear and a limit has room.
+    shared: bool
+    #: Called when entries may wait for this node that it was not told of: others took them, or are gone.
+    on_news: Callable[[], None]
+
+    @property
+    def seat(self) -> tuple[int, int]:
+        """This node's place among so many there may be. No two nodes have the same at once."""
+        ...
+
+    def holds(self) -> bool:
+        """What this node claimed is still its own: nobody can have put it in doubt. To be asked right before sending."""
+        ...
+
+    def forwards(self, route: str, *, does: bool) -> None:
+        """Whether this node sends the route's backlog now; while it doesn't, others send its share."""
+        ...
+
+
+class Alone:
+    """A spool that one process has in its sole hands."""
+
+    def __init__(self) -> None:
+        """Nobody else writes, so there is no news."""
+        self.shared = False
+        self.on_news: Callable[[], None] = nothing
+
+    @property
+    def seat(self) -> tuple[int, int]:
+        """The only one."""
+        return 0, 1
+
+    def holds(self) -> bool:
+        """There is nobody to take it."""
+        return True
+
+    def forwards(self, route: str, *, does: bool) -> None:
+        """There is nobody to tell."""
+
+
+def nothing() -> None:
+    """Nobody listens."""

@@ -1,0 +1,100 @@
+"""What one commit does with everything that waited: a transaction, done anew where others were faster."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.postgres.connection import Connection, Trouble, trouble_of, was_rolled_back
+from spool.postgres.seat import LeaseLost, Seat
+from spool.postgres.transaction import Transaction
+from spool.postgres.work import Work
+
+TRIES_MAX: Final = 10
+"""How often a transaction that others were in the way of is done anew before each work is tried alone, and gives up."""
+
+_STANDBY_WARNING: Final = "01000"
+"""Class of the warning with which a commit says that it waited for its standby in vain."""
+
+
+class Lost(SpoolClosed):
+    """The connection is gone, and nothing was stored."""
+
+
+class Writer:
+    """The one connection that writes, and under which lease."""
+
+    def __init__(self, db: Connection, seat: Seat, lease_s: float) -> None:
+        """Listen to what the server says beside its answers."""
+        self.db = db
+        self.seat = seat
+        self._lease_s = lease_s
+        self._warned = False
+        db.add_log_listener(self._hear)
+
+    def _hear(self, _db: Connection, message: Any) -> None:
+        """A commit whose wait for a standby was broken off says so in a warning, and is no error."""
+        self._warned = self._warned or message.sqlstate == _STANDBY_WARNING
+
+    async def commit(self, works: Sequence[Work]) -> list[Any]:
+        """Do everything in one transaction; one result (or error of its own) for each work, in order.
+
+        Raises:
+            StorageFull, Lost, LeaseLost: nothing was stored.
+            StorageUncertain: the commit itself raised; nobody knows.
+        """
+        for _ in range(TRIES_MAX):
+            try:
+                results = await self._transact(works)
+            except (LeaseLost, StorageUncertain):
+                raise
+            except Exception as error:
+                results = None
+                trouble = trouble_of(error)
+                if trouble is Trouble.GONE:
+                    raise Lost(f"nothing was stored: {type(error).__name__}") from error
+                if trouble is Trouble.NO_ROOM:
+                    await self._roll_back()
+                    raise StorageFull(f"nothing was stored: {type(error).__name__}") from error
+                if trouble is Trouble.ITS_OWN:
+                    await self._roll_back()
+                    return [error] if len(works) == 1 else [await self._alone(work) for work in works]
+            if results is not None:
+                return results
+            await self._roll_back()
+        if len(works) == 1:
+            return [StorageFull(f"nothing was stored: others were in the way {TRIES_MAX} times")]
+        return [await self._alone(work) for work in works]
+
+    async def _transact(self, works: Sequence[Work]) -> list[Any] | None:
+        """The results, on disk; None when the server wants it done anew."""
+        await self.db.execute("BEGIN")
+        results = await Transaction(self.db, self.seat).apply(works, self._lease_s)
+        self._warned = False
+        try:
+            said = await self.db.execute("COMMIT")
+        except Exception as error:
+            if was_rolled_back(error):
+                return None
+            raise StorageUncertain(f"the commit failed: {type(error).__name__}") from error
+        if self._warned:
+            raise StorageUncertain("the commit did not wait for its standby to the end")
+        return results if said == "COMMIT" else None
+
+    async def _alone(self, work: Work) -> Any:
+        """A work in a commit of its own: one that breaks a rule must not take its neighbours with it."""
+        try:
+            (result,) = await self.commit([work])
+        except (StorageFull, SpoolClosed) as error:
+            return error  # of this work alone: those before it are on disk
+        return result
+
+    async def _roll_back(self) -> None:
+        """Undo what the transaction did; where nothing is under way, nothing happens but a warning.
+
+        Raises:
+            Lost: the connection went meanwhile, which undid it as well.
+        """
+        try:
+            await self.db.execute("ROLLBACK")
+        except Exception as error:
+            raise Lost(f"nothing was stored: {type(error).__name__}") from error

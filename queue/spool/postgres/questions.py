@@ -1,0 +1,211 @@
+"""Reading: all questions that change nothing, on connections apart from the one that writes."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple
+
+from spool.account import AccountNote
+from spool.entry import Entry, Event
+from spool.errors import SpoolClosed
+from spool.lifecycle import State
+from spool.postgres.connection import Connection, Pool, means_gone
+from spool.postgres.records import PostgresRecords
+from spool.postgres.statements import SQL
+from spool.rows import account_of, cell_in, entry_of, event_in
+from spool.store import Filter, KeyUse, Ready
+from spool.tally import Cell
+
+ALL_STATES: Final = [+state for state in State]
+
+
+class Share(NamedTuple):
+    """Which lanes' backlog is this node's to send: of `of` nodes the one in place `at`."""
+
+    at: int
+    of: int
+
+
+ALL_LANES: Final = Share(0, 1)
+"""As long as nobody else is known."""
+
+
+class Questions:
+    """The reading half of the engine; see `spool.store.Store` for what each promises."""
+
+    def __init__(self) -> None:
+        """Nothing is open yet."""
+        self._readers: Pool | None = None
+        #: By route, and under "" of every other route.
+        self._shares: dict[str, Share] = {}
+
+    async def get(self, number: int) -> Entry | None:
+        """The entry with this number."""
+        return await self._one("get_entry", number)
+
+    async def find(self, channel: str, key: str) -> Entry | None:
+        """The entry that owns this key."""
+        return await self._one("find_entry", channel, key)
+
+    async def reversal_of(self, number: int) -> Entry | None:
+        """The reversal of a payment that was not refused, if there is one."""
+        return await self._one("reversal_of", number)
+
+    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+        """Entries waiting in arrival order above number `after`, of this node's share of the lanes."""
+        share = self._share(route)
+        rows = await self._rows("ready", route, after, limit, share.of, share.at)
+        return [Ready(entry=entry_of(row), blocked=row["blocked"]) for row in rows]
+
+    async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
+        """Entries whose time has come, soonest first, of this node's share of the lanes."""
+        share = self._share(route)
+        return list(map(entry_of, await self._rows("due", route, now_us, limit, share.of, share.at)))
+
+    async def next_due_us(self, route: str) -> int:
+        """When the next entry of the route falls due; 0 when none waits for a time."""
+        return await self._figure("next_due", route)
+
+    async def oldest_waiting_us(self, route: str) -> int:
+        """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
+        return await self._figure("oldest_arrival", route)
+
+    async def highest_number(self) -> int:
+        """The highest number of any entry; 0 when there is none."""
+        return await self._figure("highest_number")
+
+    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
+        """Entries that pass the filter, a page of at most `limit`."""
+        rows = await self._rows(
+            "page_descending" if wanted.newest_first else "page_ascending",
+            wanted.after,
+            wanted.before,
+            sorted(+state for state in wanted.states) or ALL_STATES,
+            wanted.route,
+            wanted.channel,
+            +wanted.kind if wanted.kind else 0,
+            wanted.key,
+            wanted.lane is None,
+            wanted.lane or 0,
+            wanted.accepted_from_us,
+            wanted.accepted_before_us,
+            limit,
+        )
+        return list(map(entry_of, rows))
+
+    async def history(self, number: int) -> list[Event]:
+        """Everything that happened to an entry, oldest first."""
+        first = await self._row("recorded", number)
+        if first is None:
+            return []
+        attempt = 1 if first[1] == State.IN_FLIGHT else 0
+        recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", "", first[2], "", first[3]))
+        return [recorded, *(event_in(number, row) for row in await self._rows("history", number))]
+
+    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+        """Refused entries of a route whose channel had a positive answer, refused first first."""
+        return list(map(entry_of, await self._rows("returns_due", route, limit)))
+
+    async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Names of this beginning after `after`, with their values."""
+        return [(row[0], row[1]) for row in await self._rows("recall_some", prefix, after, limit)]
+
+    async def account(self, lane: int) -> AccountNote | None:
+        """What is known of an account."""
+        row = await self._row("account", lane)
+        return None if row is None else account_of(row)
+
+    async def accounts_counted(self) -> tuple[int, int]:
+        """How many are known, and how many denied."""
+        known, denied = await self._row("accounts_counted")
+        return known, denied
+
+    async def denies(self) -> bool:
+        """Any account is denied."""
+        return bool(await self._figure("denies"))
+
+    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+        """By data key: what entries between two numbers need it; in steps, as payments are looked up in between."""
+        found = dict[int, KeyUse]()
+        while rows := await self._rows("key_uses", first, last):
+            for key_id, entries, waiting, changed_at_us, _ in rows:
+                use = KeyUse(entries=entries, waiting=waiting, changed_at_us=changed_at_us)
+                found[key_id] = found[key_id] + use if key_id in found else use
+            first = 1 + max(row[4] for row in rows)
+        return found
+
+    async def lanes(self) -> AsyncIterator[Sequence[int]]:
+        """The lanes of all unfinished entries, of one moment."""
+        async with snapshot(self._reading) as db:
+            after: tuple[int, str, int] = (-(2**63), "", 0)
+            while rows := await db.fetch(SQL["lanes"], *after):
+                yield [row[0] for row in rows]
+                after = tuple(rows[-1])
+
+    async def recall(self, name: str) -> bytes | None:
+        """The value kept under this name."""
+        row = await self._row("recall", name)
+        return None if row is None else row[0]
+
+    async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
+        """Count entries and sums anew, in steps, in one snapshot. See `Store.recount`."""
+        async with snapshot(self._reading) as db:
+            yield counted(await db.fetch(SQL["tally"]))
+            found: dict[Cell, tuple[int, int]] = {}
+            after = 0
+            while rows := await db.fetch(SQL["recount"], after):
+                for row in rows:
+                    entries, amount = found.get(cell_in(row), (0, 0))
+                    found[cell_in(row)] = (entries + row[6], amount + row[7])
+                after = max(row[8] for row in rows)
+                yield found
+            yield found
+
+    @asynccontextmanager
+    async def records(self) -> AsyncGenerator[PostgresRecords]:
+        """Everything there is and its evidence, as of this moment."""
+        async with snapshot(self._reading) as db:
+            yield PostgresRecords(db)
+
+    def _share(self, route: str) -> Share:
+        return self._shares.get(route) or self._shares.get("") or ALL_LANES
+
+    @property
+    def _reading(self) -> Pool:
+        if self._readers is None:
+            raise SpoolClosed("the spool isn't open")
+        return self._readers
+
+    async def _rows(self, name: str, *values: Any) -> list[Any]:
+        try:
+            found: list[Any] = await self._reading.fetch(SQL[name], *values)
+        except Exception as error:
+            if means_gone(error):
+                raise SpoolClosed(f"the database can't be asked now: {type(error).__name__}") from error
+            raise
+        return found
+
+    async def _row(self, name: str, *values: Any) -> Any:
+        rows = await self._rows(name, *values)
+        return rows[0] if rows else None
+
+    async def _one(self, name: str, *values: Any) -> Entry | None:
+        row = await self._row(name, *values)
+        return None if row is None else entry_of(row)
+
+    async def _figure(self, name: str, *values: Any) -> int:
+        row = await self._row(name, *values)
+        return 0 if row is None else row[0] or 0
+
+
+@asynccontextmanager
+async def snapshot(readers: Pool) -> AsyncGenerator[Connection]:
+    """A connection that reads what was there at this moment, whatever is written meanwhile."""
+    async with readers.acquire() as db, db.transaction(isolation="repeatable_read", readonly=True):
+        # The moment is that of the first statement.
+        await db.fetchval(SQL["is_there"])
+        yield db
+
+
+def counted(rows: list[Any]) -> dict[Cell, tuple[int, int]]:
+    """The cells of a tally."""
+    return {cell_in(row): (row[6], row[7]) for row in rows}

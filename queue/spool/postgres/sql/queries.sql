@@ -1,0 +1,426 @@
+-- name: make_lock
+-- What migrations are applied under: a row's lock, as advisory locks are not everywhere.
+CREATE TABLE IF NOT EXISTS migration (
+    version       integer     PRIMARY KEY,
+    -- The oldest program that can work beside it.
+    programs_from integer     NOT NULL,
+    applied       timestamptz NOT NULL DEFAULT now()
+);
+
+-- name: begin_lock
+INSERT INTO migration (version, programs_from) VALUES (0, 0) ON CONFLICT DO NOTHING;
+
+-- name: limit_lock_wait
+-- Whoever comes behind a migration in the queue for a table waits as long as it does, so payments too: it gives up soon.
+SET LOCAL lock_timeout = '2s';
+
+-- name: lock_migrations
+SELECT version FROM migration WHERE version = 0 FOR UPDATE;
+
+-- name: migrated
+SELECT max(version), max(programs_from) FROM migration;
+
+-- name: note_migration
+INSERT INTO migration (version, programs_from) VALUES ($1, $2);
+
+-- name: is_there
+-- Whether anybody has laid out a spool here.
+SELECT to_regclass('migration') IS NOT NULL;
+
+-- name: facts
+-- What the server says of itself.
+SELECT current_setting('synchronous_commit'), current_setting('server_version');
+
+-- name: synchronous_standbys
+-- How many standbys commits wait for now. A server may show fewer to users that may not look at others.
+SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum');
+
+-- name: size
+SELECT pg_total_relation_size('entry') + pg_total_relation_size('event');
+
+-- name: seats
+-- Who is there, in order of seats.
+SELECT seat, name, expires > now() AS lives, closed FROM node ORDER BY seat;
+
+-- name: hold_log
+SELECT one FROM log FOR UPDATE;
+
+-- name: my_seat
+SELECT seat, expires > now() AS lives FROM node WHERE name = $1 FOR UPDATE;
+
+-- name: sit_down
+-- Take a seat that was one's own, or nobody's: whatever was claimed under its former lease is nobody's from now on.
+UPDATE node SET name = $2, lease = lease + 1, session = session + 1, closed = '{}',
+    expires = now() + $3 * interval '1 second'
+WHERE seat = $1 RETURNING lease, session;
+
+-- name: empty_seat
+SELECT seat FROM node WHERE name = '' ORDER BY seat LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: add_seat
+-- One more, if there is room.
+INSERT INTO node (seat, name, lease, session, expires)
+SELECT coalesce(max(seat), -1) + 1, '', 1, 1, now() FROM node HAVING coalesce(max(seat), -1) < 63
+ON CONFLICT DO NOTHING;
+
+-- name: begin_anew
+-- The same node, after a commit nobody knows of: waits until that one's transaction has ended, whatever became of it.
+UPDATE node SET session = session + 1, expires = now() + $4 * interval '1 second'
+WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING session;
+
+-- name: renew
+-- First of each transaction: the lease still holds, and goes on.
+UPDATE node SET expires = now() + $4 * interval '1 second' WHERE seat = $1 AND lease = $2 AND session = $3;
+
+-- name: stand_up
+-- A node that ends in good order leaves its seat to others at once.
+UPDATE node SET name = '', lease = lease + 1, session = session + 1, expires = now()
+WHERE seat = $1 AND lease = $2 AND session = $3;
+
+-- name: say_closed
+UPDATE node SET closed = $2 WHERE seat = $1;
+
+-- name: take_over
+-- Nodes that did not renew in time hold nothing any more.
+UPDATE node SET name = '', lease = lease + 1, session = session + 1 WHERE name <> '' AND expires < now();
+
+-- name: late_nodes
+SELECT count(*) FROM node WHERE name <> '' AND expires < now();
+
+-- name: orphans
+-- Attempts of nodes that lost their lease, or of a former run.
+SELECT /*entry*/ FROM entry WHERE state = 2 AND NOT EXISTS (
+    SELECT 1 FROM node WHERE node.seat = entry.seat AND node.lease = entry.lease AND node.name <> ''
+) ORDER BY route, lane LIMIT $1;
+
+-- name: renew_for_log
+-- As renew, and the log's end, held until the commit: whoever else adds to it waits, and then sees what we did.
+WITH mine AS (
+    UPDATE node SET expires = now() + $4 * interval '1 second' WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING seat
+)
+SELECT log.size, log.peaks FROM mine, log FOR UPDATE OF log;
+
+-- name: in_the_way
+-- Of new entries, those whose key has an owner and those in flight whose lane isn't clear.
+SELECT w.number, w.owner, w.taken FROM (
+    SELECT
+        n.number,
+        (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1) AS owner,
+        n.state = 2 AND (
+            SELECT e.number FROM entry AS e WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0 LIMIT 1
+        ) IS NOT NULL AS taken
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::smallint[])
+        AS n (number, channel, key, route, lane, state)
+    OFFSET 0
+) AS w WHERE w.owner IS NOT NULL OR w.taken;
+
+-- name: reseal
+-- A content sealed anew, in the place of the one before it.
+UPDATE entry SET key_id = $1, sealed = $2 WHERE number = $3;
+
+-- name: key_uses
+-- What a stretch of entries needs each data key for.
+SELECT key_id, count(*), count(*) FILTER (WHERE place <> 0), max(changed_at_us), max(number) FROM (
+    SELECT key_id, place, changed_at_us, number FROM entry WHERE number BETWEEN $1 AND $2 ORDER BY number LIMIT 20000
+) AS stretch GROUP BY key_id;
+
+-- name: lanes
+-- Lanes of a stretch of unfinished entries, from the index alone.
+SELECT lane, route, number FROM entry WHERE place > 0 AND (lane, route, number) > ($1, $2, $3)
+ORDER BY lane, route, number LIMIT 2000;
+
+-- name: get_entries
+SELECT /*entry*/ FROM entry WHERE number = ANY ($1::bigint[]);
+
+-- name: insert_entries
+-- Record new entries that nothing is in the way of.
+-- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
+INSERT INTO entry (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, seat, lease
+)
+SELECT
+    n.number, n.id, n.kind, n.channel, n.key, n.fingerprint, n.route, n.lane, n.amount, n.currency, n.accepted_at_us,
+    n.state, n.policy, n.reverses, n.key_id, n.state, CASE n.state WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
+    (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, $19::smallint, $20::bigint
+FROM unnest(
+    $1::bigint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::bigint[],
+    $9::bigint[], $10::text[], $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[],
+    $16::smallint[], $17::bytea[], $18::bigint[]
+) AS n (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
+    key_id, told, sealed, leaf
+);
+
+-- name: move_entries
+-- Make moves: (number, state, epoch and told expected; then what they become). One that begins an attempt is not made
+-- while another of its lane is in flight.
+UPDATE entry SET
+    state = m.state, epoch = m.epoch, told = m.told, attempts = m.attempts, place = m.place, due_at_us = m.due_at_us,
+    changed_at_us = m.changed_at_us, reason = m.reason, core_id = m.core_id,
+    owns_key = entry.owns_key AND NOT m.given_back,
+    seat = CASE m.state WHEN 2 THEN $15::smallint ELSE entry.seat END,
+    lease = CASE m.state WHEN 2 THEN $16::bigint ELSE entry.lease END
+FROM unnest(
+    $1::bigint[], $2::smallint[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::smallint[],
+    $8::integer[], $9::smallint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::boolean[]
+) AS m (
+    number, state_known, epoch_known, told_known, state, epoch, told, attempts, place, due_at_us, changed_at_us, reason,
+    core_id, given_back
+)
+WHERE entry.number = m.number AND entry.state = m.state_known AND entry.epoch = m.epoch_known
+    AND entry.told = m.told_known AND (m.state <> 2 OR (
+        SELECT other.number FROM entry AS other
+        WHERE other.route = entry.route AND other.lane = entry.lane AND other.state = 2 LIMIT 1
+    ) IS NULL)
+RETURNING entry.number;
+
+-- name: insert_events
+-- Tell what the moves did.
+INSERT INTO event (number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf)
+SELECT * FROM unnest(
+    $1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::smallint[], $6::integer[], $7::text[], $8::text[],
+    $9::text[], $10::smallint[], $11::text[], $12::bigint[]
+);
+
+-- name: insert_act
+INSERT INTO act (leaf, at_us, name, subject, detail, actor, note) VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: end_commit
+-- Last of each transaction that tells of anything: add to (or take from) the sums of one's own seat, write the block, and
+-- move the log's end.
+WITH sums AS (
+    INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
+    SELECT $9::smallint, d.* FROM unnest(
+        $1::text[], $2::text[], $3::text[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[]
+    ) AS d
+    ON CONFLICT (seat, route, channel, currency, kind, state, told)
+    DO UPDATE SET entries = tally.entries + excluded.entries, amount = tally.amount + excluded.amount
+), block AS (
+    INSERT INTO block (first, size, at_us, peaks, leaves) VALUES ($10, $11, $12, $13, $14)
+)
+UPDATE log SET size = $11, peaks = $13;
+
+-- name: exposed
+-- Payments told provisional and not finished, over all nodes.
+SELECT route, channel, sum(entries)::bigint, sum(amount)::bigint FROM tally
+WHERE kind = 1 AND told = 2 AND state < 7 AND route = ANY ($1) GROUP BY route, channel;
+
+-- name: get_entry
+SELECT /*entry*/ FROM entry WHERE number = $1;
+
+-- name: hold_entry
+-- The same, with its row held until the commit.
+SELECT /*entry*/ FROM entry WHERE number = $1 FOR UPDATE;
+
+-- name: find_entry
+SELECT /*entry*/ FROM entry WHERE owns_key AND channel = $1 AND key = $2;
+
+-- name: reversal_of
+-- The reversal of a payment that stands in the way of another one: any that did not come to nothing.
+SELECT /*entry*/ FROM entry
+WHERE reverses = $1 AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorded_as = 10)
+ORDER BY number LIMIT 1;
+
+-- name: ready
+-- Entries in arrival order, of one's own share of lanes; blocked tells that something earlier of the lane waits aside.
+SELECT /*entry*/, (
+    SELECT ahead.number FROM entry AS ahead
+    WHERE ahead.lane = entry.lane AND ahead.route = entry.route AND ahead.place = 2 AND ahead.number < entry.number
+    LIMIT 1
+) IS NOT NULL AS blocked
+FROM entry
+WHERE place = 1 AND route = $1 AND number > $2 AND (lane & 1023) % $4::bigint = $5::bigint
+ORDER BY number LIMIT $3;
+
+-- name: set_behind
+-- Take ready entries out of arrival order: their lane isn't free.
+UPDATE entry SET place = 2 FROM unnest($1::bigint[], $2::integer[]) AS b (number, epoch)
+WHERE entry.number = b.number AND entry.epoch = b.epoch AND entry.state = 1 AND entry.place = 1;
+
+-- name: followers
+-- Ready entries of one lane that were set behind, in order, as far as nothing else of the lane stands before them.
+SELECT /*entry*/ FROM entry
+WHERE place = 2 AND route = $1 AND lane = $2 AND state = 1 AND due_at_us = 0 AND (
+    SELECT ahead.number FROM entry AS ahead
+    WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+        AND NOT (ahead.state = 1 AND ahead.due_at_us = 0)
+    LIMIT 1
+) IS NULL
+ORDER BY number LIMIT $3;
+
+-- name: restore_arrivals
+-- Put entries that were set behind into arrival order again.
+UPDATE entry SET place = 1 WHERE number = ANY ($1) AND state = 1 AND place = 2 AND due_at_us = 0;
+
+-- name: restore_all_arrivals
+-- When the first node opens nobody waits behind anybody: whoever reads in arrival order finds out anew.
+UPDATE entry SET place = 1 WHERE place = 2 AND state = 1 AND due_at_us = 0;
+
+-- name: waiting_for_nobody
+-- Entries set behind, with nothing before them in their lane that isn't: whoever they waited for has finished, on another
+-- node perhaps.
+SELECT number FROM entry
+WHERE place = 2 AND state = 1 AND due_at_us = 0 AND (
+    SELECT ahead.number FROM entry AS ahead
+    WHERE ahead.place > 0 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+        AND NOT (ahead.place = 2 AND ahead.state = 1 AND ahead.due_at_us = 0)
+    LIMIT 1
+) IS NULL
+ORDER BY route, number LIMIT $1;
+
+-- name: restore_times
+-- When the first node opens, what changed over a second after now was written by a clock that was ahead: nothing waits for
+-- its times.
+UPDATE entry SET due_at_us = $1 WHERE place = 2 AND due_at_us > $1 AND changed_at_us > $1 + 1000000;
+
+-- name: due
+-- Entries of one's own share of lanes whose time has come and that stand first in their lane, soonest first.
+SELECT /*entry*/ FROM entry
+WHERE place = 2 AND due_at_us > 0 AND route = $1 AND due_at_us <= $2 AND (lane & 1023) % $4::bigint = $5::bigint AND (
+    SELECT ahead.number FROM entry AS ahead
+    WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
+    LIMIT 1
+) IS NULL
+ORDER BY due_at_us, number LIMIT $3;
+
+-- name: next_due
+SELECT min(due_at_us) FROM entry WHERE place = 2 AND due_at_us > 0 AND route = $1;
+
+-- name: oldest_arrival
+SELECT accepted_at_us FROM entry WHERE place = 1 AND route = $1 ORDER BY number LIMIT 1;
+
+-- name: tally
+-- The sums over all nodes.
+SELECT route, channel, currency, kind, state, told, sum(entries)::bigint, sum(amount)::bigint FROM tally
+GROUP BY route, channel, currency, kind, state, told HAVING sum(entries) <> 0 OR sum(amount) <> 0;
+
+-- name: tally_of_others
+-- The sums over all nodes but one.
+SELECT route, channel, currency, kind, state, told, sum(entries)::bigint, sum(amount)::bigint FROM tally
+WHERE seat <> $1 GROUP BY route, channel, currency, kind, state, told;
+
+-- name: recount
+-- Counts and sums of a stretch of entries, from the entries themselves.
+SELECT route, channel, currency, kind, state, told, count(*), sum(amount)::bigint, max(number) FROM (
+    SELECT route, channel, currency, kind, state, told, amount, number FROM entry WHERE number > $1
+    ORDER BY number LIMIT 20000
+) AS stretch GROUP BY route, channel, currency, kind, state, told;
+
+-- name: page_ascending
+SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+    AND state = ANY ($3::smallint[]) AND ($4::text = '' OR route = $4) AND ($5::text = '' OR channel = $5)
+    AND ($6::smallint = 0 OR kind = $6)
+    AND ($7::text = '' OR key = $7) AND ($8::boolean OR lane = $9) AND accepted_at_us >= $10
+    AND ($11::bigint = 0 OR accepted_at_us < $11)
+ORDER BY number LIMIT $12;
+
+-- name: page_descending
+SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+    AND state = ANY ($3::smallint[]) AND ($4::text = '' OR route = $4) AND ($5::text = '' OR channel = $5)
+    AND ($6::smallint = 0 OR kind = $6)
+    AND ($7::text = '' OR key = $7) AND ($8::boolean OR lane = $9) AND accepted_at_us >= $10
+    AND ($11::bigint = 0 OR accepted_at_us < $11)
+ORDER BY number DESC LIMIT $12;
+
+-- name: last_block
+SELECT first, size, at_us, peaks, leaves FROM block ORDER BY first DESC LIMIT 1;
+
+-- name: blocks
+SELECT first, size, at_us, peaks, leaves FROM block WHERE first >= $1 ORDER BY first LIMIT $2;
+
+-- name: block_at
+-- The last block that begins at an index or below.
+SELECT first, size, at_us, peaks, leaves FROM block WHERE first <= $1 ORDER BY first DESC LIMIT 1;
+
+-- name: kept_entries
+-- Entries with what proves them: their place in the log, the hash that is there, and whether a repeat would find them.
+SELECT /*entry*/, leaf, recorded_as, told_as, owns_key, (
+    SELECT substr(leaves, (1 + 32 * (entry.leaf - first))::int, 32) FROM block WHERE first <= entry.leaf
+    ORDER BY first DESC LIMIT 1
+) AS hash
+FROM entry WHERE number > $1 ORDER BY number LIMIT $2;
+
+-- name: kept_events
+-- Events of a stretch of entries, with the hash that is at their place in the log.
+SELECT number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf, (
+    SELECT substr(leaves, (1 + 32 * (event.leaf - first))::int, 32) FROM block WHERE first <= event.leaf
+    ORDER BY first DESC LIMIT 1
+) AS hash
+FROM event WHERE number BETWEEN $1 AND $2 ORDER BY number, leaf;
+
+-- name: strays
+-- Events of entries that aren't there.
+SELECT number, at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf, (
+    SELECT substr(leaves, (1 + 32 * (event.leaf - first))::int, 32) FROM block WHERE first <= event.leaf
+    ORDER BY first DESC LIMIT 1
+) AS hash
+FROM event WHERE (SELECT entry.number FROM entry WHERE entry.number = event.number) IS NULL ORDER BY number, leaf LIMIT $1;
+
+-- name: kept_acts
+SELECT at_us, name, subject, detail, actor, note, leaf, (
+    SELECT substr(leaves, (1 + 32 * (act.leaf - first))::int, 32) FROM block WHERE first <= act.leaf
+    ORDER BY first DESC LIMIT 1
+) AS hash
+FROM act WHERE leaf >= $1 ORDER BY leaf LIMIT $2;
+
+-- name: spent
+SELECT entries, amount FROM spent WHERE day = $1 AND lane = $2;
+
+-- name: spend
+INSERT INTO spent (day, lane, entries, amount) VALUES ($1, $2, 1, $3)
+ON CONFLICT (day, lane) DO UPDATE SET entries = spent.entries + 1, amount = spent.amount + excluded.amount;
+
+-- name: refund
+UPDATE spent SET entries = entries - 1, amount = amount - $3 WHERE day = $1 AND lane = $2 AND entries > 0;
+
+-- name: forget_days
+-- Some of what was promised before a day; the rest with the next promises.
+DELETE FROM spent WHERE (day, lane) IN (SELECT day, lane FROM spent WHERE day < $1 LIMIT 64);
+
+-- name: note_account
+-- What is not said leaves what was known.
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (lane) DO UPDATE SET
+    known = coalesce(excluded.known, account.known), denied = coalesce(excluded.denied, account.denied),
+    seen_at_us = greatest(account.seen_at_us, excluded.seen_at_us),
+    key_id = CASE WHEN excluded.sealed IS NULL THEN account.key_id ELSE excluded.key_id END,
+    sealed = coalesce(excluded.sealed, account.sealed);
+
+-- name: account
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE lane = $1;
+
+-- name: accounts_counted
+SELECT count(*) FILTER (WHERE known), count(*) FILTER (WHERE denied) FROM account;
+
+-- name: denies
+SELECT EXISTS (SELECT 1 FROM account WHERE denied)::int;
+
+-- name: history
+SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf FROM event
+WHERE number = $1 ORDER BY leaf;
+
+-- name: recorded
+SELECT accepted_at_us, recorded_as, told_as, leaf FROM entry WHERE number = $1;
+
+-- name: returns_due
+-- Refused after a positive answer: the money is owed back.
+SELECT /*entry*/ FROM entry WHERE state = 8 AND told IN (1, 2) AND route = $1 ORDER BY changed_at_us, number LIMIT $2;
+
+-- name: highest_number
+SELECT coalesce(max(number), 0) FROM entry;
+
+-- name: remember
+INSERT INTO memo (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: remember_new
+INSERT INTO memo (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: exchange
+UPDATE memo SET value = $3 WHERE name = $1 AND value = $2;
+
+-- name: recall_some
+SELECT name, value FROM memo WHERE starts_with(name, $1) AND name > $2 ORDER BY name LIMIT $3;
+
+-- name: recall
+SELECT value FROM memo WHERE name = $1;

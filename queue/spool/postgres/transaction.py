@@ -1,0 +1,440 @@
+"""One transaction of a node: everything that waited, with few statements, each over all rows of its kind.
+
+It begins with the node's own row and the end of the log, in this order in every transaction. As the log has one order,
+one transaction at a time adds to it, whichever node's; so nobody waits for anything behind it, and what a transaction reads
+(who owns a key, whether a lane is clear, what is exposed) holds until its commit. See decision 0024.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from spool.entry import Act, Draft, Entry, Event
+from spool.errors import LaneTaken, OverLimit, SpoolError
+from spool.evidence import leaf
+from spool.evidence.growth import Growth
+from spool.evidence.resealing import resealed
+from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.postgres.connection import Connection
+from spool.postgres.limits import Limits
+from spool.postgres.seat import Seat
+from spool.postgres.statements import SQL
+from spool.postgres.work import Closed, Rescue, Sweep, Work
+from spool.rows import entry_of
+from spool.store import Inserted, Known, Move, NotReversible
+from spool.tally import Cell
+from spool.work import (
+    Acting,
+    Behind,
+    Exchange,
+    Followers,
+    Insertion,
+    Memo,
+    Moves,
+    Notes,
+    Planned,
+    Resealing,
+    Reversing,
+    Spend,
+    cell_of,
+    entry_from,
+    place_of,
+)
+
+ORPHANS_MAX: Final = 512
+"""Attempts of dead nodes put in doubt by one transaction."""
+
+STRAYS_MAX: Final = 512
+
+_TELLING: Final = (Insertion, Moves, Reversing, Acting, Resealing, Spend, Rescue)
+"""Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
+
+
+class Transaction:
+    """What is done between BEGIN and COMMIT. Not for a second use."""
+
+    __slots__ = ("_db", "_deltas", "_entered", "_growth", "_limits", "_seat")
+
+    def __init__(self, db: Connection, seat: Seat) -> None:
+        """With nothing counted and nothing proven yet."""
+        self._db = db
+        self._seat = seat
+        self._growth = Growth()
+        self._deltas: dict[Cell, list[int]] = {}
+        self._limits = Limits()
+        #: Lanes that new entries of this transaction are in: an attempt that comes after them may not overtake them.
+        self._entered: set[tuple[str, int]] = set()
+
+    async def apply(self, works: Sequence[Work], lease_s: float) -> list[Any]:
+        """Do all works; one result (or error of its own) for each, in order.
+
+        Raises:
+            LeaseLost: others have taken over.
+        """
+        if any(isinstance(work, _TELLING) for work in works):
+            self._growth = Growth(await self._seat.renew_for_log(self._db, lease_s))
+        else:
+            await self._seat.renew(self._db, lease_s)
+        await self._limits.count(self._db, works)
+        insertions = [work for work in works if type(work) is Insertion]
+        planned = [each for work in works if type(work) is Moves for each in work.planned]
+        inserted = iter(await self._insert(insertions))
+        moved = iter(await self._move(planned))
+        results = [
+            next(inserted)
+            if type(work) is Insertion
+            else _together([next(moved) for _ in work.planned])
+            if type(work) is Moves
+            else await self._do(work)
+            for work in works
+        ]
+        await self._end()
+        return results
+
+    async def _do(self, work: Work) -> Any:
+        if isinstance(work, Reversing):
+            return await self._reverse(work)
+        if isinstance(work, Followers):
+            return await self._followers(work)
+        if isinstance(work, Exchange):
+            return await self._exchange(work)
+        if isinstance(work, Acting):
+            return await self._act(work)
+        if isinstance(work, Resealing):
+            return [await self._reseal(entry, sealed, work.key_id) for entry, sealed in work.anew]
+        if isinstance(work, Rescue):
+            return await self._rescue(work)
+        if isinstance(work, Spend):
+            return await self._spend(work)
+        return await self._sweep() if isinstance(work, Sweep) else await self._do_silently(work)
+
+    async def _do_silently(self, work: Work) -> None:
+        """What has no result; of a renewal there is nothing left to do."""
+        if isinstance(work, Behind):
+            numbers, epochs = [e.number for e in work.entries], [e.epoch for e in work.entries]
+            await self._db.execute(SQL["set_behind"], numbers, epochs)
+        elif isinstance(work, Memo):
+            await self._db.execute(SQL["remember"], work.name, work.value)
+        elif isinstance(work, Notes):
+            for note in sorted(work.notes, key=lambda each: each.lane):
+                await self._db.execute(
+                    SQL["note_account"], note.lane, note.known, note.denied, note.seen_at_us, note.key_id, note.sealed
+                )
+        elif isinstance(work, Closed):
+            await self._db.execute(SQL["say_closed"], self._seat.number, sorted(work.routes))
+
+    async def _exchange(self, work: Exchange) -> bool:
+        if work.known is None:
+            said = await self._db.execute(SQL["remember_new"], work.name, work.value)
+        else:
+            said = await self._db.execute(SQL["exchange"], work.name, work.known, work.value)
+        return bool(said in {"INSERT 0 1", "UPDATE 1"})
+
+    def _count(self, cell: Cell, entries: int, amount: int) -> None:
+        at = self._deltas.get(cell)
+        if at is None:
+            at = self._deltas[cell] = [0, 0]
+        at[0] += entries
+        at[1] += amount
+
+    async def _end(self) -> None:
+        """The sums and the evidence of all that was done."""
+        block = self._growth.block()
+        if block is None:
+            return
+        rows = [(*cell, entries, amount) for cell, (entries, amount) in sorted(self._deltas.items())]
+        figures = _columns(rows) if rows else list[list[Any]]([[] for _ in range(8)])
+        await self._db.execute(
+            SQL["end_commit"],
+            *figures,
+            self._seat.number,
+            block.first,
+            block.size,
+            block.at_us,
+            block.peaks,
+            block.leaves,
+        )
+
+    async def _act(self, work: Acting) -> Act:
+        act = replace(work.act, leaf=self._growth.add(leaf.acted(work.act), work.act.at_us))
+        await self._db.execute(
+            SQL["insert_act"], act.leaf, act.at_us, act.name, act.subject, act.detail, act.actor, act.note
+        )
+        return act
+
+    # New entries
+
+    async def _insert(self, insertions: Sequence[Insertion]) -> Sequence[Inserted | Known | SpoolError]:
+        if not insertions:
+            return ()
+        owners, taken = await self._in_the_way([work.entry for work in insertions])
+        results = [self._admit(work, owners, taken) for work in insertions]
+        await self._record([each.entry for each in results if isinstance(each, Inserted)])
+        return results
+
+    async def _in_the_way(self, entries: Sequence[Entry]) -> tuple[dict[tuple[str, str], Entry], set[int]]:
+        """Owners of these entries' keys, and numbers of those in flight whose lane isn't clear.
+
+        Nobody else can add to either until we have committed, as only one transaction adds to the log.
+        """
+        rows = [(e.number, e.channel, e.key, e.route, e.lane, +e.state) for e in entries]
+        found = await self._db.fetch(SQL["in_the_way"], *_columns(rows))
+        numbers = [row["owner"] for row in found if row["owner"] is not None]
+        kept = map(entry_of, await self._db.fetch(SQL["get_entries"], numbers)) if numbers else ()
+        return {(e.channel, e.key): e for e in kept}, {row["number"] for row in found if row["taken"]}
+
+    def _admit(
+        self, work: Insertion, owners: dict[tuple[str, str], Entry], taken: set[int]
+    ) -> Inserted | Known | SpoolError:
+        """What becomes of a new entry, given those before it in the same transaction."""
+        entry = work.entry
+        owner = owners.get((entry.channel, entry.key))
+        if owner is not None:
+            return Known(entry=owner)
+        lane = (entry.route, entry.lane)
+        if entry.number in taken or (entry.state is State.IN_FLIGHT and lane in self._entered):
+            return _lane_taken()
+        over = self._limits.broken(work.cell, entry.amount, work.within)
+        if over is not None:
+            return over
+        owners[entry.channel, entry.key] = entry
+        self._entered.add(lane)
+        return Inserted(entry=entry)
+
+    async def _record(self, entries: Sequence[Entry]) -> None:
+        """Store entries that nothing is in the way of."""
+        if not entries:
+            return
+        rows = [_row_of(entry, self._growth.add(_accepted(entry), entry.accepted_at_us)) for entry in entries]
+        await self._db.execute(SQL["insert_entries"], *_columns(rows), self._seat.number, self._seat.lease)
+        for entry in entries:
+            self._count(cell_of(entry), 1, entry.amount)
+
+    # Moves
+
+    async def _move(self, moves: Sequence[Planned]) -> list[bool | SpoolError]:
+        """Make moves by compare-and-set, tell the history, count the difference."""
+        results: list[bool | SpoolError] = [False] * len(moves)
+        left = list(range(len(moves)))
+        while left:
+            left, at = _apart(moves, left)
+            refused = {i: limit for i in at if (limit := self._too_much(moves[i])) is not None}
+            made = await self._move_entries([moves[i] for i in at if i not in refused])
+            for i in at:
+                results[i] = refused.get(i) or moves[i].after.number in made
+        return results
+
+    def _too_much(self, each: Planned) -> OverLimit | None:
+        return self._limits.broken(each.to_cell, each.after.amount, each.move.within)
+
+    async def _move_entries(self, moves: Sequence[Planned]) -> set[int]:
+        """Make moves of different entries; numbers of those that were made."""
+        if not moves:
+            return set()
+        rows = sorted(map(_move_row, moves))
+        moved = await self._db.fetch(SQL["move_entries"], *_columns(rows), self._seat.number, self._seat.lease)
+        made = {row[0] for row in moved}
+        done = [each for each in moves if each.after.number in made]
+        if done:
+            await self._db.execute(SQL["insert_events"], *_columns([self._event_row(each) for each in done]))
+        for each in done:
+            self._count(each.from_cell, -1, -each.after.amount)
+            self._count(each.to_cell, 1, each.after.amount)
+        return made
+
+    def _event_row(self, each: Planned) -> tuple[Any, ...]:
+        """A move that was made, as its line of history, in its place in the log."""
+        event = each.move.told_as(each.after, self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        return _row_of_event(event)
+
+    # Reversals
+
+    async def _reverse(self, work: Reversing) -> Inserted | Known | NotReversible | SpoolError:
+        draft = work.draft
+        payment = entry_of(await self._db.fetchrow(SQL["get_entry"], draft.reverses))
+        reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
+        owners, taken = await self._in_the_way([reversal])
+        if owners:
+            return Known(entry=owners[draft.channel, draft.key])
+        other = await self._db.fetchrow(SQL["reversal_of"], draft.reverses)
+        if other is not None:
+            return NotReversible(entry=payment, reversal=entry_of(other))
+        if payment.state in FINAL and payment.state is not State.POSTED:
+            return NotReversible(entry=payment)
+        if taken:
+            return _lane_taken()
+        if reversal.state is State.CANCELLED:
+            await self._cancel(payment, draft.accepted_at_us)
+        await self._record([reversal])
+        return Inserted(entry=reversal, netted=payment if reversal.state is State.CANCELLED else None)
+
+    async def _cancel(self, payment: Entry, at_us: int) -> None:
+        move = Move(entry=payment, transition=CANCEL, at_us=at_us, reason="reversed")
+        (made,) = await self._move([Planned(move)])
+        assert made is True, "nobody else moves entries until we have committed"
+
+    # Lanes, and the nodes' common affairs
+
+    async def _followers(self, work: Followers) -> list[Entry]:
+        rows = await self._db.fetch(SQL["followers"], work.route, work.lane, work.limit)
+        found = list(map(entry_of, rows))
+        await self._db.execute(SQL["restore_arrivals"], [entry.number for entry in found])
+        return found
+
+    async def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
+        now = entry_of(await self._db.fetchrow(SQL["get_entry"], known.number))
+        if now.key_id != known.key_id:
+            return False
+        await self._db.execute(SQL["reseal"], key_id, sealed, known.number)
+        event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
+        self._growth.add(leaf.moved(event), event.at_us)
+        await self._db.execute(SQL["insert_events"], *_columns([_row_of_event(event)]))
+        return True
+
+    async def _spend(self, work: Spend) -> bool:
+        spending = work.spending
+        if work.refunded:
+            await self._db.execute(SQL["refund"], spending.day, spending.lane, spending.amount)
+            return True
+        row = await self._db.fetchrow(SQL["spent"], spending.day, spending.lane)
+        if not spending.fits(*(row or (0, 0))):
+            return False
+        await self._db.execute(SQL["spend"], spending.day, spending.lane, spending.amount)
+        await self._db.execute(SQL["forget_days"], spending.day - 1)
+        return True
+
+    async def _rescue(self, work: Rescue) -> int:
+        """Take claims from nodes that are gone, and put what they had in flight in doubt, never back in line."""
+        if work.may_take_over:
+            await self._db.execute(SQL["take_over"])
+        found = list(map(entry_of, await self._db.fetch(SQL["orphans"], ORPHANS_MAX)))
+        moves = [
+            Move(entry=each, transition=DOUBT, at_us=work.now_us, due_at_us=work.now_us, reason=work.reason)
+            for each in found
+        ]
+        made = await self._move([Planned(move) for move in moves])
+        work.done = [Planned(move) for move, was_made in zip(moves, made, strict=True) if was_made is True]
+        return len(found)
+
+    async def _sweep(self) -> int:
+        """Put whoever waits behind nobody in arrival order."""
+        numbers = [row[0] for row in await self._db.fetch(SQL["waiting_for_nobody"], STRAYS_MAX)]
+        await self._db.execute(SQL["restore_arrivals"], sorted(numbers))
+        return len(numbers)
+
+
+def _together(made: list[bool | SpoolError]) -> list[bool] | SpoolError:
+    """The answer to moves that were asked for together; of those with limits there is one alone."""
+    answers: list[bool] = []
+    for each in made:
+        if not isinstance(each, bool):
+            assert len(made) == 1, "a move within limits is asked for alone"
+            return each
+        answers.append(each)
+    return answers
+
+
+def _apart(moves: Sequence[Planned], left: Sequence[int]) -> tuple[list[int], list[int]]:
+    """What must wait for the next statement, and what may go into this one.
+
+    A statement sees the rows as they were before it. So it has one move of an entry, and one attempt begun in a lane.
+    """
+    entries, lanes = set[int](), set[tuple[str, int]]()
+    later: list[int] = []
+    now: list[int] = []
+    for i in left:
+        after = moves[i].after
+        begins = after.state is State.IN_FLIGHT
+        lane = (after.route, after.lane)
+        if after.number in entries or (begins and lane in lanes):
+            later.append(i)
+            continue
+        entries.add(after.number)
+        if begins:
+            lanes.add(lane)
+        now.append(i)
+    return later, now
+
+
+def _lane_taken() -> SpoolError:
+    return LaneTaken("another entry of the lane isn't finished; nothing was stored")
+
+
+def _accepted(entry: Entry) -> bytes:
+    return leaf.accepted(entry, entry.state, entry.told)
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows as what `unnest` takes."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _placed(draft: Draft, payment: State) -> Draft:
+    """The reversal as it is recorded beside a payment in this state (see `Store.reverse`)."""
+    if payment is State.POSTED:
+        return draft
+    if payment in UNSENT:
+        return replace(draft, state=State.CANCELLED, told=Told.POSTED)
+    return replace(draft, state=State.READY, told=Told.PROVISIONAL)
+
+
+def _row_of(entry: Entry, leaf: int) -> tuple[Any, ...]:
+    return (
+        entry.number,
+        entry.id,
+        +entry.kind,
+        entry.channel,
+        entry.key,
+        entry.fingerprint,
+        entry.route,
+        entry.lane,
+        entry.amount,
+        entry.currency,
+        entry.accepted_at_us,
+        +entry.state,
+        entry.policy,
+        entry.reverses,
+        entry.key_id,
+        +entry.told,
+        entry.sealed,
+        leaf,
+    )
+
+
+def _move_row(each: Planned) -> tuple[Any, ...]:
+    entry, after = each.move.entry, each.after
+    return (
+        entry.number,
+        +entry.state,
+        entry.epoch,
+        +entry.told,
+        +after.state,
+        after.epoch,
+        +after.told,
+        after.attempts,
+        place_of(after.state, after.due_at_us),
+        after.due_at_us,
+        after.changed_at_us,
+        after.reason,
+        after.core_id,
+        each.move.transition is GIVE_BACK,
+    )
+
+
+def _row_of_event(event: Event) -> tuple[Any, ...]:
+    return (
+        event.number,
+        event.at_us,
+        event.name,
+        +(event.source or 0),
+        +event.target,
+        event.attempt,
+        event.reason,
+        event.actor,
+        event.note,
+        +event.told,
+        event.core_id,
+        event.leaf,
+    )

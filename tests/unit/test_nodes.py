@@ -1,0 +1,19 @@
+"""A process that has its spool to itself, as it stands among nodes."""
+
+from spool.memory import MemoryStore
+from spool.nodes import Alone
+
+
+def test_whoever_is_alone_holds_what_he_claimed_and_has_the_only_seat() -> None:
+    """There is nobody to take it, and nobody to tell."""
+    nodes = Alone()
+    nodes.forwards("billing", does=False)
+    nodes.on_news()
+
+    assert nodes.holds()
+    assert nodes.seat == (0, 1)
+
+
+def test_an_engine_in_one_hand_is_not_shared() -> None:
+    """So what memory knows of lanes and limits is all there is to know."""
+    assert not MemoryStore().nodes.shared
