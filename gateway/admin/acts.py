@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gateway.clock import Clock
 from spool import lifecycle
 from spool.entry import Entry
+from spool.errors import StorageUncertain
 from spool.lifecycle import State, Transition
 from spool.spool import Spool
 from spool.store import Filter, Move, Store
@@ -149,7 +150,12 @@ class Acts:
                 count.stays(entry, Why.STATE)
         now_us = self._clock.now_us()
         moves = [_move(entry, order, now_us) for entry in able]
-        made = [True] * len(moves) if count.dry_run else await self._spool.move(moves)
+        try:
+            made = [True] * len(moves) if count.dry_run else await self._spool.move(moves)
+        except StorageUncertain:
+            # It may be on disk all the same, and then nobody else would ever look.
+            self._tell(order.act, moves)
+            raise
         changed = list[Move]()
         for move, was_made in zip(moves, made, strict=True):
             if was_made:

@@ -17,6 +17,7 @@ from gateway.admin.proposals import NotDone
 from gateway.clock import Clock
 from gateway.route.route import Route
 from spool.entry import Entry
+from spool.errors import StorageUncertain
 from spool.lifecycle import CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED, FINAL, POSITIVE, State, Transition
 from spool.spool import Spool
 from spool.store import Move
@@ -116,11 +117,17 @@ class Closing:
             actor=actor,
             note=order.evidence,
         )
-        (made,) = await self._spool.move([move])
+        route = None if entry.state in FINAL else self._route_named(entry.route)
+        try:
+            (made,) = await self._spool.move([move])
+        except StorageUncertain:
+            # It may be on disk all the same: what waits behind it is to be read anew.
+            if route is not None:
+                route.lane_unsure(entry.lane)
+            raise
         if not made:
             raise NotDone("it changed at this moment: look again")
-        route = self._route_named(entry.route)
-        if route is not None and entry.state not in FINAL:
+        if route is not None:
             route.lane_freed(entry.lane)
         return move.after()
 

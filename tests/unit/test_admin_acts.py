@@ -4,6 +4,7 @@ import pytest
 
 from gateway.admin import acts
 from gateway.admin.acts import Act, Acts, Order, Unchanged, Why
+from gateway.admin.closing import CloseOrder, Closing
 from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
@@ -15,6 +16,8 @@ from spool.number import EPOCH_MS, id_of
 from spool.spool import Spool
 from spool.store import Filter, Inserted, Move
 from spool.tally import Sum
+from tests.unit.heart import Heart
+from tests.unit.troubled_store import Trouble
 
 NOW_US = EPOCH_MS * 1000
 
@@ -202,11 +205,34 @@ class Unsure(MemoryStore):
         raise StorageUncertain(f"the commit failed ({type(moves).__name__})")
 
 
-async def test_an_uncertain_commit_is_said_and_nobody_is_told(desk: Desk) -> None:
-    """The only honest answer to the person is: look again."""
-    entry = await desk.payment(1, way.HOLD)
+async def test_an_uncertain_release_is_said_and_the_forwarder_looks(desk: Desk) -> None:
+    """The only honest answer to the person is: look again. Should it be on disk, nobody else would ever look."""
+    entry = await desk.payment(101, way.HOLD)
     unsure = Unsure()
     shaky = Acts(Spool(unsure, desk.spool.keys), desk.store, desk.clock, {"main": desk.forwarder})
     with pytest.raises(StorageUncertain):
         await shaky.one(entry, order(Act.RELEASE))
-    assert desk.forwarder.lanes == []
+    assert desk.forwarder.lanes == [1]
+
+
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST])
+async def test_what_a_person_ended_or_not_strands_nothing_behind_it(heart: Heart, trouble: Trouble) -> None:
+    """Its commit raised; asked again, the person ends it, or finds it ended, and what waited behind it goes."""
+    heart.open_route()
+    for key in ("k0", "k1"):
+        await heart.pay(key)
+    held = Move(entry=await heart.entry("k0"), transition=way.HOLD, at_us=NOW_US)
+    assert await heart.spool.move([held]) == [True]
+    heart.close_route()
+    await heart.forwards(2)
+    closing = Closing(heart.spool, heart.clock, {heart.route.name: heart.route}.get)
+    seen = held.after()
+    end = CloseOrder(
+        number=seen.number, state=seen.state, changed_at_us=seen.changed_at_us, ending="refused", evidence="a letter"
+    )
+    heart.troubles.will("move", trouble)
+    with pytest.raises(StorageUncertain):
+        await closing.close(end, "anna")
+    await closing.close(end, "anna")
+    await heart.forwards(3)
+    assert (await heart.entry("k1")).state is State.POSTED
