@@ -22,7 +22,9 @@ PAGES: Final = [
 
 FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-COMMAND: Final = re.compile(r"(?:^|[ $(])(?:[\w./]+/)?nightsafe ([a-z](?:[^|;&#\n']|'[^']*')+)", re.MULTILINE)
+COMMAND: Final = re.compile(
+    r"""(?:^|[ $(])(?:[\w./]+/)?nightsafe ([a-z](?:[^|;&#\n'"]|'[^']*'|"[^"]*")+)""", re.MULTILINE
+)
 
 SHELL: Final = {"sh", "console"}
 

@@ -9,7 +9,14 @@ from spool.sqlite.connection import driver
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, ManyRows, migrations
 
-WIDTHS: Final = {"insert_entries": 18, "move_entries": 13, "insert_events": 9, "add_to_tally": 8, "index_keys": 2}
+WIDTHS: Final = {
+    "insert_entries": 19,
+    "move_entries": 13,
+    "insert_events": 12,
+    "add_to_tally": 8,
+    "index_keys": 2,
+    "note_accounts": 6,
+}
 """Values of a row of the statements that take many."""
 
 WAYS: Final = {
@@ -58,6 +65,34 @@ WAYS: Final = {
     "highest_number": ["SEARCH entry"],
     "remember": [],
     "recall": ["SEARCH memo USING PRIMARY KEY (name=?)"],
+    "recall_some": ["SEARCH memo USING PRIMARY KEY (name>?)"],
+    "insert_block": [],
+    "insert_act": [],
+    "last_block": ["SCAN block"],
+    "block_at": ["SEARCH block USING INTEGER PRIMARY KEY (rowid<?)"],
+    "blocks": ["SEARCH block USING INTEGER PRIMARY KEY (rowid>?)"],
+    "kept_acts": [
+        "SEARCH act USING INTEGER PRIMARY KEY (rowid>?)",
+        "SEARCH block USING INTEGER PRIMARY KEY (rowid<?)",
+    ],
+    "kept_entries": [
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)",
+        "SEARCH block USING INTEGER PRIMARY KEY (rowid<?)",
+    ],
+    "kept_events": [
+        "SEARCH event USING INDEX event_number (number>? AND number<?)",
+        "SEARCH block USING INTEGER PRIMARY KEY (rowid<?)",
+    ],
+    "has_key": ["SEARCH key USING PRIMARY KEY (hash=? AND number=?)"],
+    "reseal": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "returns_due": ["SEARCH entry USING INDEX entry_owed (route=?)"],
+    "account": ["SEARCH account USING INTEGER PRIMARY KEY (rowid=?)"],
+    "denies": ["SCAN CONSTANT ROW", "SCAN account USING COVERING INDEX account_denied"],
+    "note_accounts": [],
+    "spend": [],
+    "spent": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
+    "refund": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
+    "forget_days": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)", "SEARCH spent USING PRIMARY KEY (day<?)"],
 }
 """Statements asked while the service works, and how each comes to its rows."""
 
@@ -70,11 +105,18 @@ AT_OPENING: Final = {
     "lanes_aside",
     "tally",
     "things",
+    "is_adopting",
+    "unproven",
+    "adopt",
+    "end_adopting",
 }
 """Statements asked once, at opening."""
 
-IN_STEPS: Final = {"recount"}
+IN_STEPS: Final = {"recount", "key_uses"}
 """Statements that read everything, a stretch at a time, on a connection of their own."""
+
+FOR_PERSONS: Final = {"accounts_counted", "strays"}
+"""Statements that read all of something, beside payments, when a person or an audit asks."""
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +160,7 @@ def test_the_database_takes_every_statement(db: Any, name: str) -> None:
 
 def test_every_statement_is_judged_here() -> None:
     """A new one says whether it is on a payment's way."""
-    assert set(SQL) == {*WAYS, *AT_OPENING, *IN_STEPS}
+    assert set(SQL) == {*WAYS, *AT_OPENING, *IN_STEPS, *FOR_PERSONS}
 
 
 @pytest.mark.parametrize("name", sorted(WAYS))

@@ -61,9 +61,9 @@ async def test_a_sound_spool_is_in_order(store: MemoryStore) -> None:
     verdict = await verify(store)
 
     assert verdict.ok
-    assert verdict.counted == 9 + 3
+    assert verdict.counted == 10 + 3
     assert [(b.kind, b.currency, b.accepted) for b in verdict.balances] == [
-        (Kind.PAYMENT, "TJS", Sum(10, 2**10 - 2 + 5)),
+        (Kind.PAYMENT, "TJS", Sum(11, 2**11 - 2 + 5)),
         (Kind.PAYMENT, "USD", Sum(1, 3)),
         (Kind.REVERSAL, "TJS", Sum(1, 5)),
     ]
@@ -73,8 +73,8 @@ async def test_a_balance_says_where_the_money_is(store: MemoryStore) -> None:
     """Each state is in exactly one of its parts."""
     balance = (await verify(store)).balances[0]
 
-    assert (balance.posted, balance.refused, balance.returned) == (Sum(1, 2**7), Sum(1, 2**8), NOTHING)
-    assert (balance.cancelled, balance.waiting) == (Sum(2, 2**9 + 5), Sum(6, 2**7 - 2))
+    assert (balance.posted, balance.refused, balance.returned) == (Sum(1, 2**7), Sum(1, 2**8), Sum(1, 2**9))
+    assert (balance.cancelled, balance.waiting) == (Sum(2, 2**10 + 5), Sum(6, 2**7 - 2))
 
 
 async def test_a_spool_that_changes_meanwhile_is_in_order(store: MemoryStore) -> None:
@@ -115,6 +115,7 @@ async def test_money_counted_in_the_wrong_state_is_found(store: MemoryStore) -> 
 async def test_an_entry_that_vanished_is_found(store: MemoryStore) -> None:
     """The tally still knows of it."""
     del store._entries[1]
+    store._numbers.remove(1)
 
     verdict = await verify(store)
 
