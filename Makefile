@@ -136,7 +136,7 @@ powercut: $(DEV_READY) ## Power cuts at every step of the engine's writes and sy
 powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop device, as root; ROUNDS=200 of each
 	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
-coverage: $(DEV_READY) ## The quick tests; fails where none takes a branch of accepting, forwarding or the spool
+coverage: $(DEV_READY) ## The quick tests; names the branches of accepting, forwarding and the spool that none takes
 	$(PYTEST) $(PARALLEL) $(APART) --cov --cov-report=term-missing:skip-covered $(QUICK)
 
 SAMPLE ?= 400
