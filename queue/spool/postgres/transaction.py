@@ -2,7 +2,7 @@
 
 It begins with the node's own row and the end of the log, in this order in every transaction. As the log has one order,
 one transaction at a time adds to it, whichever node's; so nobody waits for anything behind it, and what a transaction reads
-(who owns a key, whether a lane is clear, what is exposed) holds until its commit. See decision 0024.
+(who owns a key, whether a lane is clear, what is exposed) holds until its commit. See decision 0026.
 """
 
 from collections.abc import Sequence
