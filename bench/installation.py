@@ -25,6 +25,10 @@ level = "warning"
 path = "{folder}/spool.db"
 key_file = "{folder}/nightsafe.key"
 
+# The audit in the background reads all there is, for minutes, at a pace of its own: not what is measured here.
+[evidence]
+audit_every_s = 0
+
 [listen.channels]
 port = {port}
 
