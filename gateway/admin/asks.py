@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from adapters.amount import BadAmount, UnknownCurrency, scale
 from adapters.payment import KEY_CHARS_MAX
 from gateway.admin.problem import Code, Trouble
 from spool.lifecycle import Kind, State
-from spool.number import id_bytes, number_of
+from spool.number import id_bytes, number_at, number_of
 from spool.store import Filter
 
 LIMIT_DEFAULT: Final = 100
@@ -19,10 +20,14 @@ LIMIT_MAX: Final = 500
 PARAMETERS_MAX: Final = 40
 REASON_CHARS_MAX: Final = 500
 NUMBER_MAX: Final = 2**63 - 1
+SLACK_US: Final = 60_000_000
+"""How far from a time numbers are looked through that could be of it: a clock may be set back between two runs."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Name = Annotated[str, Meta(max_length=64)]
 Digits = Annotated[str, Meta(pattern=r"^(-?[0-9]{1,19})?$")]
+Digital = Annotated[str, Meta(pattern=r"^([0-9]{1,15}(\.[0-9]{1,4})?)?$")]
 Moment = Annotated[str, Meta(max_length=40)]
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 
@@ -38,6 +43,13 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     kind: Name = ""
     key: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] = ""
     lane: Digits = ""
+    #: Why it is where it is, in the entry's own word.
+    reason: Name = ""
+    currency: Name = ""
+    #: Exactly so much, or between two (both count), in decimal text; needs the currency unless there is only one.
+    amount: Digital = ""
+    amount_from: Digital = ""
+    amount_to: Digital = ""
     accepted_from: Moment = ""
     accepted_before: Moment = ""
 
@@ -69,6 +81,20 @@ class ForceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     reason: Reason
     for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
+
+
+class FindBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a payment: an id of any kind, or its account. In a body, as addresses are logged."""
+
+    #: A number, an id, a channel's key or the core's id.
+    id: Annotated[str, Meta(max_length=KEY_CHARS_MAX)] = ""
+    account: Annotated[str, Meta(max_length=200)] = ""
+    filter: Scope = Scope()
+    before: Digits = ""
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
+
+    def __repr__(self) -> str:
+        return "FindBody()"
 
 
 class VerifyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,8 +151,8 @@ def parameters(query: str) -> dict[str, list[str]]:
     return found
 
 
-def listing(query: str) -> Listing:
-    """The page of entries that a query string asks for.
+def listing(query: str, currency: str = "") -> Listing:
+    """The page of entries that a query string asks for; `currency` is that of amounts where none is named.
 
     Raises:
         Trouble: a parameter is unknown, repeated (but for `state`), or not as it should be.
@@ -143,19 +169,26 @@ def listing(query: str) -> Listing:
         scope = msgspec.convert({**single, "state": states}, Scope)
     except msgspec.ValidationError as error:
         raise Trouble(Code.INVALID, f"{error}"[:300]) from None
-    return Listing(wanted=wanted(scope, after=after, before=before, newest_first=order == "newest"), limit=limit)
+    narrowed = wanted(scope, after=after, before=before, newest_first=order == "newest", currency=currency)
+    return Listing(wanted=narrowed, limit=limit)
 
 
-def wanted(scope: Scope, *, after: int = 0, before: int = 0, newest_first: bool = False) -> Filter:
-    """The filter a scope means.
+def wanted(scope: Scope, *, after: int = 0, before: int = 0, newest_first: bool = False, currency: str = "") -> Filter:
+    """The filter a scope means; `currency` is that of amounts where none is named.
+
+    Times narrow the numbers too, as these rise with time: so a page near a time reads nothing far from it.
 
     Raises:
-        Trouble: a state, a kind or a time is none.
+        Trouble: a state, a kind, a time or an amount is none.
     """
     try:
         states = frozenset(State.from_word(word) for word in scope.state)
     except ValueError as error:
         raise Trouble(Code.INVALID, f"there are these states: {', '.join(state.word for state in State)}") from error
+    from_us, before_us = _moment(scope.accepted_from), _moment(scope.accepted_before)
+    amount_min, amount_max = _amounts(scope, scope.currency or currency)
+    begins = number_at(from_us - SLACK_US) if from_us else 0
+    ends = number_at(before_us + SLACK_US) if before_us else 0
     return Filter(
         states=states,
         route=scope.route,
@@ -163,12 +196,32 @@ def wanted(scope: Scope, *, after: int = 0, before: int = 0, newest_first: bool 
         kind=_kind(scope.kind),
         key=scope.key,
         lane=_lane(scope.lane),
-        accepted_from_us=_moment(scope.accepted_from),
-        accepted_before_us=_moment(scope.accepted_before),
-        after=after,
-        before=before,
+        reason=scope.reason,
+        currency=scope.currency or (currency if amount_min or amount_max else ""),
+        amount_min=amount_min,
+        amount_max=amount_max,
+        accepted_from_us=from_us,
+        accepted_before_us=before_us,
+        after=max(after, begins - 1),
+        before=min(before or ends, ends or before),
         newest_first=newest_first,
     )
+
+
+def _amounts(scope: Scope, currency: str) -> tuple[int, int]:
+    """The least and the most that is wanted, in minor units; 0 = any."""
+    if scope.amount and (scope.amount_from or scope.amount_to):
+        raise Trouble(Code.INVALID, "name an amount, or from and to, and not both")
+    least, most = scope.amount or scope.amount_from, scope.amount or scope.amount_to
+    if not least and not most:
+        return 0, 0
+    if not currency:
+        raise Trouble(Code.INVALID, "an amount needs a currency, as there are several")
+    try:
+        read = scale(currency).read
+        return read(least) if least else 0, read(most) if most else 0
+    except (BadAmount, UnknownCurrency) as error:
+        raise Trouble(Code.INVALID, f"no amount: {error}") from None
 
 
 def key_asked(query: str) -> tuple[str, str]:
@@ -193,6 +246,18 @@ def route_asked(query: str) -> str:
     if set(single) - {"route"}:
         raise Trouble(Code.INVALID, "a list of returns is narrowed by route alone")
     return single.get("route", "")
+
+
+def shape_asked(query: str) -> tuple[str, str]:
+    """What a shape's rows are by, and the route it is narrowed to (empty: all).
+
+    Raises:
+        Trouble: something else is asked for.
+    """
+    single = _single(parameters(query))
+    if set(single) - {"by", "route"}:
+        raise Trouble(Code.INVALID, "a shape takes by and route alone")
+    return single.get("by", "") or "route", single.get("route", "")
 
 
 def after_alone(query: str) -> int:

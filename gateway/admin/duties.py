@@ -124,8 +124,15 @@ class Duties:
         return ProposalsPage(proposals=tuple(proposal_shown(each, now_us) for each in found), next=following)
 
     async def decide(self, call: Call) -> Any:
-        """Confirm, decline or withdraw; the answer is the proposal as it is then."""
-        number, verdict = int(call.parts[0]), Verdict(call.parts[1])
+        """Confirm or decline; the answer is the proposal as it is then."""
+        return await self._decide(call, Verdict(call.parts[1]))
+
+    async def withdraw(self, call: Call) -> Any:
+        """Take back what one proposed oneself."""
+        return await self._decide(call, Verdict.WITHDRAW)
+
+    async def _decide(self, call: Call, verdict: Verdict) -> Any:
+        number = int(call.parts[0])
         word = asks.plain(asks.body_of(call.body, asks.OneBody).reason)
         try:
             found = await self.proposals.decide(number, verdict, person=call.person.name, word=word)

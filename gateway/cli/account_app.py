@@ -5,35 +5,27 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import CaOption, ConfigOption, JsonOption, Reach, ReasonOption, TokenOption, UrlOption
+from gateway.cli.options import JsonOption, Reach, ReasonOption, group, verb
 
-accounts_app: Final = typer.Typer(
-    help="Accounts that are known to billing, and those that are denied, for when billing can't be asked.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+accounts_app: Final = group(
+    "Accounts that are known to billing, and those that are denied, for when billing can't be asked."
 )
 OnRoute = Annotated[str, typer.Option("--route", help="The route whose accounts they are.")]
 
 
-def _note(verb: str, noted: str, text: str) -> None:
+def _note(word: str, noted: str, text: str) -> None:
     """Register one way of noting accounts, which all take the same."""
 
-    @accounts_app.command(verb, help=text)
+    @verb(accounts_app, word, text)
     def note(  # pyright: ignore[reportUnusedFunction]  # registered by its decorator
         file: Annotated[Path, typer.Argument(help="CSV; the accounts stand in its first column.")],
         *,
         route: OnRoute,
         reason: ReasonOption,
-        config: ConfigOption = None,
-        url: UrlOption = None,
-        token_file: TokenOption = None,
-        ca_file: CaOption = None,
+        reach: Reach,
     ) -> None:
         from gateway.cli import accounts  # noqa: PLC0415 - the help is there at once
 
-        reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
         raise typer.Exit(accounts.note(reach, file, route, noted, reason))
 
 
@@ -43,37 +35,29 @@ _note("deny", "denied", "Put these accounts on the negative list. Nothing is tak
 _note("allow", "allowed", "Take these accounts off the negative list.")
 
 
-@accounts_app.command("show")
+@verb(accounts_app, "show")
 def show(
     account: Annotated[str, typer.Argument(help="The account. Give it from a script: shells keep a history.")],
     *,
     route: OnRoute,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Say what is known of one account. Exit 1 when nothing is."""
     from gateway.cli import accounts  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(accounts.look(reach, route, account, json=json))
 
 
-@accounts_app.command("count")
+@verb(accounts_app, "count")
 def count(
     *,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Count the accounts that are known and those that are denied. Reads all of them."""
     from gateway.cli import accounts  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(accounts.count(reach, json=json))
 
 

@@ -4,30 +4,20 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import CaOption, ConfigOption, JsonOption, Reach, ReasonOption, TokenOption, UrlOption
+from gateway.cli.options import JsonOption, Reach, ReasonOption, group, verb
 
-proposals_app: Final = typer.Typer(
-    help="What one person proposed and another has to confirm.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+proposals_app: Final = group("What one person proposed and another has to confirm.")
 
 
 def returns(
     *,
     route: Annotated[str, typer.Option("--route", help="Only of this route.")] = "",
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """List money that is owed back: refused after a yes, longest owed first. Exit 1 when there is none."""
     from gateway.cli import duties  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(duties.returns(reach, route, json=json))
 
 
@@ -42,10 +32,7 @@ def close(
     returned: Annotated[bool, typer.Option("--returned", help="The money went back to who paid it.")] = False,
     core_id: Annotated[str, typer.Option("--core-id", help="Billing's own id of the booking, with --posted.")] = "",
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """End entries by hand, with evidence. Above a configured amount a second person confirms."""
     from gateway.cli import duties  # noqa: PLC0415 - the help is there at once
@@ -55,45 +42,36 @@ def close(
         raise typer.BadParameter("say one of --posted, --refused, --returned")
     if core_id and not posted:
         raise typer.BadParameter("--core-id goes with --posted")
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(duties.close(reach, references, endings[0], evidence, core_id, json=json))
 
 
-@proposals_app.command("list")
+@verb(proposals_app, "list")
 def list_proposals(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Ended ones too, oldest first, a page of them.")] = False,
     after: Annotated[str, typer.Option("--after", help="With --all: where the page before ended.")] = "",
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """List what waits for a second person."""
     from gateway.cli import duties  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(duties.proposals(reach, after, everything=everything, json=json))
 
 
 def _decide(verdict: str, text: str) -> None:
     """Register one of the three words on a proposal, which all take the same."""
 
-    @proposals_app.command(verdict, help=text)
+    @verb(proposals_app, verdict, text)
     def decide(  # pyright: ignore[reportUnusedFunction]  # registered by its decorator
         number: Annotated[str, typer.Argument(help="The proposal's number.")],
         *,
         reason: ReasonOption,
         json: JsonOption = False,
-        config: ConfigOption = None,
-        url: UrlOption = None,
-        token_file: TokenOption = None,
-        ca_file: CaOption = None,
+        reach: Reach,
     ) -> None:
         from gateway.cli import duties  # noqa: PLC0415 - the help is there at once
 
-        reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
         raise typer.Exit(duties.decide(reach, number, verdict, reason, json=json))
 
 
@@ -104,6 +82,6 @@ _decide("withdraw", "Take back a proposal of your own.")
 
 def register(app: typer.Typer) -> None:
     """Add these verbs to the command."""
-    app.command("returns")(returns)
-    app.command("close")(close)
+    verb(app, "returns")(returns)
+    verb(app, "close")(close)
     app.add_typer(proposals_app, name="proposals")

@@ -4,43 +4,24 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import (
-    CaOption,
-    ConfigOption,
-    JsonOption,
-    Reach,
-    ReasonOption,
-    TokenOption,
-    UrlOption,
-    YesOption,
-)
+from gateway.cli.options import ConfigOption, JsonOption, Reach, ReasonOption, YesOption, group, verb
 
-keys_app: Final = typer.Typer(
-    help="Keys. Look at them, change them, destroy those whose time is over. For the role custodian.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+keys_app: Final = group("Keys. Look at them, change them, destroy those whose time is over. For the role custodian.")
 
 
-@keys_app.command("status")
+@verb(keys_app, "status")
 def status(
     *,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """List all keys, by which master each is wrapped, and whether that can be asked."""
     from gateway.cli import keys, setting_up  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(setting_up.with_readable_faults(lambda: keys.status(reach, json=json)))
 
 
-@keys_app.command("init")
+@verb(keys_app, "init")
 def init(*, config: ConfigOption = None) -> None:
     """Make the key file and the key store, where they are missing. Asks the master, so it shows that it can be used."""
     from gateway.cli import keys, setting_up  # noqa: PLC0415 - the help is there at once
@@ -48,7 +29,7 @@ def init(*, config: ConfigOption = None) -> None:
     raise typer.Exit(setting_up.with_readable_faults(lambda: keys.init(config)))
 
 
-@keys_app.command("rotate")
+@verb(keys_app, "rotate")
 def rotate(
     *,
     reason: ReasonOption,
@@ -57,10 +38,7 @@ def rotate(
         bool, typer.Option("--master", help="A new master instead, which wraps all keys at once.")
     ] = False,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Have a new data key seal from now on. What older ones sealed is opened as before."""
     from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
@@ -68,28 +46,23 @@ def rotate(
     if index and master:
         raise typer.BadParameter("one of --index and --master at a time")
     which = "index" if index else "master" if master else "data"
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(keys.rotate(reach, which, reason, json=json))
 
 
-@keys_app.command("rewrap")
+@verb(keys_app, "rewrap")
 def rewrap(
     *,
     reason: ReasonOption,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Have all keys wrapped anew, by the newest master. No record is touched."""
     from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(keys.rewrap(reach, reason, json=json))
 
 
-@keys_app.command("destroy")
+@verb(keys_app, "destroy")
 def destroy(
     key: Annotated[int, typer.Argument(help="Id of the data key.", min=0)] = 0,
     *,
@@ -97,10 +70,7 @@ def destroy(
     master: Annotated[str, typer.Option("--master", help="A former master in the key file instead, by its name.")] = "",
     yes: YesOption = False,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Destroy a data key, once nothing of its day waits. The content of its payments can never be read again."""
     from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
@@ -110,7 +80,6 @@ def destroy(
     what = f"the master {master}" if master else f"data key {key}, and with it the content of its payments,"
     if not yes and not typer.confirm(f"destroy {what} for ever?", err=True):
         raise typer.Exit(1)
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     if master:
         raise typer.Exit(keys.drop_master(reach, master, reason, json=json))
     raise typer.Exit(keys.destroy(reach, key, reason, json=json))

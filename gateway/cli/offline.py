@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from gateway.admin import asks
+from gateway.admin.looking import leaf, page_of
 from gateway.admin.problem import Trouble
 from gateway.admin.proposals import Proposals
 from gateway.admin.status import KeyShown, Status, returns_of, spool_shown
@@ -90,12 +91,16 @@ def page(config: Config, query: str) -> EntryPage:
     """A page of entries, asked for as the admin side is."""
 
     async def read(store: SqliteReading) -> EntryPage:
-        listing = asks.listing(query)
-        found = await store.page(listing.wanted, listing.limit)
-        more = len(found) == listing.limit
-        return EntryPage(entries=tuple(map(entry_row, found)), next=str(found[-1].number) if more else "")
+        listing = asks.listing(query, _currency(config))
+        return page_of(*await leaf(store, listing.wanted, listing.limit))
 
     return look(config.spool.path, read)
+
+
+def _currency(config: Config) -> str:
+    """What amounts are in where it isn't said; empty where there are several."""
+    currencies = {route.currency for route in config.routes.values()}
+    return currencies.pop() if len(currencies) == 1 else ""
 
 
 def entry(config: Config, reference: str) -> EntryShown | None:

@@ -5,84 +5,58 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import (
-    CaOption,
-    ConfigOption,
-    FromOption,
-    JsonOption,
-    Reach,
-    ReasonOption,
-    TokenOption,
-    UntilOption,
-    UrlOption,
-)
+from gateway.cli.options import FromOption, JsonOption, Reach, ReasonOption, UntilOption, group, verb
 
-policy_app: Final = typer.Typer(
-    help="Stand-in policies. A second person confirms each change; it stands until the configuration's own changes.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+policy_app: Final = group(
+    "Stand-in policies. A second person confirms each change; it stands until the configuration's own changes."
 )
 RouteArgument = Annotated[str, typer.Argument(help="The route.")]
 PolicyFile = Annotated[Path, typer.Argument(help="TOML: the keys of [routes.NAME.standin], at its top.")]
 
 
-@policy_app.command("show")
+@verb(policy_app, "show")
 def show(
     route: RouteArgument,
     *,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Say which policy a route follows."""
     from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(policies.show(reach, route, json=json))
 
 
-@policy_app.command("propose")
+@verb(policy_app, "propose")
 def propose(
     route: RouteArgument,
     file: PolicyFile,
     *,
     reason: ReasonOption,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Propose another policy, whole. Confirm it by: nightsafe proposals confirm."""
     from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(policies.propose(reach, route, file, reason, json=json))
 
 
-@policy_app.command("reset")
+@verb(policy_app, "reset")
 def reset(
     route: RouteArgument,
     *,
     reason: ReasonOption,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Propose to go back to the configuration's policy."""
     from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(policies.propose(reach, route, None, reason, json=json))
 
 
-@policy_app.command("try")
+@verb(policy_app, "try")
 def try_out(
     route: RouteArgument,
     file: PolicyFile,
@@ -90,15 +64,11 @@ def try_out(
     accepted_from: FromOption = "",
     accepted_before: UntilOption = "",
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Say what a policy would have done to payments that were taken, had billing been away. Changes nothing."""
     from gateway.cli import policies  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(policies.try_out(reach, route, file, accepted_from, accepted_before, json=json))
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -99,7 +99,7 @@ def entry_view(shown: EntryShown) -> RenderableType:
 def done_view(done: DoneShown) -> RenderableType:
     """What an act did, or would do."""
     words = "would change" if done.dry_run else "changed"
-    lines = [f"{done.act}: {words} {_moneys(done.sums) or 'nothing'}"]
+    lines = [f"{done.act}: {words} {moneys_text(done.sums) or 'nothing'}"]
     lines += [f"  not changed, {why}: {count}" for why, count in done.unchanged.items()]
     lines += [f"    {each.number} is {each.state}" for each in done.examples]
     return plain("\n".join(lines))
@@ -150,7 +150,7 @@ def _routes(routes: Iterable[RouteShown]) -> Table:
     table = table_of("route", "core", "zone", "since", "waiting", "oldest", "in hand")
     for route in routes:
         zone = Text(route.zone + (" (forced)" if route.forced else ""), ZONE_STYLES.get(route.zone, ""))
-        waiting, pace = _moneys(route.waiting) or "nothing", f"{route.in_hand} of {route.pace}"
+        waiting, pace = moneys_text(route.waiting) or "nothing", f"{route.in_hand} of {route.pace}"
         table.add_row(
             plain(route.name),
             plain(f"{route.core} ({route.level})"),
@@ -226,7 +226,7 @@ def _exposure(each: Exposure) -> tuple[str, str, str, str, str, str]:
 def _states(status: Status) -> RenderableType:
     table = table_of("state", "entries and sum")
     for state, totals in status.states.items():
-        table.add_row(Text(state, STATE_STYLES.get(state, "")), plain(_moneys(totals)))
+        table.add_row(Text(state, STATE_STYLES.get(state, "")), plain(moneys_text(totals)))
     return table if status.states else plain("the spool is empty")
 
 
@@ -234,7 +234,7 @@ def _duties(status: Status) -> list[Text]:
     """What waits for a person."""
     found = [
         Text(
-            f"{each.route}: owed back {_moneys(each.due)}, {each.stage}, the oldest since {brief(each.oldest)}:"
+            f"{each.route}: owed back {moneys_text(each.due)}, {each.stage}, the oldest since {brief(each.oldest)}:"
             " nightsafe returns",
             STAGE_STYLES.get(each.stage, ""),
         )
@@ -272,11 +272,12 @@ def _spool(status: Status) -> Text:
     return plain(text)
 
 
-def table_of(*columns: str) -> Table:
-    """An empty table of these columns."""
+def table_of(*columns: str, right: bool = False) -> Table:
+    """An empty table of these columns; with `right` all but the first hold figures."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
+    for at, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if right and at else "left"
+        table.add_column(column, overflow="fold", no_wrap=column in WHOLE, justify=justify)
     return table
 
 
@@ -284,7 +285,8 @@ def _money(total: Money) -> str:
     return f"{total.entries} ({total.amount} {total.currency})"
 
 
-def _moneys(totals: Sequence[Money]) -> str:
+def moneys_text(totals: Sequence[Money]) -> str:
+    """Counts and sums, one for each currency."""
     return ", ".join(_money(total) for total in totals)
 
 

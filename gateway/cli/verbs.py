@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from rich.live import Live
 from adapters.amount import read_amount
 from gateway.admin.asks import LIMIT_MAX
 from gateway.admin.status import RouteShown, Status
-from gateway.admin.views import DoneShown, EntryPage, EntryShown, VerdictShown, moneys
+from gateway.admin.views import DoneShown, EntryPage, EntryRow, EntryShown, VerdictShown, moment, moneys
 from gateway.cli import offline, tables
 from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, Told, admin_client, peek
 from gateway.cli.exits import Exit, Failure
@@ -25,11 +26,29 @@ from spool.tally import NOTHING, Sum
 
 API: Final = "/admin/v1"
 WATCH_S: Final = 2.0
+US: Final = 1_000_000
 _SPAN: Final = re.compile(r"([0-9]{1,7})([smhd]?)", re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 T = TypeVar("T")
 Ask = Callable[[AdminClient], T]
+
+
+def told_of(scope: Scope, now_us: int) -> dict[str, str]:
+    """What was given, as parameters of the admin side; ages count back from `now_us`."""
+    found = {
+        each.name: getattr(scope, each.name)
+        for each in fields(scope)
+        if each.name not in {"state", "why", "older", "younger"} and getattr(scope, each.name)
+    }
+    for given, name in ((scope.older, "accepted_before"), (scope.younger, "accepted_from")):
+        if given and name in found:
+            raise Failure("name an age or a time, and not both", Exit.UNFIT)
+        if given:
+            found[name] = moment(now_us - seconds_of(given) * US)
+    if scope.why:
+        found["reason"] = scope.why
+    return {**found, "state": ",".join(scope.state)} if scope.state else found
 
 
 def client_of(reach: Reach) -> AdminClient:
@@ -57,28 +76,30 @@ def asked(reach: Reach, ask: Ask[T], look: Callable[[Config], T]) -> T:
 def status(reach: Reach, *, json: bool, watch: bool) -> int:
     """How everything stands; with `watch` again and again, with rates."""
     if watch:
-        asyncio.run(_watch(reach, SystemClock()))
+        before: list[tuple[float, Status]] = []
+
+        def look(client: AdminClient, at: float) -> Any:
+            now = client.get(f"{API}/status", Status)
+            words = rates(before[0][1], now, at - before[0][0]) if before else ""
+            before[:] = [(at, now)]
+            return tables.status_view(now, words)
+
+        asyncio.run(watch_on(reach, SystemClock(), look))
         return Exit.DONE
     found = asked(reach, lambda client: client.get(f"{API}/status", Status), offline.status)
     tell(found, tables.status_view, json=json)
     return Exit.DONE
 
 
-async def _watch(reach: Reach, clock: Clock) -> None:
-    """Show the status until interrupted; a service that is away for a while is shown as away."""
-    before: tuple[float, Status] | None = None
+async def watch_on(reach: Reach, clock: Clock, look: Callable[[AdminClient, float], Any]) -> None:
+    """Show what `look` gives until interrupted; a service that is away for a while is shown as away."""
     with Live(auto_refresh=False, screen=False) as live:
         while True:
-            at = clock.monotonic()
             try:
-                now = client_of(reach).get(f"{API}/status", Status)
+                shown = look(client_of(reach), clock.monotonic())
             except NotRunning as away:
-                live.update(str(away), refresh=True)
-                before = None
-            else:
-                words = "" if before is None else rates(before[1], now, at - before[0])
-                live.update(tables.status_view(now, words), refresh=True)
-                before = (at, now)
+                shown = str(away)
+            live.update(shown, refresh=True)
             await clock.sleep(WATCH_S)
 
 
@@ -100,12 +121,29 @@ def _total(status: Status, part: str) -> int:
 def list_entries(reach: Reach, scope: Scope, *, limit: int, order: str, after: str, before: str, json: bool) -> int:
     """A page of entries; as JSON, one a line."""
     given = {"order": order, "limit": str(min(limit, LIMIT_MAX)), "after": after, "before": before}
-    query = scope.told() | {name: value for name, value in given.items() if value}
-    found = asked(
-        reach,
-        lambda client: client.get(f"{API}/entries", EntryPage, query),
-        lambda config: offline.page(config, urlencode(query)),
-    )
+    query = told_of(scope, SystemClock().now_us()) | {name: value for name, value in given.items() if value}
+    return entries_shown(whole_page(reach, query, limit), json=json)
+
+
+def whole_page(reach: Reach, query: dict[str, str], limit: int) -> EntryPage:
+    """A page that is full, or the last: what few pass is looked for on and on."""
+    place = "after" if query.get("order") == "oldest" else "before"
+    found = list[EntryRow]()
+    while True:
+        asking = {**query, "limit": str(limit - len(found))}
+        page = asked(
+            reach,
+            lambda client, asking=asking: client.get(f"{API}/entries", EntryPage, asking),
+            lambda config, asking=asking: offline.page(config, urlencode(asking)),
+        )
+        found += page.entries
+        if not page.next or len(found) >= limit:
+            return EntryPage(entries=tuple(found), next=page.next)
+        query = {**query, place: page.next}
+
+
+def entries_shown(found: EntryPage, *, json: bool) -> int:
+    """Entries as a table, or one a line."""
     if json:
         sys.stdout.write("".join(msgspec.json.encode(entry).decode() + "\n" for entry in found.entries))
     else:
@@ -146,7 +184,7 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
 
 def export(given: Path | None, scope: Scope) -> int:
     """Every entry of the spool's file that passes the filter, with its history, one line of JSON each."""
-    query = urlencode(scope.told() | {"order": "oldest"})
+    query = urlencode(told_of(scope, SystemClock().now_us()) | {"order": "oldest"})
     offline.export(peek(given), query, sys.stdout.buffer.write)
     return Exit.DONE
 
@@ -177,7 +215,7 @@ def act_on_many(
 ) -> int:  # fmt: skip
     """Hold, release or retry what passes a filter, once the person has agreed to count and sum."""
     client = client_of(reach)
-    told = scope.told()
+    told = told_of(scope, SystemClock().now_us())
     body: dict[str, Any] = {"reason": reason, "filter": {**told, "state": scope.state or []}, "all": everything}
     counted = _all_pages(client, act, {**body, "dry_run": True})
     if dry_run or not counted.entries:

@@ -4,43 +4,24 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import (
-    CaOption,
-    ConfigOption,
-    JsonOption,
-    Reach,
-    ReasonOption,
-    RouteOption,
-    TokenOption,
-    UrlOption,
-)
+from gateway.cli.options import JsonOption, Reach, ReasonOption, RouteOption, group, verb
 
-window_app: Final = typer.Typer(
-    help="Planned maintenance of billing. Its route opens for it by itself.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+window_app: Final = group("Planned maintenance of billing. Its route opens for it by itself.")
 
 
-@window_app.command("list")
+@verb(window_app, "list")
 def list_windows(
     *,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """List the windows that come again."""
     from gateway.cli import windows  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(windows.list_windows(reach, json=json))
 
 
-@window_app.command("add")
+@verb(window_app, "add")
 def add(
     begins: Annotated[str, typer.Argument(help="When it begins (first): local time, 2026-01-15T02:00:00.")],
     *,
@@ -51,36 +32,28 @@ def add(
     rule: Annotated[str, typer.Option("--rule", help="When it comes again (RFC 5545): FREQ=WEEKLY;BYDAY=SU.")] = "",
     lead: Annotated[str, typer.Option("--lead", help="How long before it the route opens already: 5m.")] = "",
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Plan a window, once or by a rule. Without --route it is of every route."""
     from gateway.cli import windows  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     code = windows.add(
         reach, begins, span, reason, route=route, time_zone=time_zone, rule=rule, lead=lead, json=json
     )  # fmt: skip
     raise typer.Exit(code)
 
 
-@window_app.command("cancel")
+@verb(window_app, "cancel")
 def cancel(
     number: Annotated[str, typer.Argument(help="The window's number.")],
     *,
     reason: ReasonOption,
     json: JsonOption = False,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token_file: TokenOption = None,
-    ca_file: CaOption = None,
+    reach: Reach,
 ) -> None:
     """Take a window out of the plan. One that goes on ends now."""
     from gateway.cli import windows  # noqa: PLC0415 - the help is there at once
 
-    reach = Reach(config=config, url=url, token_file=token_file, ca_file=ca_file)
     raise typer.Exit(windows.cancel(reach, number, reason, json=json))
 
 

@@ -138,6 +138,10 @@ class Breaker:
         """Seconds the last opening lasts at least."""
         return self._patience.open_for_s
 
+    def tries_in_s(self) -> float:
+        """Seconds until an opening is over and one real payment is tried, where no probe tells sooner."""
+        return max(0.0, self._try_at - self._clock.monotonic())
+
     def figures(self) -> Figures:
         """The window now."""
         return self._window.figures(self._clock.monotonic())

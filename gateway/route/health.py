@@ -307,6 +307,13 @@ class RouteHealth:
         if retry_after_s := _retry_after_s(outcome):
             pace.hold(min(retry_after_s, self._settings.open_for_max_s))
 
+    @property
+    def next_try_s(self) -> float:
+        """Seconds until an open route looks at its core again by itself: a probe, or one real payment."""
+        if self._probe is None:
+            return self._breaker.tries_in_s()
+        return max(0.0, self._probe_due_at() - self._clock.monotonic())
+
     # A person's word
 
     @property

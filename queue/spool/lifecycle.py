@@ -67,6 +67,9 @@ FINAL: Final = frozenset({State.POSTED, State.REFUSED, State.RETURNED, State.CAN
 WAITING: Final = frozenset(State) - FINAL
 """States that still owe something: they hold their lane and count as exposure when answered provisionally."""
 
+USUAL: Final = frozenset({State.READY, State.IN_FLIGHT, State.POSTED})
+"""The way of most; whoever is in another state is one of few, and found apart."""
+
 UNSENT: Final = frozenset({State.READY, State.HELD})
 """States in which certainly nothing of the entry is at the core, so it can still be cancelled here."""
 

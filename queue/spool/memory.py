@@ -6,7 +6,7 @@ object can be opened again and finds what a new process would find on disk.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Any, Final, NoReturn, TypeVar
@@ -20,10 +20,11 @@ from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
+from spool.memory_looking import horizon_of, page_of, shape_of
 from spool.memory_records import MemoryRecords
 from spool.nodes import Alone, Nodes
-from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
-from spool.tally import Cell, Tally
+from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
+from spool.tally import Cell, Sum, Tally
 from spool.waiting import Spot, Waiting, spot_of
 
 RECOUNT_STEP: Final = 1000
@@ -217,8 +218,23 @@ class MemoryStore:
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
         self._need_open()
-        entries = (self._entries[n] for n in self._span(wanted))
-        return list(islice((entry for entry in entries if _passes(entry, wanted)), limit))
+        return page_of(self._entries, self._numbers, wanted, limit)
+
+    async def horizon(self, wanted: Filter, count: int) -> int:
+        """How far a look through so many entries gets."""
+        self._need_open()
+        return horizon_of(self._entries, self._numbers, wanted, count)
+
+    async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
+        """Entries that their core knows by this id, oldest first."""
+        self._need_open()
+        found = (self._entries[number] for number in self._numbers)
+        return [entry for entry in found if entry.core_id == core_id][:limit]
+
+    async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
+        """Unfinished entries of a route by age."""
+        self._need_open()
+        return shape_of(self._entries.values(), route, edges)
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""
@@ -412,13 +428,6 @@ class MemoryStore:
             self._growth.come_true()
             self._growth.begin()
 
-    def _span(self, wanted: Filter) -> Iterator[int]:
-        """Numbers between the page's bounds, in the page's direction."""
-        begin = bisect_right(self._numbers, wanted.after)
-        end = bisect_left(self._numbers, wanted.before) if wanted.before else len(self._numbers)
-        step = -1 if wanted.newest_first else 1
-        return (self._numbers[i] for i in range(begin, end)[::step])
-
 
 def _is_owed(entry: Entry) -> bool:
     return entry.state is State.REFUSED and entry.told in POSITIVE
@@ -427,20 +436,6 @@ def _is_owed(entry: Entry) -> bool:
 def cell_of(entry: Entry) -> Cell:
     """The cell of the tally an entry is counted at."""
     return Cell(entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
-
-
-def _passes(entry: Entry, wanted: Filter) -> bool:
-    """Whether an entry is what the filter wants, its page's bounds aside."""
-    return (
-        (not wanted.states or entry.state in wanted.states)
-        and (not wanted.route or entry.route == wanted.route)
-        and (not wanted.channel or entry.channel == wanted.channel)
-        and (wanted.kind is None or entry.kind is wanted.kind)
-        and (not wanted.key or entry.key == wanted.key)
-        and (wanted.lane is None or entry.lane == wanted.lane)
-        and entry.accepted_at_us >= wanted.accepted_from_us
-        and (not wanted.accepted_before_us or entry.accepted_at_us < wanted.accepted_before_us)
-    )
 
 
 def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:

@@ -53,6 +53,14 @@ class Numbers:
         return number, id_of(number, chance & (1 << _LOW_BITS) - 1)
 
 
+def number_at(at_us: int) -> int:
+    """The lowest number minted at this time (microseconds since 1970); 0 before there were any, the highest after all.
+
+    Numbers run ahead of the clock only where it was set back between two runs.
+    """
+    return min(max(0, at_us // 1000 - EPOCH_MS) << COUNTER_BITS, 2**63 - 1)
+
+
 def id_of(number: int, chance: int) -> bytes:
     """The UUIDv7 (16 bytes) of a number, filled up with 52 bits of `chance`."""
     unix_ms = (number >> COUNTER_BITS) + EPOCH_MS

@@ -11,6 +11,7 @@ from typing import Any, Final
 from spool.account import AccountNote
 from spool.entry import Entry, Event
 from spool.lifecycle import Kind, State, Told
+from spool.store import Aged
 from spool.tally import Cell
 
 COLUMNS: Final = (
@@ -25,14 +26,15 @@ _TOLD: Final[tuple[Told, ...]] = tuple(Told)
 
 
 def statements(package: str) -> dict[str, str]:
-    """Every named statement of an engine's `sql/queries.sql`."""
+    """Every named statement of an engine's `sql/queries.sql`, with the parts they share in their places."""
     text = resources.files(package).joinpath("sql/queries.sql").read_text(encoding="utf-8")
     found = dict[str, str]()
     for part in re.split(r"^-- name: ", text, flags=re.MULTILINE)[1:]:
         name, _, body = part.partition("\n")
         lines = [line for line in body.splitlines() if not line.startswith("--")]
         found[name.strip()] = "\n".join(lines).strip().removesuffix(";").replace("/*entry*/", COLUMNS)
-    return found
+    shared = found.pop("filter")
+    return {name: body.replace("/*filter*/", shared) for name, body in found.items()}
 
 
 def numbered_scripts(package: str) -> list[tuple[int, str]]:
@@ -87,6 +89,11 @@ def account_of(row: Sequence[Any]) -> AccountNote:
 def cell_in(row: Sequence[Any]) -> Cell:
     """The cell of the tally in a row that begins with route, channel, currency, kind, state, told."""
     return Cell(row[0], row[1], row[2], Kind(row[3]), State(row[4]), Told(row[5]))
+
+
+def aged_in(row: Sequence[Any]) -> Aged:
+    """What is counted in a row of a shape: channel, currency, kind, state, reason, bucket."""
+    return Aged(row[0], row[1], Kind(row[2]), State(row[3]), row[4], row[5])
 
 
 def event_in(number: int, row: Sequence[Any]) -> Event:

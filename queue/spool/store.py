@@ -26,7 +26,7 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -35,7 +35,7 @@ from spool.entry import Act, Draft, Entry, Event
 from spool.evidence.records import Records
 from spool.lifecycle import Kind, State, Told, Transition
 from spool.nodes import Nodes
-from spool.tally import Cell, Limit, Tally
+from spool.tally import Cell, Limit, Sum, Tally
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +143,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind | None = None
     key: str = ""
     lane: int | None = None
+    #: Why it is where it is, in the entry's bounded words.
+    reason: str = ""
+    currency: str = ""
+    #: Minor units, both ends in it; 0 = any.
+    amount_min: int = 0
+    amount_max: int = 0
     accepted_from_us: int = 0
     accepted_before_us: int = 0
     #: Only entries above this number (ascending) ...
@@ -150,6 +156,19 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     #: ... or below it (descending, newest first), when set.
     before: int = 0
     newest_first: bool = False
+
+
+class Aged(NamedTuple):
+    """What unfinished entries are counted by in a shape."""
+
+    channel: str
+    currency: str
+    kind: Kind
+    state: State
+    #: Why it is there; empty for all that wait in arrival order.
+    reason: str
+    #: How many of the edges are at or below its number.
+    bucket: int
 
 
 class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -300,6 +319,25 @@ class Store(Protocol):
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
+        ...
+
+    async def horizon(self, wanted: Filter, count: int) -> int:
+        """How far a look through `count` of the entries that a page would have to look at gets, in its direction.
+
+        The number of the last of them; 0 when there are no more than these. So a page up to there costs no more than so
+        many entries, however few of them pass.
+        """
+        ...
+
+    async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
+        """Entries that their core knows by this id, oldest first. It isn't empty."""
+        ...
+
+    async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
+        """Unfinished entries of a route by age: `edges` are numbers, ascending, as numbers rise with time.
+
+        Reads all that is unfinished, in steps, from indexes where they wait in arrival order; not of one moment.
+        """
         ...
 
     async def history(self, number: int) -> list[Event]:

@@ -60,6 +60,17 @@ WAYS: Final = {
     "oldest_arrival": ["SEARCH entry USING INDEX entry_arrival (route=?)"],
     "page_ascending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
     "page_descending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
+    "page_apart_ascending": ["SEARCH entry USING INDEX entry_apart (number>?)"],
+    "page_apart_descending": ["SEARCH entry USING INDEX entry_apart (number>?)"],
+    "page_arrival_ascending": ["SEARCH entry USING INDEX entry_arrival (route=? AND number>?)"],
+    "page_arrival_descending": ["SEARCH entry USING INDEX entry_arrival (route=? AND number>?)"],
+    "horizon_ascending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
+    "horizon_descending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>?)"],
+    "horizon_apart_ascending": ["SEARCH entry USING INDEX entry_apart (number>?)"],
+    "horizon_apart_descending": ["SEARCH entry USING INDEX entry_apart (number>?)"],
+    "horizon_arrival_ascending": ["SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>?)"],
+    "horizon_arrival_descending": ["SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>?)"],
+    "find_core_id": ["SEARCH entry USING INDEX entry_core_id (core_id=?)"],
     "history": ["SEARCH event USING INDEX event_number (number=?)"],
     "recorded": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "highest_number": ["SEARCH entry"],
@@ -112,10 +123,10 @@ AT_OPENING: Final = {
 }
 """Statements asked once, at opening."""
 
-IN_STEPS: Final = {"recount", "key_uses"}
+IN_STEPS: Final = {"recount", "key_uses", "shape_arrival", "shape_aside"}
 """Statements that read everything, a stretch at a time, on a connection of their own."""
 
-FOR_PERSONS: Final = {"accounts_counted", "strays"}
+FOR_PERSONS: Final = {"accounts_counted", "strays", "routes", "page_aside_ascending", "page_aside_descending"}
 """Statements that read all of something, beside payments, when a person or an audit asks."""
 
 

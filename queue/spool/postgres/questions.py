@@ -7,13 +7,13 @@ from typing import Any, Final, NamedTuple
 from spool.account import AccountNote
 from spool.entry import Entry, Event
 from spool.errors import SpoolClosed
-from spool.lifecycle import State
+from spool.lifecycle import USUAL, State
 from spool.postgres.connection import Connection, Pool, means_gone
 from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
-from spool.rows import account_of, cell_in, entry_of, event_in
-from spool.store import Filter, KeyUse, Ready
-from spool.tally import Cell
+from spool.rows import account_of, aged_in, cell_in, entry_of, event_in
+from spool.store import Aged, Filter, KeyUse, Ready
+from spool.tally import Cell, Sum
 
 ALL_STATES: Final = [+state for state in State]
 
@@ -88,9 +88,27 @@ class Questions:
             wanted.lane or 0,
             wanted.accepted_from_us,
             wanted.accepted_before_us,
+            wanted.reason,
+            wanted.currency,
+            wanted.amount_min,
+            wanted.amount_max,
             limit,
         )
         return list(map(entry_of, rows))
+
+    async def horizon(self, wanted: Filter, count: int) -> int:
+        """How far a look through so many entries gets. See `Store.horizon`."""
+        apart = "apart_" if wanted.states and wanted.states.isdisjoint(USUAL) else ""
+        way = "descending" if wanted.newest_first else "ascending"
+        return await self._figure(f"horizon_{apart}{way}", wanted.after, wanted.before, count - 1)
+
+    async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
+        """Entries that their core knows by this id, oldest first."""
+        return list(map(entry_of, await self._rows("find_core_id", core_id, limit)))
+
+    async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
+        """Unfinished entries of a route by age. See `Store.shape`."""
+        return {aged_in(row): Sum(row[6], row[7]) for row in await self._rows("shape", route, list(edges))}
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""

@@ -15,7 +15,7 @@ from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
 from spool.sqlite.statements import SQL
-from spool.store import Filter, KeyUse, Ready
+from spool.store import KeyUse, Ready
 
 
 class Questions:
@@ -76,24 +76,6 @@ class Questions:
     async def highest_number(self) -> int:
         """The highest number of any entry; 0 when there is none."""
         return await self._figure(SQL["highest_number"], ())
-
-    async def page(self, wanted: Filter, limit: int) -> list[Entry]:
-        """Entries that pass the filter, a page of at most `limit`."""
-        parameters = {
-            "states": sum(1 << state for state in wanted.states),
-            "route": wanted.route,
-            "channel": wanted.channel,
-            "kind": wanted.kind or 0,
-            "key": wanted.key,
-            "any_lane": wanted.lane is None,
-            "lane": wanted.lane or 0,
-            "accepted_from_us": wanted.accepted_from_us,
-            "accepted_before_us": wanted.accepted_before_us,
-            "after": wanted.after,
-            "before": wanted.before,
-            "limit": limit,
-        }
-        return await self._many(SQL["page_descending" if wanted.newest_first else "page_ascending"], parameters)
 
     async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
         """By data key: what entries between two numbers need it; in steps, as payments are looked up in between."""

@@ -31,7 +31,7 @@ from spool.sqlite.connection import (
 from spool.sqlite.fetching import size_of
 from spool.sqlite.held import Held, loaded
 from spool.sqlite.keys import HELD_MAX
-from spool.sqlite.questions import Questions
+from spool.sqlite.looking import Looking
 from spool.sqlite.records import SqliteRecords
 from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL
@@ -66,7 +66,7 @@ LANES_LOADED_AT_ONCE: Final = 50_000
 """With more entries waiting, lanes are counted after opening; until then no lane is called clear."""
 
 
-class SqliteStore(Questions, Keeping):
+class SqliteStore(Looking, Keeping):
     """One SQLite file in this process's sole hands. See `spool.store.Store` for what it promises."""
 
     def __init__(

@@ -307,21 +307,51 @@ SELECT route, channel, currency, kind, state, told, count(*), sum(amount)::bigin
     ORDER BY number LIMIT 20000
 ) AS stretch GROUP BY route, channel, currency, kind, state, told;
 
--- name: page_ascending
-SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+-- name: filter
+-- What a page narrows by; no statement, but a part of those that say so.
     AND state = ANY ($3::smallint[]) AND ($4::text = '' OR route = $4) AND ($5::text = '' OR channel = $5)
     AND ($6::smallint = 0 OR kind = $6)
     AND ($7::text = '' OR key = $7) AND ($8::boolean OR lane = $9) AND accepted_at_us >= $10
     AND ($11::bigint = 0 OR accepted_at_us < $11)
-ORDER BY number LIMIT $12;
+    AND ($12::text = '' OR reason = $12) AND ($13::text = '' OR currency = $13)
+    AND amount >= $14 AND ($15::bigint = 0 OR amount <= $15);
+
+-- name: page_ascending
+SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+/*filter*/
+ORDER BY number LIMIT $16;
 
 -- name: page_descending
 SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
-    AND state = ANY ($3::smallint[]) AND ($4::text = '' OR route = $4) AND ($5::text = '' OR channel = $5)
-    AND ($6::smallint = 0 OR kind = $6)
-    AND ($7::text = '' OR key = $7) AND ($8::boolean OR lane = $9) AND accepted_at_us >= $10
-    AND ($11::bigint = 0 OR accepted_at_us < $11)
-ORDER BY number DESC LIMIT $12;
+/*filter*/
+ORDER BY number DESC LIMIT $16;
+
+-- name: horizon_ascending
+-- The entry that is so many further on.
+SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+ORDER BY number LIMIT 1 OFFSET $3;
+
+-- name: horizon_apart_ascending
+-- The same among those that went another way than most.
+SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2) AND state NOT IN (1, 2, 7)
+ORDER BY number LIMIT 1 OFFSET $3;
+
+-- name: horizon_descending
+SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+ORDER BY number DESC LIMIT 1 OFFSET $3;
+
+-- name: horizon_apart_descending
+SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2) AND state NOT IN (1, 2, 7)
+ORDER BY number DESC LIMIT 1 OFFSET $3;
+
+-- name: find_core_id
+SELECT /*entry*/ FROM entry WHERE core_id = $1 AND core_id <> '' ORDER BY number LIMIT $2;
+
+-- name: shape
+-- Counts and sums of what is unfinished on a route, by age.
+SELECT channel, currency, kind, state, CASE WHEN place = 1 THEN '' ELSE reason END AS why,
+    (SELECT count(*) FROM unnest($2::bigint[]) AS edge WHERE edge <= number) AS bucket, count(*), sum(amount)::bigint
+FROM entry WHERE place > 0 AND route = $1 GROUP BY channel, currency, kind, state, why, bucket;
 
 -- name: last_block
 SELECT first, size, at_us, peaks, leaves FROM block ORDER BY first DESC LIMIT 1;

@@ -221,29 +221,115 @@ SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
     ORDER BY number LIMIT 20000
 ) GROUP BY key_id;
 
--- name: page_ascending
-SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+-- name: filter
+-- What a page narrows by; no statement, but a part of those that say so.
     AND (:states = 0 OR (:states >> state) & 1)
     AND (:route = '' OR route = :route)
     AND (:channel = '' OR channel = :channel)
     AND (:kind = 0 OR kind = :kind)
     AND (:key = '' OR key = :key)
     AND (:any_lane OR lane = :lane)
+    AND (:reason = '' OR reason = :reason)
+    AND (:currency = '' OR currency = :currency)
+    AND amount >= :amount_min AND (:amount_max = 0 OR amount <= :amount_max)
     AND accepted_at_us >= :accepted_from_us
-    AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us)
+    AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us);
+
+-- name: page_ascending
+SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+/*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_descending
 SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
-    AND (:states = 0 OR (:states >> state) & 1)
-    AND (:route = '' OR route = :route)
-    AND (:channel = '' OR channel = :channel)
-    AND (:kind = 0 OR kind = :kind)
-    AND (:key = '' OR key = :key)
-    AND (:any_lane OR lane = :lane)
-    AND accepted_at_us >= :accepted_from_us
-    AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us)
+/*filter*/
 ORDER BY number DESC LIMIT :limit;
+
+-- name: page_apart_ascending
+-- The same of those that went another way than most.
+SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
+    AND state NOT IN (1, 2, 7)
+/*filter*/
+ORDER BY number LIMIT :limit;
+
+-- name: page_apart_descending
+SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
+    AND state NOT IN (1, 2, 7)
+/*filter*/
+ORDER BY number DESC LIMIT :limit;
+
+-- name: page_arrival_ascending
+-- The same of those that wait in arrival order on a route.
+SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 1 AND route = :own
+/*filter*/
+ORDER BY number LIMIT :limit;
+
+-- name: page_arrival_descending
+SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 1 AND route = :own
+/*filter*/
+ORDER BY number DESC LIMIT :limit;
+
+-- name: page_aside_ascending
+-- The same of those that are under way or wait aside: sorted, as they are indexed by lane.
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 2
+/*filter*/
+ORDER BY number LIMIT :limit;
+
+-- name: page_aside_descending
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 2
+/*filter*/
+ORDER BY number DESC LIMIT :limit;
+
+-- name: horizon_ascending
+-- The entry that is so many further on.
+SELECT number FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+ORDER BY number LIMIT 1 OFFSET :count;
+
+-- name: horizon_descending
+SELECT number FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+ORDER BY number DESC LIMIT 1 OFFSET :count;
+
+-- name: horizon_apart_ascending
+SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
+    AND state NOT IN (1, 2, 7)
+ORDER BY number LIMIT 1 OFFSET :count;
+
+-- name: horizon_apart_descending
+SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
+    AND state NOT IN (1, 2, 7)
+ORDER BY number DESC LIMIT 1 OFFSET :count;
+
+-- name: horizon_arrival_ascending
+SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 1 AND route = :own
+ORDER BY number LIMIT 1 OFFSET :count;
+
+-- name: horizon_arrival_descending
+SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+    AND place = 1 AND route = :own
+ORDER BY number DESC LIMIT 1 OFFSET :count;
+
+-- name: routes
+SELECT DISTINCT route FROM tally;
+
+-- name: find_core_id
+SELECT /*entry*/ FROM entry INDEXED BY entry_core_id WHERE core_id = ? AND core_id <> '' ORDER BY number LIMIT ?;
+
+-- name: shape_arrival
+-- Counts and sums of a stretch of what waits in arrival order, from the index alone.
+SELECT channel, currency, kind, count(*), sum(amount), max(number) FROM (
+    SELECT channel, currency, kind, amount, number FROM entry INDEXED BY entry_arrival
+    WHERE place = 1 AND route = ? AND number > ? AND number < ? ORDER BY number LIMIT 50000
+) GROUP BY channel, currency, kind;
+
+-- name: shape_aside
+-- A stretch of what is under way or waits aside.
+SELECT channel, currency, kind, state, reason, number, amount, lane FROM entry INDEXED BY entry_aside
+WHERE place = 2 AND route = ? AND (lane, number) > (?, ?) ORDER BY lane, number LIMIT 5000;
 
 -- name: returns_due
 -- Refused after a positive answer: the money is owed back.

@@ -1,0 +1,87 @@
+"""The admin side's part for entries: shown, and moved by a person; one, or all that pass a filter."""
+
+from typing import Any, Final
+
+from gateway.admin import asks
+from gateway.admin.acts import Act, Acts, Order
+from gateway.admin.call import Call
+from gateway.admin.desk import Desk
+from gateway.admin.duties import Duties
+from gateway.admin.metrics import AdminMeter
+from gateway.admin.problem import Code, Trouble
+from gateway.admin.tokens import Person
+from gateway.admin.views import done_shown, entry_shown
+from gateway.log import log
+from spool.entry import Entry
+
+_ACTS: Final = {act.word: act for act in Act}
+
+
+class EntriesSide:
+    """Answers about entries."""
+
+    def __init__(self, desk: Desk, meter: AdminMeter, duties: Duties, currency: str) -> None:
+        """Show and move what is on the desk; ends by hand are the duties' affair. Amounts are in `currency` if not said."""
+        self._desk = desk
+        self._meter = meter
+        self._duties = duties
+        self._currency = currency
+        self._acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
+
+    async def show(self, call: Call) -> Any:
+        """One entry by number or id."""
+        return await self._shown(await self._named(call.parts[0]))
+
+    async def show_by_key(self, call: Call) -> Any:
+        """One entry by its channel and key."""
+        entry = await self._desk.spool.store.find(*asks.key_asked(call.query))
+        if entry is None:
+            raise Trouble(Code.NO_SUCH_ENTRY)
+        return await self._shown(entry)
+
+    async def _named(self, reference: str) -> Entry:
+        number, id_ = asks.number_asked(reference)
+        entry = await self._desk.spool.store.get(number)
+        if entry is None or (id_ and entry.id != id_):
+            raise Trouble(Code.NO_SUCH_ENTRY)
+        return entry
+
+    async def _shown(self, entry: Entry) -> Any:
+        history = await self._desk.spool.store.history(entry.number)
+        return entry_shown(entry, history, self._desk.spool.keys.destroyed)
+
+    # Acting on entries
+
+    async def act_on_one(self, call: Call) -> Any:
+        """Hold, release or retry one entry; the answer is the entry as it is then."""
+        reference, verb = call.parts
+        act, reason = _ACTS[verb], asks.plain(asks.body_of(call.body, asks.OneBody).reason)
+        entry = await self._named(reference)
+        if entry.state not in act.transition.sources:
+            sources = " or ".join(sorted(state.word for state in act.transition.sources))
+            raise Trouble(Code.WRONG_STATE, f"it is {entry.state.word}; {act.word} starts from {sources}")
+        done = await self._acts.one(entry, Order(act=act, actor=call.person.name, reason=reason))
+        self._did(call.person, act.word, done.entries, number=entry.number)
+        if not done.entries:
+            raise Trouble(Code.CHANGED)
+        return await self._shown(await self._named(reference))
+
+    async def close_one(self, call: Call) -> Any:
+        """End one entry by hand, or propose it to a second person."""
+        return await self._duties.close(call, await self._named(call.parts[0]))
+
+    async def act_on_many(self, call: Call) -> Any:
+        """Hold, release or retry all that pass a filter, or say what that would be."""
+        act, told = _ACTS[call.parts[0]], asks.body_of(call.body, asks.ManyBody)
+        order = Order(act=act, actor=call.person.name, reason=asks.plain(told.reason))
+        if told.filter.narrows == told.all:
+            raise Trouble(Code.INVALID, 'name a filter, or "all": true, and not both')
+        wanted = asks.wanted(told.filter, after=asks.after_asked(told.after), currency=self._currency)
+        done = await self._acts.many(wanted, order, dry_run=told.dry_run)
+        if not told.dry_run:
+            self._did(call.person, act.word, done.entries)
+        return done_shown(done)
+
+    def _did(self, person: Person, act: str, count: int, **fields: Any) -> None:
+        self._meter.acted(act, count)
+        log.warning("admin_act", act=act, actor=person.name, role=person.role, entries=count, **fields)

@@ -1,0 +1,148 @@
+"""What waits by age, and what does not move: from facts to what is shown."""
+
+from typing import Any
+
+import pytest
+
+from gateway.admin.shape import COLUMNS, Counted, ages_s, shape_shown
+from gateway.admin.stuck import RouteFacts, persons_first, route_stuck, states_stuck
+from gateway.route.zone import Zone
+from spool.lifecycle import Kind, State
+from spool.store import Aged
+from spool.tally import Sum
+
+YOUNG, OLD = COLUMNS - 1, 0
+
+
+def aged(**changes: Any) -> Aged:
+    """A young payment of a kiosk, ready."""
+    return Aged(
+        **{
+            "channel": "kiosk",
+            "currency": "RUB",
+            "kind": Kind.PAYMENT,
+            "state": State.READY,
+            "reason": "",
+            "bucket": YOUNG,
+            **changes,
+        }
+    )
+
+
+COUNTED = Counted(
+    at_us=1_800_000_000_000_000,
+    by_route={
+        "main": {aged(): Sum(2, 200), aged(channel="bank", bucket=OLD): Sum(1, 50)},
+        "other": {aged(currency="USD", state=State.PARKED, reason="conflict"): Sum(1, 7)},
+    },
+)
+
+
+def test_columns_double() -> None:
+    """From five minutes to well over a day."""
+    assert ages_s()[:3] == (300, 600, 1_200)
+    assert ages_s()[-1] == 153_600
+
+
+@pytest.mark.parametrize(
+    ("by", "rows"),
+    [
+        ("route", {"": 4, "main": 3, "other": 1}),
+        ("channel", {"": 4, "bank": 1, "kiosk": 3}),
+        ("state", {"": 4, "ready": 3, "parked": 1}),
+        ("operation", {"": 4, "payment": 4}),
+        ("reason", {"": 4, "conflict": 1}),
+        ("currency", {"": 4, "RUB": 3, "USD": 1}),
+    ],
+)
+def test_rows_are_by_what_one_likes(by: str, rows: dict[str, int]) -> None:
+    """The whole is always there, and the others add up to it where each has one."""
+    shown = shape_shown(COUNTED, by)
+    assert {row.name: sum(each.entries for each in row.total) for row in shown.rows} == rows
+
+
+def test_the_young_stand_left_of_the_old() -> None:
+    """As in qshape."""
+    (row,) = [row for row in shape_shown(COUNTED, "channel", "main").rows if not row.name]
+    assert [sum(each.entries for each in cell) for cell in row.cells] == [2, *[0] * (COLUMNS - 2), 1]
+    assert [each.amount for each in row.total] == ["2.50"]
+
+
+def facts(**changes: Any) -> RouteFacts:
+    """A route that is well."""
+    return RouteFacts(
+        **{
+            "name": "main",
+            "zone": Zone.CLOSED,
+            "since_us": 1,
+            "waiting": {},
+            "diagnosis": "",
+            "forced_by": "",
+            "forced_until_us": 0,
+            "next_try_us": 1_800_000_000_000_000,
+            "full": (),
+            **changes,
+        }
+    )
+
+
+def test_a_route_that_is_well_is_not_stuck() -> None:
+    """Nothing is said of it."""
+    assert list(route_stuck(facts())) == []
+
+
+def test_an_open_route_says_when_it_looks_again() -> None:
+    """By itself; so nobody is called for it."""
+    (found,) = route_stuck(facts(zone=Zone.OPEN, diagnosis="the core is down"))
+    assert (found.why, found.next_at) == ("the core is down", "2027-01-15T08:00:00.000000Z")
+    assert found.next
+
+
+def test_a_forced_route_says_whose_word_stands_until_when() -> None:
+    """It is not probed for its own sake meanwhile."""
+    (found,) = route_stuck(facts(zone=Zone.OPEN, forced_by="amina (a drill)", forced_until_us=1_800_000_060_000_000))
+    assert (found.why, found.next_at) == ("amina (a drill) keeps it open", "2027-01-15T08:01:00.000000Z")
+
+
+@pytest.mark.parametrize("zone", [Zone.SOFT, Zone.TRIAL])
+def test_a_route_on_its_way_is_told_of(zone: Zone) -> None:
+    """It moves, but not all of it."""
+    (found,) = route_stuck(facts(zone=zone))
+    assert (found.what, bool(found.next)) == ("route", True)
+
+
+def test_a_limit_that_is_reached_is_told_of_whatever_the_zone() -> None:
+    """Payments get try later then."""
+    route, channel = route_stuck(facts(full=("", "kiosk")))
+    assert ("all channels" in route.why, "kiosk" in channel.why) == (True, True)
+
+
+def test_states_are_told_by_reason_and_doubt_as_one() -> None:
+    """A reason of parking is what a person must know; of doubt it is only the last attempt's."""
+    cells = {
+        aged(state=State.PARKED, reason="conflict"): Sum(1, 100),
+        aged(state=State.PARKED, reason="conflict", channel="bank"): Sum(1, 100),
+        aged(state=State.PARKED, reason="attempts"): Sum(1, 100),
+        aged(state=State.IN_DOUBT, reason="timeout"): Sum(1, 100),
+        aged(state=State.IN_DOUBT, reason="reset"): Sum(1, 100),
+        aged(state=State.IN_FLIGHT): Sum(9, 900),
+        aged(): Sum(9, 900),
+    }
+    found = list(states_stuck("main", cells, {(State.PARKED, "conflict"): 1_800_000_000_000_000}, 0))
+    told = [(each.what, each.waiting[0].entries, bool(each.next)) for each in found]
+    assert told == [("in_doubt", 2, True), ("parked", 1, False), ("parked", 2, False)]
+    assert found[2].since == "2027-01-15T08:00:00.000000Z"
+    assert "another content (conflict)" in found[2].why
+
+
+def test_a_reason_nobody_has_words_for_is_told_as_it_is() -> None:
+    """A new one must not make the list fail at night."""
+    (found,) = states_stuck("main", {aged(state=State.PARKED, reason="novel"): Sum(1, 1)}, {}, 0)
+    assert found.why == "the machine may not go on with it by itself (novel)"
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    """In the order in which it was found otherwise."""
+    waits = list(route_stuck(facts(zone=Zone.OPEN)))
+    needs = list(states_stuck("main", {aged(state=State.HELD): Sum(1, 1)}, {}, 0))
+    assert persons_first([*waits, *needs]) == (*needs, *waits)
