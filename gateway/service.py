@@ -119,9 +119,8 @@ class Service:
             on_unfit=lambda why: self.meter.rejected("", why),
             grace_s=config.node.stop_grace_s,
         )
-        self.admin_listener = AdminListener(
-            config.listen.admin, AdminSide(self._desk()).handle, grace_s=config.node.stop_grace_s
-        )
+        self.admin = AdminSide(self._desk())
+        self.admin_listener = AdminListener(config.listen.admin, self.admin.handle, grace_s=config.node.stop_grace_s)
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0
@@ -205,6 +204,7 @@ class Service:
             await self.plan.follow()
             self._loops.append(asyncio.create_task(self.plan.run(), name="planned windows"))
             self._loops.append(asyncio.create_task(self.policies.run(), name="policies"))
+            self._loops.append(asyncio.create_task(self.admin.run(), name="jobs"))
             self._loops.append(asyncio.create_task(self._watch_headroom(), name="headroom"))
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
             if epoch.accepted:

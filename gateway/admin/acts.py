@@ -1,7 +1,7 @@
 """What a person may do to entries: hold, release, retry; one, or all that pass a filter.
 
 Each is a compare-and-set with the person's name and reason in the entry's history, so what was decided meanwhile by
-the machine or by somebody else always stands. Many are done page by page, a bounded number a call, oldest first.
+the machine or by somebody else always stands. Many are done step by step, oldest first: see `gateway.admin.jobs`.
 """
 
 import enum
@@ -12,6 +12,7 @@ from typing import Final, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from gateway.admin.looking import leaf
 from gateway.clock import Clock
 from spool import lifecycle
 from spool.entry import Entry
@@ -21,11 +22,8 @@ from spool.spool import Spool
 from spool.store import Filter, Move, Store
 from spool.tally import NOTHING, Sum
 
-PAGE_ENTRIES: Final = 256
+STEP_ENTRIES: Final = 256
 """Entries changed in one commit."""
-
-CALL_ENTRIES_MAX: Final = 40 * PAGE_ENTRIES
-"""Entries looked at in one call; the answer says where the next one goes on."""
 
 EXAMPLES_MAX: Final = 20
 """Entries named among those that did not change; all are counted."""
@@ -86,8 +84,10 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: dict[Why, int]
     #: The first of them.
     examples: tuple[Unchanged, ...]
-    #: Where the next call goes on: above this number; 0 when everything was looked at.
+    #: Where the next step goes on: above this number; 0 when everything was looked at.
     next_after: int = 0
+    #: It ended before an entry for which there was no room.
+    cut: bool = False
 
     @property
     def entries(self) -> int:
@@ -123,23 +123,19 @@ class Acts:
         await self._do([entry], order, count)
         return count.done()
 
-    async def many(self, wanted: Filter, order: Order, *, dry_run: bool) -> Done:
-        """Do it (or, with `dry_run`, only count) to what passes the filter; without states, to all it can be done to.
+    async def step(self, wanted: Filter, order: Order, limit: int, room: Mapping[str, Sum] | None = None) -> Done:
+        """Do it to the next of what passes the filter: at most `limit`, in one commit, and no more than there is room for.
 
-        Errors: see `Store.move`; what pages before did stays done.
+        Without `room` (by currency) it only counts. Without states it is about all it can be done to. Errors: see
+        `Store.move`.
         """
-        count = _Count(order.act, dry_run=dry_run)
-        after, seen = wanted.after, 0
+        count = _Count(order.act, dry_run=room is None)
         states = wanted.states or order.act.transition.sources
-        while seen < CALL_ENTRIES_MAX:
-            scope = replace(wanted, states=states, after=after, newest_first=False)
-            page = await self._shelf.page(scope, PAGE_ENTRIES)
-            await self._do(page, order, count)
-            if len(page) < PAGE_ENTRIES:
-                return count.done()
-            after, seen = page[-1].number, seen + len(page)
-            await self._clock.sleep(0)
-        return count.done(next_after=after)
+        page, following = await leaf(self._shelf, replace(wanted, states=states, newest_first=False), limit)
+        fitting = len(page) if room is None else _fitting(page, order.act, room)
+        await self._do(page[:fitting], order, count)
+        cut = fitting < len(page)
+        return replace(count.done(), next_after=0 if cut else following, cut=cut)
 
     async def _do(self, entries: Sequence[Entry], order: Order, count: "_Count") -> None:
         able = list[Entry]()
@@ -199,7 +195,7 @@ class _Count:
         if len(self._examples) < EXAMPLES_MAX:
             self._examples.append(Unchanged(entry.number, entry.state, why))
 
-    def done(self, *, next_after: int = 0) -> Done:
+    def done(self) -> Done:
         """All of it."""
         return Done(
             act=self._act,
@@ -207,8 +203,21 @@ class _Count:
             sums=self._sums,
             unchanged=dict(self._unchanged),
             examples=tuple(self._examples),
-            next_after=next_after,
         )
+
+
+def _fitting(page: Sequence[Entry], act: Act, room: Mapping[str, Sum]) -> int:
+    """How many of these, from the first on, there is room for."""
+    taken = dict[str, Sum]()
+    for at, entry in enumerate(page):
+        if entry.state not in act.transition.sources:
+            continue
+        total = taken.get(entry.currency, NOTHING) + Sum(1, entry.amount)
+        most = room.get(entry.currency, NOTHING)
+        if total.entries > most.entries or total.amount > most.amount:
+            return at
+        taken[entry.currency] = total
+    return len(page)
 
 
 def _move(entry: Entry, order: Order, now_us: int) -> Move:

@@ -59,17 +59,6 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self != Scope()
 
 
-class ManyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An act on many."""
-
-    reason: Reason
-    filter: Scope = Scope()
-    #: Say so to mean every entry there is.
-    all: bool = False
-    dry_run: bool = False
-    after: Digits = ""
-
-
 class OneBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An act on one."""
 

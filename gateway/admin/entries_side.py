@@ -1,4 +1,4 @@
-"""The admin side's part for entries: shown, and moved by a person; one, or all that pass a filter."""
+"""The admin side's part for entries: shown, and moved one by one by a person. Many are a job's affair."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from gateway.admin.duties import Duties
 from gateway.admin.metrics import AdminMeter
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.tokens import Person
-from gateway.admin.views import done_shown, entry_shown
+from gateway.admin.views import entry_shown
 from gateway.log import log
 from spool.entry import Entry
 
@@ -20,13 +20,12 @@ _ACTS: Final = {act.word: act for act in Act}
 class EntriesSide:
     """Answers about entries."""
 
-    def __init__(self, desk: Desk, meter: AdminMeter, duties: Duties, currency: str) -> None:
-        """Show and move what is on the desk; ends by hand are the duties' affair. Amounts are in `currency` if not said."""
+    def __init__(self, desk: Desk, meter: AdminMeter, acts: Acts, duties: Duties) -> None:
+        """Show what is on the desk and have `acts` move it; ends by hand are the duties' affair."""
         self._desk = desk
         self._meter = meter
         self._duties = duties
-        self._currency = currency
-        self._acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
+        self._acts = acts
 
     async def show(self, call: Call) -> Any:
         """One entry by number or id."""
@@ -69,18 +68,6 @@ class EntriesSide:
     async def close_one(self, call: Call) -> Any:
         """End one entry by hand, or propose it to a second person."""
         return await self._duties.close(call, await self._named(call.parts[0]))
-
-    async def act_on_many(self, call: Call) -> Any:
-        """Hold, release or retry all that pass a filter, or say what that would be."""
-        act, told = _ACTS[call.parts[0]], asks.body_of(call.body, asks.ManyBody)
-        order = Order(act=act, actor=call.person.name, reason=asks.plain(told.reason))
-        if told.filter.narrows == told.all:
-            raise Trouble(Code.INVALID, 'name a filter, or "all": true, and not both')
-        wanted = asks.wanted(told.filter, after=asks.after_asked(told.after), currency=self._currency)
-        done = await self._acts.many(wanted, order, dry_run=told.dry_run)
-        if not told.dry_run:
-            self._did(call.person, act.word, done.entries)
-        return done_shown(done)
 
     def _did(self, person: Person, act: str, count: int, **fields: Any) -> None:
         self._meter.acted(act, count)

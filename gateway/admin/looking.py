@@ -4,7 +4,7 @@ A look costs no more than so many entries, however few of them pass: what it fou
 go on from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import merge
 from operator import attrgetter
 from typing import Any, Final
@@ -26,11 +26,13 @@ STRETCHES: Final = (1_000, 20_000, 20_000, 20_000)
 _number: Final = attrgetter("number")
 
 
-async def leaf(store: Store, wanted: Filter, limit: int) -> tuple[list[Entry], int]:
+async def leaf(
+    store: Store, wanted: Filter, limit: int, stretches: Sequence[int] = STRETCHES
+) -> tuple[list[Entry], int]:
     """A page of at most `limit`, and the number to go on from (as `after` or `before`); 0 when that is all."""
     found = list[Entry]()
     horizon = 0
-    for count in STRETCHES:
+    for count in stretches:
         horizon = await store.horizon(wanted, count)
         found += await store.page(_up_to(wanted, horizon), limit - len(found))
         if len(found) == limit:

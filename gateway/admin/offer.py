@@ -7,6 +7,7 @@ from gateway.admin.account_book import AccountsCounted, AccountShown, ImportBody
 from gateway.admin.core_word import CoreShown
 from gateway.admin.duties import CloseBody
 from gateway.admin.duty_views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
+from gateway.admin.job_side import JobBody, JobShown, JobsPage, SpeedBody
 from gateway.admin.keys import DestroyedShown, KeysShown, RotateBody
 from gateway.admin.paths import Path, Paths
 from gateway.admin.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
@@ -14,7 +15,7 @@ from gateway.admin.shape import ShapeShown
 from gateway.admin.status import RouteShown, Status
 from gateway.admin.stuck import StuckShown
 from gateway.admin.tokens import Right
-from gateway.admin.views import DoneShown, EntryPage, EntryShown, VerdictShown
+from gateway.admin.views import EntryPage, EntryShown, VerdictShown
 from gateway.admin.window_side import AddBody, WindowShown, WindowsShown
 
 LISTING: Final = (*asks.Scope.__struct_fields__, "after", "before", "order", "limit")
@@ -86,10 +87,45 @@ OFFER: Final = Paths(
             method="POST",
             template="/admin/v1/entries/{act}",
             right=Right.ACT,
-            handler=lambda parts, call: parts.entries.act_on_many(call),
-            summary="Hold, release or retry all that pass a filter",
-            answer=DoneShown,
-            body=asks.ManyBody,
+            handler=lambda parts, call: parts.jobs.order(call),
+            summary="Hold, release or retry all that pass a filter: a job",
+            answer=JobShown,
+            body=JobBody,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/jobs",
+            right=Right.READ,
+            handler=lambda parts, call: parts.jobs.list(call),
+            summary="Jobs that have not ended; with after, all there were",
+            answer=JobsPage,
+            query=("after",),
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/jobs/{number}",
+            right=Right.READ,
+            handler=lambda parts, call: parts.jobs.show(call),
+            summary="One job, and how far it is",
+            answer=JobShown,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/jobs/{number}/{job}",
+            right=Right.ACT,
+            handler=lambda parts, call: parts.jobs.steer(call),
+            summary="Pause a job, let it go on, or stop it",
+            answer=JobShown,
+            body=asks.OneBody,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/jobs/{number}/speed",
+            right=Right.ACT,
+            handler=lambda parts, call: parts.jobs.speed(call),
+            summary="Have a job go at another speed",
+            answer=JobShown,
+            body=SpeedBody,
         ),
         Path(
             method="POST",

@@ -1,11 +1,13 @@
 """The admin side's parts, joined: each answers about one thing."""
 
 from gateway.admin.account_book import AccountBook
+from gateway.admin.acts import Acts
 from gateway.admin.core_word import CoreWord
 from gateway.admin.desk import Desk
 from gateway.admin.duties import Duties
 from gateway.admin.entries_side import EntriesSide
 from gateway.admin.house_side import HouseSide
+from gateway.admin.job_side import JobSide
 from gateway.admin.keys import KeysSide
 from gateway.admin.looking import Looking
 from gateway.admin.metrics import AdminMeter
@@ -25,7 +27,9 @@ class Parts:
         self.looking = Looking(desk)
         self.shape = Shape(desk)
         self.stuck = StuckSide(desk, self.shape, self.duties.proposals)
-        self.entries = EntriesSide(desk, meter, self.duties, self.looking.currency)
+        acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
+        self.entries = EntriesSide(desk, meter, acts, self.duties)
+        self.jobs = JobSide(desk, meter, acts, self.duties.proposals, self.looking.currency)
         self.keys = KeysSide(desk, meter)
         self.core_word = CoreWord(desk, meter)
         self.windows = WindowSide(desk, meter)

@@ -26,6 +26,7 @@ PARTS: Final[Mapping[str, str]] = {
     "fingerprint": "[0-9a-f]{16}",
     "verdict": "confirm|decline",
     "steer": "open|close|auto",
+    "job": "pause|resume|stop",
     "word": "drain|maintenance|back",
 }
 """What a named part of a path may be: a regular expression."""

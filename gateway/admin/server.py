@@ -39,6 +39,10 @@ class AdminSide:
         self._meter = AdminMeter(desk.meter.registry)
         self._parts = Parts(desk, self._meter)
 
+    async def run(self) -> None:
+        """Keep jobs going until cancelled."""
+        await self._parts.jobs.jobs.run()
+
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         """Answer one HTTP request; whatever goes wrong is a problem, never a traceback."""
         path, _, query = request.raw_path.partition("?")

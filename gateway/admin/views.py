@@ -12,7 +12,6 @@ import msgspec
 
 from adapters.amount import write_amount
 from adapters.channels.json_answer import instant
-from gateway.admin.acts import Done
 from spool.entry import Entry, Event
 from spool.evidence.findings import Finding
 from spool.lifecycle import POSITIVE, WAITING, State
@@ -98,19 +97,6 @@ class UnchangedRow(msgspec.Struct, frozen=True, kw_only=True):
     number: str
     state: str
     why: str
-
-
-class DoneShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What an act did, or would do."""
-
-    act: str
-    dry_run: bool
-    entries: int
-    sums: tuple[Money, ...]
-    unchanged: dict[str, int]
-    examples: tuple[UnchangedRow, ...]
-    #: Put this as `after` to go on; empty when everything was looked at.
-    next: str
 
 
 class Conservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,21 +237,6 @@ def may(entry: Entry) -> tuple[str, ...]:
     """What a person may do to an entry now."""
     is_owed = entry.state is State.REFUSED and entry.told in POSITIVE
     return ("close",) if is_owed else MOVED_BY.get(entry.state, ())
-
-
-def done_shown(done: Done) -> DoneShown:
-    """What an act did, as it is told."""
-    return DoneShown(
-        act=done.act.word,
-        dry_run=done.dry_run,
-        entries=done.entries,
-        sums=moneys(done.sums),
-        unchanged={why.value: count for why, count in done.unchanged.items()},
-        examples=tuple(
-            UnchangedRow(number=str(each.number), state=each.state.word, why=each.why.value) for each in done.examples
-        ),
-        next=str(done.next_after or ""),
-    )
 
 
 def by_currency(cells: Iterable[tuple[Cell, Sum]]) -> dict[str, Sum]:

@@ -102,7 +102,7 @@ def spread(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(**told)
 
     parameters.sort(key=lambda each: each.kind)
-    gathering.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    gathering.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect looks for first
     gathering.__annotations__ = {each.name: each.annotation for each in parameters}
     return gathering
 

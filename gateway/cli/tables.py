@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.admin.status import EstimateShown, EvidenceShown, Exposure, RouteShown, Status
-from gateway.admin.views import Conservation, DoneShown, EntryPage, EntryShown, Money, VerdictShown
+from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, VerdictShown
 from gateway.route.zone import Operation, Zone
 
 PIPE_COLUMNS: Final = 200
@@ -94,15 +94,6 @@ def entry_view(shown: EntryShown) -> RenderableType:
         )
     may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
     return Group(facts, history, plain(may))
-
-
-def done_view(done: DoneShown) -> RenderableType:
-    """What an act did, or would do."""
-    words = "would change" if done.dry_run else "changed"
-    lines = [f"{done.act}: {words} {moneys_text(done.sums) or 'nothing'}"]
-    lines += [f"  not changed, {why}: {count}" for why, count in done.unchanged.items()]
-    lines += [f"    {each.number} is {each.state}" for each in done.examples]
-    return plain("\n".join(lines))
 
 
 def verdict_view(verdict: VerdictShown) -> RenderableType:

@@ -12,17 +12,15 @@ from urllib.parse import urlencode
 import msgspec
 from rich.live import Live
 
-from adapters.amount import read_amount
 from gateway.admin.asks import LIMIT_MAX
 from gateway.admin.status import RouteShown, Status
-from gateway.admin.views import DoneShown, EntryPage, EntryRow, EntryShown, VerdictShown, moment, moneys
+from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment
 from gateway.cli import offline, tables
 from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, Told, admin_client, peek
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
 from gateway.clock import Clock, SystemClock
 from gateway.config.model import Config
-from spool.tally import NOTHING, Sum
 
 API: Final = "/admin/v1"
 WATCH_S: Final = 2.0
@@ -130,16 +128,19 @@ def whole_page(reach: Reach, query: dict[str, str], limit: int) -> EntryPage:
     place = "after" if query.get("order") == "oldest" else "before"
     found = list[EntryRow]()
     while True:
-        asking = {**query, "limit": str(limit - len(found))}
-        page = asked(
-            reach,
-            lambda client, asking=asking: client.get(f"{API}/entries", EntryPage, asking),
-            lambda config, asking=asking: offline.page(config, urlencode(asking)),
-        )
+        page = _one_page(reach, {**query, "limit": str(limit - len(found))})
         found += page.entries
         if not page.next or len(found) >= limit:
             return EntryPage(entries=tuple(found), next=page.next)
         query = {**query, place: page.next}
+
+
+def _one_page(reach: Reach, query: dict[str, str]) -> EntryPage:
+    return asked(
+        reach,
+        lambda client: client.get(f"{API}/entries", EntryPage, query),
+        lambda config: offline.page(config, urlencode(query)),
+    )
 
 
 def entries_shown(found: EntryPage, *, json: bool) -> int:
@@ -207,55 +208,6 @@ def act_on(reach: Reach, act: str, references: list[str], reason: str, *, json: 
             line = msgspec.json.encode(found).decode() if json else f"{found.entry.number} is {found.entry.state}"
             sys.stdout.write(line + "\n")
     return code
-
-
-def act_on_many(
-    reach: Reach, act: str, scope: Scope, reason: str, *, everything: bool, dry_run: bool, json: bool,
-    agree: Callable[[str], bool],
-) -> int:  # fmt: skip
-    """Hold, release or retry what passes a filter, once the person has agreed to count and sum."""
-    client = client_of(reach)
-    told = told_of(scope, SystemClock().now_us())
-    body: dict[str, Any] = {"reason": reason, "filter": {**told, "state": scope.state or []}, "all": everything}
-    counted = _all_pages(client, act, {**body, "dry_run": True})
-    if dry_run or not counted.entries:
-        tell(counted, tables.done_view, json=json)
-        return Exit.DONE if counted.entries else Exit.NO
-    if not agree(f"{act} {_summed(counted)}?"):
-        raise Failure("nothing was changed", Exit.NO)
-    done = _all_pages(client, act, body)
-    tell(done, tables.done_view, json=json)
-    return Exit.NO if done.unchanged else Exit.DONE
-
-
-def _all_pages(client: AdminClient, act: str, body: dict[str, Any]) -> DoneShown:
-    """Go on until everything was looked at; added up."""
-    done = client.post(f"{API}/entries/{act}", DoneShown, body)
-    while done.next:
-        done = _added(done, client.post(f"{API}/entries/{act}", DoneShown, {**body, "after": done.next}))
-    return done
-
-
-def _added(one: DoneShown, other: DoneShown) -> DoneShown:
-    sums = {each.currency: Sum(each.entries, read_amount(each.amount, each.currency)) for each in one.sums}
-    for each in other.sums:
-        more = Sum(each.entries, read_amount(each.amount, each.currency))
-        sums[each.currency] = sums.get(each.currency, NOTHING) + more
-    whys = {*one.unchanged, *other.unchanged}
-    return DoneShown(
-        act=one.act,
-        dry_run=one.dry_run,
-        entries=one.entries + other.entries,
-        sums=moneys(sums),
-        unchanged={why: one.unchanged.get(why, 0) + other.unchanged.get(why, 0) for why in whys},
-        examples=one.examples + other.examples,
-        next=other.next,
-    )
-
-
-def _summed(counted: DoneShown) -> str:
-    sums = ", ".join(f"{each.amount} {each.currency}" for each in counted.sums)
-    return f"{counted.entries} entries ({sums})"
 
 
 def steer(reach: Reach, name: str, verb: str, reason: str, span: str, *, json: bool) -> int:

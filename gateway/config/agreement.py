@@ -102,15 +102,16 @@ def _nothing_to_do(parts: Parts) -> Iterator[Finding]:
 
 
 def _alone(parts: Parts) -> Iterator[Finding]:
-    """What one person may close alone is an amount in every currency there is."""
-    limit = parts.config.admin.second_person.close_alone_max
-    for currency in sorted({route.currency for route in parts.config.routes.values()}):
-        try:
-            scale(currency).read(limit)
-        except UnknownCurrency:
-            continue
-        except BadAmount as error:
-            yield _found(("admin", "second_person", "close_alone_max"), f"no amount in {currency}", str(error))
+    """What one person may move or close alone is an amount in every currency there is."""
+    second = parts.config.admin.second_person
+    for key, limit in (("close_alone_max", second.close_alone_max), ("act_alone_max", second.act_alone_max)):
+        for currency in sorted({route.currency for route in parts.config.routes.values()}):
+            try:
+                scale(currency).read(limit)
+            except UnknownCurrency:
+                continue
+            except BadAmount as error:
+                yield _found(("admin", "second_person", key), f"no amount in {currency}", str(error))
 
 
 def _unserved(parts: Parts) -> Iterator[Finding]:

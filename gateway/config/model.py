@@ -252,6 +252,18 @@ class SecondPersonSettings(BaseModel):
             )
         ),
     ] = "0"
+    act_alone_entries_max: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2**31,
+            description="Most entries that one person may hold, release or retry in one job; above it a second confirms.",
+        ),
+    ] = 1_000
+    act_alone_max: Annotated[
+        Decimal,
+        Field(description="Largest sum of such a job, in its own currency; above it a second person confirms."),
+    ] = "1000000"
     proposal_expires_s: Annotated[
         int,
         Field(ge=60, le=31 * 86_400, description="Seconds in which a proposal has to be confirmed; past it, never."),

@@ -1,6 +1,7 @@
 """What every engine promises whoever looks for entries: by state, by sum, how far a look gets, and the shape of what waits."""
 
 import pytest
+from msgspec.structs import replace
 
 from spool import lifecycle as way
 from spool.lifecycle import Kind, State
@@ -31,12 +32,11 @@ async def test_entries_are_found_by_each_state_in_order(store: Store, state: Sta
 @pytest.mark.parametrize("newest_first", [False, True])
 async def test_what_waits_is_listed_in_order_wherever_it_waits(store: Store, *, newest_first: bool) -> None:
     """In arrival order, under way, for its time; of several routes; a page cuts where it should."""
-    for number in range(1, 9):
-        entry = await put(store, draft(number, route=f"route-{number % 2}"))
-        if number % 3 == 0:
-            await go(store, entry, way.CLAIM)
-        if number % 4 == 0:
-            await go(store, entry, way.CLAIM, way.NOT_SENT, due_at_us=LATER_US)
+    entries = [await put(store, draft(number, route=f"route-{number % 2}")) for number in range(1, 9)]
+    for under_way in (entries[2], entries[5]):
+        await go(store, under_way, way.CLAIM)
+    for later in (entries[3], entries[7]):
+        await go(store, later, way.CLAIM, way.NOT_SENT, due_at_us=LATER_US)
     wanted = Filter(states=frozenset({State.READY, State.IN_FLIGHT}), newest_first=newest_first)
     numbers = list(range(1, 9))[:: -1 if newest_first else 1]
     assert [entry.number for entry in await store.page(wanted, 10)] == numbers
@@ -57,10 +57,8 @@ async def test_what_waits_is_listed_in_order_wherever_it_waits(store: Store, *, 
 )
 async def test_a_page_is_narrowed_by_sum_and_reason(store: Store, wanted: Filter, numbers: list[int]) -> None:
     """Both ends of a sum count."""
-    for number in range(1, 6):
-        entry = await put(store, draft(number, amount=100 * number))
-        if number == 2:
-            await go(store, entry, way.PARK, reason="conflict")
+    entries = [await put(store, draft(number, amount=100 * number)) for number in range(1, 6)]
+    await go(store, entries[1], way.PARK, reason="conflict")
     assert [entry.number for entry in await store.page(wanted, 10)] == numbers
 
 
@@ -96,10 +94,9 @@ async def test_a_horizon_of_what_waits_is_no_further_than_the_nearest_of_its_rou
     wanted = Filter(states=frozenset({State.READY}), newest_first=newest_first)
     horizon = await store.horizon(wanted, 2)
     assert horizon
-    number = horizon
-    narrowed = {"after": number - 1} if newest_first else {"before": number + 1}
-    found = await store.page(Filter(states=wanted.states, newest_first=newest_first, **narrowed), 100)
-    assert [entry.number for entry in found] == (list(range(8, number - 1, -1)) if newest_first else [1, 2][:number])
+    narrowed = replace(wanted, after=horizon - 1) if newest_first else replace(wanted, before=horizon + 1)
+    found = await store.page(narrowed, 100)
+    assert [entry.number for entry in found] == (list(range(8, horizon - 1, -1)) if newest_first else [1, 2][:horizon])
 
 
 async def test_a_payment_is_found_by_the_id_its_core_gave_it(store: Store) -> None:

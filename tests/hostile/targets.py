@@ -33,6 +33,7 @@ from adapters.outcome import NotSent, Posted, Refused
 from adapters.payment import Answer, AnswerKind, Request
 from gateway import content
 from gateway.admin import asks
+from gateway.admin.job_side import JobBody
 from gateway.admin.problem import Trouble
 from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
@@ -203,14 +204,14 @@ def retry_after(data: bytes) -> None:
 def admin_query(data: bytes) -> None:
     """What operators ask for in a query or a path."""
     text = text_of(data)
-    for read in (asks.listing, asks.key_asked, asks.number_asked, asks.after_asked, asks.plain):
+    for read in (asks.listing, asks.key_asked, asks.number_asked, asks.after_asked, asks.plain, asks.shape_asked):
         with contextlib.suppress(Trouble):
             read(text)
 
 
 def admin_body(data: bytes) -> None:
     """What operators send."""
-    for kind in (asks.ManyBody, asks.OneBody, asks.ForceBody, asks.VerifyBody):
+    for kind in (asks.FindBody, JobBody, asks.OneBody, asks.ForceBody, asks.VerifyBody):
         with contextlib.suppress(Trouble):
             asks.body_of(data, kind)
 

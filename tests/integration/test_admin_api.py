@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -63,26 +62,6 @@ async def test_held_is_not_sent_and_released_is(house: House) -> None:
     history = (await house.get(f"/admin/v1/entries/{held}"))["history"]
     assert [each["name"] for each in history] == ["record", "hold", "release", "claim", "post"]
     assert [(each["actor"], each["note"]) for each in history[1:3]] == [("operator", "a drill")] * 2
-
-
-async def test_many_are_counted_first_and_then_held(house: House) -> None:
-    """The dry run says count and sum, and changes nothing."""
-    await house.post("/admin/v1/routes/main/open")
-    numbers = [await house.pay(str(key), str(key)) for key in range(1, 4)]
-    order = {"filter": {"route": "main", "channel": "kiosk"}}
-    dry = await house.post("/admin/v1/entries/hold", dry_run=True, **order)
-    assert (dry["entries"], dry["sums"][0]["amount"], dry["dry_run"]) == (3, "30.00", True)
-    done = await house.post("/admin/v1/entries/hold", **order)
-    assert (done["entries"], done["next"]) == (3, "")
-    listed = await house.get("/admin/v1/entries?state=held&order=oldest")
-    assert [entry["number"] for entry in listed["entries"]] == numbers
-
-
-@pytest.mark.parametrize("body", [{}, {"filter": {}}, {"filter": {"route": "main"}, "all": True}])
-async def test_everything_is_only_meant_when_it_is_said(house: House, body: dict[str, Any]) -> None:
-    """A filter forgotten by a program must not hold every payment."""
-    status, _ = await house.ask("POST", "/admin/v1/entries/hold", body={"reason": "x", **body})
-    assert status == 400
 
 
 async def test_an_act_from_the_wrong_state_is_refused(house: House) -> None:

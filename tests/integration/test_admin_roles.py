@@ -32,6 +32,7 @@ NAMED: Final = {
     "fingerprint": "0" * 16,
     "verdict": "confirm",
     "steer": "open",
+    "job": "pause",
     "word": "drain",
 }
 """Something for each part of a path."""

@@ -20,8 +20,8 @@ from spool.evidence.records import Records
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore, cell_of
 from spool.nodes import Alone, Nodes
-from spool.store import Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
-from spool.tally import Cell, Tally
+from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
+from spool.tally import Cell, Sum, Tally
 from tests.simulation.nature import Nature
 
 T = TypeVar("T")
@@ -420,6 +420,18 @@ class SimStore:
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter."""
         return await self._read(lambda: self.image.page(wanted, limit))
+
+    async def horizon(self, wanted: Filter, count: int) -> int:
+        """How far a look gets."""
+        return await self._read(lambda: self.image.horizon(wanted, count))
+
+    async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
+        """Entries by their core's id."""
+        return await self._read(lambda: self.image.find_core_id(core_id, limit))
+
+    async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
+        """What is unfinished, by age."""
+        return await self._read(lambda: self.image.shape(route, edges))
 
     async def history(self, number: int) -> list[Event]:
         """What happened to an entry."""

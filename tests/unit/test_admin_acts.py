@@ -2,7 +2,6 @@
 
 import pytest
 
-from gateway.admin import acts
 from gateway.admin.acts import Act, Acts, Order, Unchanged, Why
 from gateway.admin.closing import CloseOrder, Closing
 from gateway.clock import ManualClock
@@ -20,6 +19,7 @@ from tests.unit.heart import Heart
 from tests.unit.troubled_store import Trouble
 
 NOW_US = EPOCH_MS * 1000
+PLENTY = {"RUB": Sum(1_000, 10**9)}
 
 
 class Remembering:
@@ -134,7 +134,7 @@ async def test_what_is_in_another_state_is_left_and_named(desk: Desk) -> None:
     await desk.payment(1)
     await desk.payment(2, way.CLAIM, way.POST)
     scope = Filter(states=frozenset({State.READY, State.POSTED}))
-    done = await desk.acts.many(scope, order(Act.HOLD), dry_run=False)
+    done = await desk.acts.step(scope, order(Act.HOLD), 100, PLENTY)
     assert (done.entries, done.examples) == (1, (Unchanged(2, State.POSTED, Why.STATE),))
 
 
@@ -142,7 +142,7 @@ async def test_a_dry_run_counts_and_changes_nothing(desk: Desk) -> None:
     """So that a person sees the sum before it happens."""
     await desk.payment(1, amount=250)
     await desk.payment(2, amount=50)
-    done = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=True)
+    done = await desk.acts.step(Filter(), order(Act.HOLD), 100)
     assert (done.dry_run, done.sums, await desk.state(1)) == (True, {"RUB": Sum(2, 300)}, State.READY)
 
 
@@ -150,25 +150,36 @@ async def test_a_filter_narrows(desk: Desk) -> None:
     """Only what passes it is touched."""
     await desk.payment(1)
     await desk.payment(2, route="other")
-    await desk.acts.many(Filter(route="other"), order(Act.HOLD), dry_run=False)
+    await desk.acts.step(Filter(route="other"), order(Act.HOLD), 100, PLENTY)
     assert (await desk.state(1), await desk.state(2)) == (State.READY, State.HELD)
 
 
-async def test_many_go_page_by_page(desk: Desk) -> None:
-    """More than a page, not one left out."""
-    for number in range(1, acts.PAGE_ENTRIES + 11):
+async def test_a_step_is_bounded_and_says_where_to_go_on(desk: Desk) -> None:
+    """However many pass the filter, one step ends; not one is left out."""
+    for number in range(1, 12):
         await desk.payment(number)
-    done = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=False)
-    assert (done.entries, done.next_after) == (acts.PAGE_ENTRIES + 10, 0)
+    first = await desk.acts.step(Filter(), order(Act.HOLD), 10, PLENTY)
+    rest = await desk.acts.step(Filter(after=first.next_after), order(Act.HOLD), 10, PLENTY)
+    assert (first.entries, first.next_after, rest.entries, rest.next_after) == (10, 10, 1, 0)
 
 
-async def test_a_call_is_bounded_and_says_where_to_go_on(desk: Desk) -> None:
-    """However many pass the filter, one call ends."""
-    for number in range(1, acts.CALL_ENTRIES_MAX + 2):
+@pytest.mark.parametrize("room", [Sum(2, 1_000), Sum(9, 299), Sum(9, 200)])
+async def test_a_step_ends_before_what_there_is_no_room_for(desk: Desk, room: Sum) -> None:
+    """So that never more is moved than was confirmed, in count and in money."""
+    for number in range(1, 5):
         await desk.payment(number)
-    first = await desk.acts.many(Filter(), order(Act.HOLD), dry_run=True)
-    rest = await desk.acts.many(Filter(after=first.next_after), order(Act.HOLD), dry_run=True)
-    assert (first.entries, rest.entries, rest.next_after) == (acts.CALL_ENTRIES_MAX, 1, 0)
+    done = await desk.acts.step(Filter(), order(Act.HOLD), 100, {"RUB": room})
+    assert (done.entries, done.cut, done.next_after) == (2, True, 0)
+    assert (await desk.state(2), await desk.state(3)) == (State.HELD, State.READY)
+
+
+async def test_what_stays_as_it_is_takes_no_room(desk: Desk) -> None:
+    """Only what would change is counted."""
+    await desk.payment(1, way.CLAIM, way.POST)
+    await desk.payment(2)
+    scope = Filter(states=frozenset({State.READY, State.POSTED}))
+    done = await desk.acts.step(scope, order(Act.HOLD), 100, {"RUB": Sum(1, 100)})
+    assert (done.entries, done.cut) == (1, False)
 
 
 async def test_a_release_has_the_forwarder_read_the_lane_anew(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.admin import asks
 from gateway.admin.looking import STRETCHES, leaf
@@ -38,12 +39,12 @@ async def test_what_passes_seldom_is_found_stretch_by_stretch(store: MemoryStore
     assert ([entry.number for entry in found], following) == ([COUNT], 0)
 
 
-async def test_a_look_ends_after_its_stretches(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_look_ends_after_its_stretches(store: MemoryStore) -> None:
     """However little it found, it says where to go on, and going on misses nothing."""
-    monkeypatch.setattr("gateway.admin.looking.STRETCHES", (100, 200))
-    found, following = await leaf(store, Filter(amount_min=5_000), 10)
+    found, following = await leaf(store, Filter(amount_min=5_000), 10, (100, 200))
     assert (found, following) == ([], 300)
-    newest, further = await leaf(store, Filter(amount_min=101, newest_first=True, before=COUNT), 10)
+    wanted = Filter(amount_min=101, newest_first=True, before=COUNT)
+    newest, further = await leaf(store, wanted, 10, (100, 200))
     assert (newest, further) == ([], COUNT - 300)
 
 
@@ -53,8 +54,8 @@ async def test_stretches_together_are_the_whole(store: MemoryStore, *, newest_fi
     numbers, following = list[int](), 0
     wanted = Filter(newest_first=newest_first)
     for _ in range(COUNT // 300 + 1):
-        place = {"before" if newest_first else "after": following}
-        found, following = await leaf(store, Filter(newest_first=newest_first, **place) if following else wanted, 300)
+        found, following = await leaf(store, wanted, 300)
+        wanted = replace(wanted, before=following) if newest_first else replace(wanted, after=following)
         numbers += [entry.number for entry in found]
     assert numbers == sorted(range(1, COUNT + 1), reverse=newest_first)
 
