@@ -22,6 +22,7 @@ from bench import (
     keys,
     nodes,
     paced,
+    paint,
     passthrough,
     plot,
 )
@@ -42,6 +43,7 @@ SET: Final[dict[str, ModuleType]] = {
     "instructions": instructions,
     "outages": outages,
     "nodes": nodes,
+    "paint": paint,
     "plot": plot,
 }
 

@@ -142,3 +142,8 @@ class Meter(Collector):
         """A core was asked; `operation` is payment, reversal, inquiry or check."""
         self._attempts.add(route, operation, "yes" if live else "no", outcome)
         self._attempt_seconds.add(seconds, route, operation)
+
+    def asked(self, route: str) -> tuple[int, float]:
+        """How often a route's core was sent a payment, and the seconds that took together."""
+        times = self._attempt_seconds.by_labels.get((route, "payment"))
+        return (0, 0.0) if times is None else (sum(times.counts), times.seconds)

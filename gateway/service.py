@@ -19,6 +19,7 @@ from gateway.accept.acceptor import Acceptor
 from gateway.admin.desk import Desk
 from gateway.admin.listener import AdminListener
 from gateway.admin.server import AdminSide
+from gateway.admin.trend import Sample, Trend
 from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
@@ -29,6 +30,7 @@ from gateway.http.doors import Doors
 from gateway.http.listener import Listener
 from gateway.log import log
 from gateway.meter import Meter
+from gateway.page.side import PageSide
 from gateway.route.health import RouteHealth
 from gateway.route.kept import KeptInFile
 from gateway.route.record import KeptInMemory, RecordKeeper
@@ -40,6 +42,7 @@ from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
 from gateway.windows.board import Board
 from gateway.windows.plan import Plan
+from spool.lifecycle import FINAL
 from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
@@ -89,6 +92,7 @@ class Service:
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
         self.policies = Policies(self.spool.store, self.routes, clock)
         self.headroom = Headroom()
+        self.trend = Trend()
         self.plan = Plan(self.spool.store, self.routes, clock)
         self.routing = Routing(
             (channel, frozenset(config.routes[route.name].services), route)
@@ -120,7 +124,8 @@ class Service:
             grace_s=config.node.stop_grace_s,
         )
         self.admin = AdminSide(self._desk())
-        self.admin_listener = AdminListener(config.listen.admin, self.admin.handle, grace_s=config.node.stop_grace_s)
+        self.page = PageSide(self._desk(), self.admin)
+        self.admin_listener = AdminListener(config.listen.admin, self.page.handle, grace_s=config.node.stop_grace_s)
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0
@@ -157,7 +162,27 @@ class Service:
             tally = self.spool.store.tally
             scopes = [(route.name, channel) for route in self.routes for channel in ("", *route.channels)]
             self.headroom.note(self.clock.monotonic(), {scope: tally.exposure(*scope) for scope in scopes})
+            if self.trend.is_due(self.clock.monotonic()):
+                for route in self.routes:
+                    self.trend.note(route.name, self._sample(route))
             await self.clock.sleep(SAMPLE_S)
+
+    def _sample(self, route: Route) -> Sample:
+        """A route as it stands, for the charts."""
+        own = [
+            (cell.state, total.entries) for cell, total in self.spool.store.tally.cells() if cell.route == route.name
+        ]
+        taken, finished = sum(count for _, count in own), sum(count for state, count in own if state in FINAL)
+        attempts, attempts_s = self.meter.asked(route.name)
+        return Sample(
+            at_us=self.clock.now_us(),
+            zone=route.health.zone.value,
+            waiting=taken - finished,
+            taken=taken,
+            finished=finished,
+            attempts=attempts,
+            attempts_s=attempts_s,
+        )
 
     def _board(self) -> Board:
         routes = [(route, self.config.routes[route.name].services) for route in self.routes]
@@ -177,6 +202,7 @@ class Service:
             policies=self.policies,
             headroom=self.headroom,
             plan=self.plan,
+            trend=self.trend,
             evidence=self.evidence,
             begin=self.begin,
             ready=lambda: self.ready,
@@ -239,6 +265,7 @@ class Service:
 
     async def _close_admin_side(self) -> None:
         """Before the spool: whoever closes a SQLite file last checkpoints it, and that must be its writer."""
+        await self.page.close()
         await self.admin_listener.stop()
         if self.shelf is not self.spool.store:
             await self.shelf.close()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.admin.trend import Trend
 from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.custody.keeper import Keeper
@@ -36,6 +37,7 @@ class Desk:
     policies: Policies
     headroom: Headroom
     plan: Plan
+    trend: Trend
     evidence: Evidence
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]

@@ -15,6 +15,7 @@ class Code(enum.Enum):
     INVALID = (400, "The request can't be understood")
     UNAUTHORISED = (401, "A known bearer token is needed")
     FORBIDDEN = (403, "Not allowed to this role")
+    FOREIGN_FORM = (403, "The form is not of this session: load the page again")
     NO_SUCH_PATH = (404, "No such resource")
     NO_SUCH_ENTRY = (404, "No such entry")
     NO_SUCH_ROUTE = (404, "No such route")

@@ -4,7 +4,7 @@
 act is logged by who did what; a person's reason goes into the entry's history alone, as it may name somebody.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -17,7 +17,7 @@ from gateway.admin.offer import OFFER
 from gateway.admin.parts import Parts
 from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.problem import Code, Trouble
-from gateway.admin.status import missing
+from gateway.admin.status import Status, missing, status
 from gateway.admin.tokens import Denial, Person, Right, Tokens, may
 from gateway.log import log
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
@@ -42,6 +42,10 @@ class AdminSide:
     async def run(self) -> None:
         """Keep jobs going until cancelled."""
         await self._parts.jobs.jobs.run()
+
+    async def status(self) -> Status:
+        """How everything stands; for who was let in before, and only looks on."""
+        return await status(self._desk, self._parts.duties.proposals)
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         """Answer one HTTP request; whatever goes wrong is a problem, never a traceback."""
@@ -71,10 +75,17 @@ class AdminSide:
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
+        return _response(_encode(await self.ask(person, method, path, query, body)))
+
+    async def ask(self, person: Person, method: str, path: str, query: str, body: bytes) -> Any:
+        """What a person asks for, as the plain data that is written out as JSON, or shown on the page.
+
+        Raises:
+            Trouble: it is refused, or came to nothing. Errors of the spool.
+        """
         asked, parts = OFFER.find(method, path)
         self._demand(person, asked.right)
-        call = Call(person=person, parts=parts, query=query, body=body)
-        return _response(_encode(await asked.handler(self._parts, call)))
+        return await asked.handler(self._parts, Call(person=person, parts=parts, query=query, body=body))
 
     def _demand(self, person: Person, right: Right) -> None:
         if not may(person, right):
@@ -83,13 +94,24 @@ class AdminSide:
 
     def _authenticated(self, request: web.BaseRequest) -> Person:
         sent = request.headers.getall("Authorization", [])
-        header = sent[0] if len(sent) == 1 else ""
-        who = self._tokens.who(header, self._desk.clock.now_us())
+        return self.known(sent[0] if len(sent) == 1 else "", request.remote)
+
+    def known(self, authorization: str, peer: str | None) -> Person:
+        """Whose an Authorization header is.
+
+        Raises:
+            Trouble: nobody's.
+        """
+        who = self._tokens.who(authorization, self._desk.clock.now_us())
         if isinstance(who, Denial):
             self._meter.denied(who.value)
-            log.warning("admin_denied", why=who.value, peer=request.remote)
+            log.warning("admin_denied", why=who.value, peer=peer)
             raise Trouble(Code.UNAUTHORISED, headers=_CHALLENGE)
         return who
+
+    def still_known(self, person: Person) -> bool:
+        """Does the token of one who showed it once still count?"""
+        return self._tokens.counts(person, self._desk.clock.now_us())
 
     async def _readyz(self) -> web.StreamResponse:
         lacking = await missing(self._desk)

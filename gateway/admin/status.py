@@ -185,6 +185,9 @@ class EvidenceShown(msgspec.Struct, frozen=True, kw_only=True):
     #: Events the newest checkpoint of this run is over, and when it was signed; 0 and empty where none was.
     checkpoint_events: int
     checkpoint_at: str
+    #: When the last audit in the background ended, and what it found wrong; empty while none did in this run.
+    audited_at: str
+    audit_faults: int
     witnesses: tuple[WitnessShown, ...]
 
 
@@ -247,6 +250,8 @@ def evidence_shown(evidence: Evidence) -> EvidenceShown:
         gap=gap,
         checkpoint_events=0 if newest is None else newest.size,
         checkpoint_at="" if notary is None or newest is None else moment(notary.signed_at_us),
+        audited_at=moment(evidence.audited_at_us),
+        audit_faults=evidence.audit_faults,
         witnesses=tuple(
             WitnessShown(
                 name=each.name,

@@ -74,9 +74,17 @@ class Tokens:
         if not found:
             return Denial.UNKNOWN
         name, token = found[0]
-        if token.expires is not None and _EPOCH + timedelta(microseconds=now_us) >= token.expires:
+        if _is_over(token, now_us):
             return Denial.EXPIRED
         return Person(name=name, role=token.role, cores=frozenset(token.cores))
+
+    def counts(self, person: Person, now_us: int) -> bool:
+        """Is the token of this person not past its end?"""
+        return any(name == person.name and not _is_over(token, now_us) for _, name, token in self._known)
+
+
+def _is_over(token: TokenSettings, now_us: int) -> bool:
+    return token.expires is not None and _EPOCH + timedelta(microseconds=now_us) >= token.expires
 
 
 def may(person: Person, right: Right) -> bool:

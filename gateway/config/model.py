@@ -21,6 +21,7 @@ from gateway.config.tree import changed
 from gateway.custody.settings import KeysSettings
 from gateway.evidence.settings import EvidenceSettings
 from gateway.forward.settings import ForwardSettings
+from gateway.page.settings import PageSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
 from gateway.standin.settings import Decimal, StandinSettings
@@ -279,6 +280,9 @@ class AdminSettings(BaseModel):
     second_person: Annotated[SecondPersonSettings, Field(description="What takes a second person's confirmation.")] = (
         SecondPersonSettings()
     )
+    page: Annotated[
+        PageSettings, Field(description="The page: how long one stays signed in, and how times are shown.")
+    ] = PageSettings()
 
 
 class RouteSettings(BaseModel):

@@ -80,6 +80,9 @@ class Evidence:
             )
         #: The epoch the spool is in; known once it is open.
         self.epoch = Epoch()
+        #: When the last audit in the background ended, microseconds since 1970 in UTC, and what it found; 0 before the first.
+        self.audited_at_us = 0
+        self.audit_faults = 0
         self._faults = Gauge(
             "nightsafe_evidence_faults", "What the last audit in the background found wrong.", registry=registry
         )
@@ -169,6 +172,7 @@ class Evidence:
             log.warning("audit_broken_off", why=type(error).__name__)
             return 0
         self._faults.set(count)
+        self.audited_at_us, self.audit_faults = self._clock.now_us(), count
         for fault, each in found.faults.items():
             log.error("audit_found", fault=fault.word, count=each)
         log.info("audited", events=found.events, faults=count)

@@ -191,7 +191,7 @@ async def test_the_metrics_tell_of_books_routes_and_spool(house: House) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/admin/v1/nothing", 404),
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("DELETE", "/admin/v1/entries", 405),
         ("GET", "/admin/v1/verify", 405),
         ("POST", "/admin/v1/routes/nowhere/open", 404),

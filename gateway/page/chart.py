@@ -1,0 +1,145 @@
+"""Charts as SVG made here: how a route went over the last hours. Pure: samples to points.
+
+Each chart is 600 by 100 units, stretched by the page; what it shows is said in words beside it too.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Final
+
+import msgspec
+
+from gateway.admin.trend import Sample
+
+WIDTH: Final = 600
+HEIGHT: Final = 100
+COLUMNS_MAX: Final = 200
+"""More are drawn together: the highest of them."""
+
+SPAN_MIN_US: Final = 600_000_000
+"""Ten minutes: what is younger stands at the right."""
+
+US: Final = 1_000_000
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line, as SVG's points."""
+
+    name: str
+    points: str
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """One picture with what stands beside it."""
+
+    name: str
+    lines: tuple[Line, ...]
+    #: What the top edge stands for, what was highest, and what is now, in the chart's unit.
+    top: float
+    highest: float
+    now: float
+
+
+class Band(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the route was in a zone."""
+
+    zone: str
+    x: float
+    width: float
+
+
+class Charts(msgspec.Struct, frozen=True, kw_only=True):
+    """All pictures of a route."""
+
+    #: Seconds from the left edge to the right.
+    span_s: int
+    bands: tuple[Band, ...]
+    charts: tuple[Chart, ...]
+
+
+def charts(samples: Sequence[Sample]) -> Charts | None:
+    """The pictures of a route; None while there are too few samples for a line."""
+    if len(samples) < 3:  # noqa: PLR2004 - one difference is no line
+        return None
+    samples = _thinned(samples)
+    end_us = samples[-1].at_us
+    span_us = max(SPAN_MIN_US, end_us - samples[0].at_us)
+
+    def x(at_us: int) -> float:
+        return round(WIDTH * (1 - (end_us - at_us) / span_us), 1)
+
+    places = [x(each.at_us) for each in samples]
+    steps = [(x(after.at_us), before, after) for before, after in pairwise(samples)]
+    later = [place for place, _, _ in steps]
+    backlog = [float(each.waiting) for each in samples]
+    came = [_rate(after.taken - before.taken, before, after) for _, before, after in steps]
+    went = [_rate(after.finished - before.finished, before, after) for _, before, after in steps]
+    took = [(place, mean) for place, before, after in steps if (mean := _mean_s(before, after)) is not None]
+    return Charts(
+        span_s=span_us // US,
+        bands=tuple(_bands(samples, places)),
+        charts=(
+            _chart("backlog", {"waiting": (places, backlog)}),
+            _chart("flow", {"in": (later, came), "out": (later, went)}),
+            *(
+                [_chart("answer", {"core": ([at for at, _ in took], [each for _, each in took])})]
+                if len(took) > 1
+                else []
+            ),
+        ),
+    )
+
+
+def _chart(name: str, lines: dict[str, tuple[list[float], list[float]]]) -> Chart:
+    highest = max(value for _, values in lines.values() for value in values)
+    top = _round_up(highest)
+    return Chart(
+        name=name,
+        lines=tuple(Line(name=each, points=_points(*places, top)) for each, places in lines.items()),
+        top=top,
+        highest=highest,
+        now=next(iter(lines.values()))[1][-1],
+    )
+
+
+def _points(places: list[float], values: list[float], top: float) -> str:
+    return " ".join(f"{x:g},{round(HEIGHT * (1 - value / top), 1):g}" for x, value in zip(places, values, strict=True))
+
+
+def _round_up(highest: float) -> float:
+    """The next of 1, 2, 5, 10, ... so that the edge is a figure one can read."""
+    top = 1e-3
+    while top < highest:
+        for factor in (2, 5, 10):
+            if top * factor >= highest:
+                return top * factor
+        top *= 10
+    return top
+
+
+def _rate(count: int, before: Sample, after: Sample) -> float:
+    """In entries a second."""
+    return max(0, count) * US / max(1, after.at_us - before.at_us)
+
+
+def _mean_s(before: Sample, after: Sample) -> float | None:
+    """How long the core took between two samples; None where it wasn't asked."""
+    asked = after.attempts - before.attempts
+    return (after.attempts_s - before.attempts_s) / asked if asked > 0 else None
+
+
+def _thinned(samples: Sequence[Sample]) -> list[Sample]:
+    """As many as can be told apart; of those that fall together the one with the most waiting, and always the last."""
+    before, size = samples[:-1], -(-len(samples) // COLUMNS_MAX)
+    groups = [before[at : at + size] for at in range(0, len(before), size)]
+    return [*(max(group, key=lambda each: each.waiting) for group in groups), samples[-1]]
+
+
+def _bands(samples: Sequence[Sample], places: Sequence[float]) -> list[Band]:
+    found, at = list[Band](), 0
+    for zone, group in groupby(samples, key=lambda each: each.zone):
+        size = len(list(group))
+        end = places[min(at + size, len(places) - 1)]
+        found.append(Band(zone=zone, x=places[at], width=round(max(0.5, end - places[at]), 1)))
+        at += size
+    return found

@@ -1,0 +1,340 @@
+"""The screens: what each shows, asked of the admin API in the person's name, and what its forms have done there."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from gateway.admin import asks
+from gateway.admin.desk import Desk
+from gateway.admin.duty_views import ClosedShown, ProposalsPage, ReturnsPage
+from gateway.admin.job_side import JobShown, JobsPage
+from gateway.admin.problem import Code, Trouble
+from gateway.admin.server import AdminSide
+from gateway.admin.status import Status
+from gateway.admin.views import EntryPage, VerdictShown
+from gateway.page.chart import charts
+from gateway.page.look import Look
+from gateway.page.verdict import verdict
+from gateway.page.visit import Elsewhere, Shown, Visit
+from gateway.page.writing import written
+from spool.lifecycle import BY_PERSONS, State
+
+API: Final = "/admin/v1"
+PARTS: Final = ("clock", "verdict", "figures", "routes", "foot")
+"""Pieces of the first screen that are kept fresh, each a template of its own."""
+
+ROWS: Final = 50
+NARROWING: Final = ("state", "route", "channel", "kind", "key", "lane", "accepted_from", "accepted_before")
+TIMES: Final = ("accepted_from", "accepted_before")
+
+Screen = Callable[["Screens", Visit], Awaitable[Shown | Elsewhere]]
+
+
+class Screens:
+    """All screens."""
+
+    def __init__(self, admin: AdminSide, desk: Desk) -> None:
+        """Ask `admin`; what only looks on is read from the desk as the API reads it."""
+        self._admin = admin
+        self._desk = desk
+        self.node = desk.config.node.name
+
+    def answering(self, method: str, path: str) -> tuple[Screen, tuple[str, ...]]:
+        """Who answers, and the parts of the path.
+
+        Raises:
+            Trouble: there is no such page, or it has no such form.
+        """
+        others = list[str]()
+        for own, pattern, screen in SCREENS:
+            if caught := pattern.fullmatch(path):
+                if own == method:
+                    return screen, caught.groups()
+                others.append(own)
+        if others:
+            raise Trouble(Code.METHOD, headers={"Allow": ", ".join(others)})
+        raise Trouble(Code.NO_SUCH_PATH)
+
+    async def parts(self, look: Look) -> Mapping[str, str]:
+        """The pieces of the first screen as they are now; personal to nobody."""
+        fields = {"look": look, "t": look.t, **self._of_now(await self._admin.status())}
+        return {name: written(f"_{name}.html", fields) for name in PARTS}
+
+    def _of_now(self, now: Status) -> Mapping[str, Any]:
+        return {
+            "status": now,
+            "verdict": verdict(now),
+            "charts": {route.name: charts(self._desk.trend.of(route.name)) for route in now.routes},
+        }
+
+    async def _ask(self, visit: Visit, path: str, query: str = "") -> Any:
+        return await self._admin.ask(visit.session.person, "GET", API + path, query, b"")
+
+    async def _do(self, visit: Visit, path: str, **body: Any) -> Any:
+        return await self._admin.ask(visit.session.person, "POST", API + path, "", msgspec.json.encode(body))
+
+    async def _status(self, visit: Visit) -> Status:
+        found: Status = await self._ask(visit, "/status")
+        return found
+
+    # Looking
+
+    async def now(self, visit: Visit) -> Shown:
+        """The first screen."""
+        return Shown(template="now.html", fields=self._of_now(await self._status(visit)))
+
+    async def queue(self, visit: Visit) -> Shown:
+        """Entries that pass a filter, newest first; pages go by number."""
+        told = asks.parameters(visit.query)
+        wanted: dict[str, str] = {name: ",".join(filter(None, told.get(name, []))) for name in (*NARROWING, "before")}
+        asked: dict[str, str] = {name: value.strip() for name, value in wanted.items() if value.strip()}
+        asked |= {name: visit.look.instant(asked[name]) for name in TIMES if name in asked}
+        page: EntryPage = await self._ask(visit, "/entries", urlencode({**asked, "limit": ROWS}))
+        scope: dict[str, str] = {name: asked[name] for name in NARROWING if name in asked}
+        now = await self._status(visit)
+        return Shown(
+            template="queue.html",
+            fields={
+                "page": page,
+                "scope": scope,
+                "is_later": "before" in asked,
+                "older": urlencode({**scope, "before": page.next}) if page.next else "",
+                "newest": urlencode(scope),
+                "states": [state.word for state in State],
+                "chosen": set(scope.get("state", "").split(",")),
+                "status": now,
+            },
+        )
+
+    async def find(self, visit: Visit) -> Shown | Elsewhere:
+        """A payment by whatever is known of it: our number, its id, a channel's key, the core's id; or its account."""
+        sought = visit.form.get("q", "").strip()
+        if not sought:
+            return Elsewhere(path="/page/queue")
+        page: EntryPage = await self._do(visit, "/find", id=sought)
+        if not page.entries:
+            page = await self._do(visit, "/find", account=sought)
+        if len(page.entries) == 1:
+            return Elsewhere(path=f"/page/payments/{page.entries[0].number}")
+        return Shown(template="found.html", fields={"page": page}, status=200 if page.entries else 404)
+
+    async def payment(self, visit: Visit) -> Shown:
+        """One payment and its story."""
+        return Shown(template="payment.html", fields={"shown": await self._ask(visit, f"/entries/{visit.parts[0]}")})
+
+    async def job(self, visit: Visit) -> Shown:
+        """One act on many: what it would change, or how far it is."""
+        job: JobShown = await self._ask(visit, f"/jobs/{visit.parts[0]}")
+        scope = {name: _said(getattr(job.filter, name)) for name in NARROWING}
+        return Shown(
+            template="job.html", fields={"job": job, "scope": {name: each for name, each in scope.items() if each}}
+        )
+
+    async def jobs(self, visit: Visit) -> Shown:
+        """All acts on many there were; without `after`, those that have not ended."""
+        after = asks.parameters(visit.query).get("after", [""])[0]
+        page: JobsPage = await self._ask(visit, "/jobs", urlencode({"after": after}) if after else "")
+        return Shown(template="jobs.html", fields={"page": page, "is_all": bool(after)})
+
+    async def routes(self, visit: Visit) -> Shown:
+        """Every route with what may be done to it."""
+        now = await self._status(visit)
+        longest = {route.name: self._desk.config.routes[route.name].breaker.forced_max_s for route in now.routes}
+        return Shown(template="steer.html", fields={**self._of_now(now), "forced_max_s": longest})
+
+    async def duties(self, visit: Visit) -> Shown:
+        """What needs a person."""
+        now = await self._status(visit)
+        stopped = ",".join(state.word for state in sorted(BY_PERSONS))
+        entries: EntryPage = await self._ask(visit, "/entries", urlencode({"state": stopped, "order": "oldest"}))
+        owed: ReturnsPage = await self._ask(visit, "/returns")
+        proposals: ProposalsPage = await self._ask(visit, "/proposals")
+        fields = {**self._of_now(now), "entries": entries, "owed": owed, "proposals": proposals}
+        return Shown(template="duties.html", fields=fields)
+
+    async def windows(self, visit: Visit) -> Shown:
+        """Planned maintenance."""
+        now = await self._status(visit)
+        zone = self._desk.config.admin.page.time_zone
+        return Shown(
+            template="windows.html", fields={"plan": await self._ask(visit, "/windows"), "status": now, "zone": zone}
+        )
+
+    async def policy(self, visit: Visit) -> Shown:
+        """By which rules a route stands in."""
+        now = await self._status(visit)
+        name = visit.parts[0] if visit.parts else now.routes[0].name
+        return await self._policy(visit, now, name)
+
+    async def _policy(self, visit: Visit, now: Status, name: str, **more: Any) -> Shown:
+        shown = await self._ask(visit, f"/policies/{name}")
+        text = msgspec.json.format(msgspec.json.encode(shown.standin), indent=2).decode()
+        fields = {"shown": shown, "text": text, "status": now, "tried": None, **more}
+        return Shown(template="policy.html", fields=fields)
+
+    async def audit(self, visit: Visit) -> Shown:
+        """Who did what, and whether anything was altered."""
+        after = asks.parameters(visit.query).get("after", [""])[0]
+        past: ProposalsPage = await self._ask(visit, "/proposals/all", urlencode({"after": after}) if after else "")
+        return Shown(template="audit.html", fields={"past": past, "status": await self._status(visit), "found": None})
+
+    # Doing
+
+    async def act_on_one(self, visit: Visit) -> Elsewhere:
+        """Hold, release or retry one payment."""
+        number, verb = visit.parts
+        await self._do(visit, f"/entries/{number}/{verb}", reason=_reason(visit))
+        return Elsewhere(path=f"/page/payments/{number}", said=f"said.{verb}")
+
+    async def close_one(self, visit: Visit) -> Elsewhere:
+        """End one payment by hand, or propose it."""
+        number = visit.parts[0]
+        body = {"as": visit.form.get("as", ""), "evidence": _reason(visit), "core_id": visit.form.get("core_id", "")}
+        done: ClosedShown = await self._do(visit, f"/entries/{number}/close", **body)
+        return Elsewhere(path=f"/page/payments/{number}", said="said.closed" if done.done else "said.proposed")
+
+    async def order_job(self, visit: Visit) -> Elsewhere:
+        """Hold, release or retry all that pass a filter: first it is only counted; once that was seen, it is ordered."""
+        verb, form = visit.parts[0], visit.form
+        scope: dict[str, Any] = {name: form[name] for name in NARROWING if form.get(name)}
+        states = [each for each in scope.pop("state", "").split(",") if each]
+        wanted = {**scope, "state": states} if states else scope
+        is_sure = form.get("sure") == "yes"
+        job: JobShown = await self._do(
+            visit,
+            f"/entries/{verb}",
+            reason=_reason(visit) if is_sure else visit.look.t("job.only_counted"),
+            filter=wanted,
+            all=not wanted,
+            dry_run=not is_sure,
+            per_s=_whole(form.get("per_s", "") or "0"),
+        )
+        return Elsewhere(path=f"/page/jobs/{job.id}", said="said.ordered" if is_sure else "")
+
+    async def say_to_job(self, visit: Visit) -> Elsewhere:
+        """Have a job wait, go on, end, or go at another speed."""
+        number, word = visit.parts
+        body: dict[str, Any] = {"reason": _reason(visit)}
+        if word == "speed":
+            body["per_s"] = _whole(visit.form.get("per_s", ""))
+        await self._do(visit, f"/jobs/{number}/{word}", **body)
+        return Elsewhere(path=f"/page/jobs/{number}")
+
+    async def steer(self, visit: Visit) -> Elsewhere:
+        """Stand in, pass through, or decide by the evidence."""
+        name, verb = visit.parts
+        body: dict[str, Any] = {"reason": _reason(visit)}
+        if verb != "auto":
+            body["for"] = 60 * _whole(visit.form.get("minutes", ""))
+        await self._do(visit, f"/routes/{name}/{verb}", **body)
+        return Elsewhere(path="/page/routes", said=f"said.route_{verb}")
+
+    async def decide(self, visit: Visit) -> Elsewhere:
+        """Say something to a proposal."""
+        number, word = visit.parts
+        await self._do(visit, f"/proposals/{number}/{word}", reason=_reason(visit))
+        return Elsewhere(path="/page/duties", said=f"said.{word}")
+
+    async def add_window(self, visit: Visit) -> Elsewhere:
+        """Plan a window."""
+        form = visit.form
+        begins = form.get("begins", "")
+        await self._do(
+            visit,
+            "/windows",
+            reason=_reason(visit),
+            begins=begins if begins.count(":") > 1 else f"{begins}:00",
+            duration_s=60 * _whole(form.get("minutes", "")),
+            route=form.get("route", ""),
+            time_zone=form.get("time_zone", ""),
+            rule=form.get("rule", "").strip(),
+        )
+        return Elsewhere(path="/page/windows", said="said.window")
+
+    async def cancel_window(self, visit: Visit) -> Elsewhere:
+        """Take a window out of the plan."""
+        await self._do(visit, f"/windows/{visit.parts[0]}/cancel", reason=_reason(visit))
+        return Elsewhere(path="/page/windows", said="said.window_cancelled")
+
+    async def change_policy(self, visit: Visit) -> Shown | Elsewhere:
+        """Try a policy on past payments, or propose it."""
+        name, verb = visit.parts
+        text = visit.form.get("standin", "")
+        try:
+            standin = msgspec.json.decode(text.encode("utf-8", "surrogatepass"))
+        except (msgspec.DecodeError, RecursionError):
+            raise Trouble(Code.INVALID, "a policy is written as JSON") from None
+        if verb == "try":
+            tried = await self._do(visit, f"/policies/{name}/try", standin=standin)
+            return await self._policy(visit, await self._status(visit), name, text=text, tried=tried)
+        await self._do(visit, f"/policies/{name}", reason=_reason(visit), standin=standin)
+        return Elsewhere(path="/page/duties", said="said.proposed")
+
+    async def verify(self, visit: Visit) -> Shown:
+        """Count everything anew and hold it against the evidence."""
+        found: VerdictShown = await self._do(visit, "/verify", seals=visit.form.get("seals") == "yes")
+        past: ProposalsPage = await self._ask(visit, "/proposals/all")
+        return Shown(template="audit.html", fields={"past": past, "status": await self._status(visit), "found": found})
+
+    async def accept_gap(self, visit: Visit) -> Elsewhere:
+        """Accept that the spool lacks what was witnessed."""
+        await self._do(visit, "/gap", reason=_reason(visit))
+        return Elsewhere(path="/page/", said="said.gap")
+
+
+def _said(value: str | list[str]) -> str:
+    """A narrowing as a form carries it."""
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _reason(visit: Visit) -> str:
+    return visit.form.get("reason", "").strip()
+
+
+def _whole(text: str) -> int:
+    """A whole number, as a form has it.
+
+    Raises:
+        Trouble: it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,6}", text.strip()):
+        raise Trouble(Code.INVALID, "write a whole number")
+    return int(text)
+
+
+_NUMBER: Final = "([0-9]{1,19})"
+_ONE: Final = f"/page/payments/{_NUMBER}"
+_NAME: Final = r"([A-Za-z0-9_.-]{1,64})"
+_VERBS: Final = "hold|release|retry"
+
+SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
+    (method, re.compile(pattern), screen)
+    for method, pattern, screen in (
+        ("GET", r"/page/", Screens.now),
+        ("GET", r"/page/queue", Screens.queue),
+        ("POST", rf"/page/queue/({_VERBS})", Screens.order_job),
+        ("POST", r"/page/find", Screens.find),
+        ("GET", r"/page/jobs", Screens.jobs),
+        ("GET", rf"/page/jobs/{_NUMBER}", Screens.job),
+        ("POST", rf"/page/jobs/{_NUMBER}/(pause|resume|stop|speed)", Screens.say_to_job),
+        ("GET", _ONE, Screens.payment),
+        ("POST", rf"{_ONE}/({_VERBS})", Screens.act_on_one),
+        ("POST", rf"{_ONE}/close", Screens.close_one),
+        ("GET", r"/page/routes", Screens.routes),
+        ("POST", rf"/page/routes/{_NAME}/(open|close|auto)", Screens.steer),
+        ("GET", r"/page/duties", Screens.duties),
+        ("POST", rf"/page/proposals/{_NUMBER}/(confirm|decline|withdraw)", Screens.decide),
+        ("GET", r"/page/windows", Screens.windows),
+        ("POST", r"/page/windows", Screens.add_window),
+        ("POST", rf"/page/windows/{_NUMBER}/cancel", Screens.cancel_window),
+        ("GET", r"/page/policy", Screens.policy),
+        ("GET", rf"/page/policy/{_NAME}", Screens.policy),
+        ("POST", rf"/page/policy/{_NAME}/(try|propose)", Screens.change_policy),
+        ("GET", r"/page/audit", Screens.audit),
+        ("POST", r"/page/audit/verify", Screens.verify),
+        ("POST", r"/page/gap", Screens.accept_gap),
+    )
+)

@@ -1,0 +1,314 @@
+"""The page's HTTP: who asks, is it a form of our own, then the screen. All it loads comes from here.
+
+What is shown and done is the admin API's: each screen asks it in the person's name. A browser gets a policy under which it
+runs nothing and loads nothing that isn't served here, and no page of anybody else's may frame or fill in ours.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+from aiohttp import web
+
+from gateway.admin import asks
+from gateway.admin.desk import Desk
+from gateway.admin.problem import Code, Trouble
+from gateway.admin.server import AdminSide
+from gateway.admin.tokens import Person, Right, may
+from gateway.log import log
+from gateway.page.files import PREFIX
+from gateway.page.live import Live, Parts
+from gateway.page.look import Look
+from gateway.page.screens import Screens
+from gateway.page.sessions import Session, Sessions
+from gateway.page.visit import Elsewhere, Shown, Visit
+from gateway.page.words import LANGUAGES, Language, chosen
+from gateway.page.writing import FILES, written
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+
+HOME: Final = "/page/"
+SIGN_IN: Final = "/page/sign-in"
+LIVE: Final = "/page/live"
+LANGUAGE_COOKIE: Final = "nightsafe-language"
+YEAR_S: Final = 366 * 86_400
+LONG_AGO: Final = "public, max-age=31536000, immutable"
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_OWN_PAGE: Final = re.compile(r"/page/[A-Za-z0-9/_.-]*(\?[A-Za-z0-9_.=&%+:-]*)?")
+_LANGUAGE: Final = re.compile(r"/page/language/([a-z]{2})")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to the page."""
+
+    request: web.BaseRequest
+    path: str
+    query: str
+    body: bytes
+    language: Language
+
+    @property
+    def is_posted(self) -> bool:
+        """Does it bring a form?"""
+        return self.request.method == "POST"
+
+    def __repr__(self) -> str:
+        return "Asked()"
+
+
+class PageSide:
+    """Answers browsers, and hands on to the admin API what isn't for them."""
+
+    def __init__(self, desk: Desk, admin: AdminSide) -> None:
+        """Show what `admin` shows, and do what it does."""
+        self._admin = admin
+        self._clock = desk.clock
+        self._settings = desk.config.admin.page
+        self._zone = ZoneInfo(self._settings.time_zone)
+        self._is_tls = desk.config.listen.admin.tls is not None
+        # Under TLS the browser itself sees to it that nobody but this host has set it.
+        self._cookie = "__Host-nightsafe" if self._is_tls else "nightsafe"
+        self._sessions = Sessions(self._settings)
+        self._screens = Screens(admin, desk)
+        self._live = Live(self._render_parts, desk.clock)
+
+    async def close(self) -> None:
+        """Let nobody wait for more."""
+        await self._live.close()
+
+    async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        """Answer one HTTP request."""
+        path, _, query = request.raw_path.partition("?")
+        if path == "/" and request.method in {"GET", "HEAD"}:
+            return _elsewhere(HOME)
+        if not path.startswith(HOME):
+            return await self._admin.handle(request, body)
+        if path in FILES:
+            return _file(path)
+        asked = Asked(request=request, path=path, query=query, body=body, language=self._language(request))
+        session: Session | None = None
+        try:
+            session = self._session(request, looks_on=path == LIVE)
+            return await self._answer(asked, session)
+        except Trouble as trouble:
+            found = trouble
+        except (SpoolClosed, StorageFull):
+            found = Trouble(Code.CLOSED)
+        except StorageUncertain:
+            found = Trouble(Code.UNCERTAIN)
+        except Exception as error:  # noqa: BLE001 - our own bug: the reader is told so, and we are told loudly
+            log.error("page_failed", error=type(error).__name__, exc_info=True)
+            found = Trouble(Code.INTERNAL)
+        return self._trouble(found, asked.language, session)
+
+    async def _answer(self, asked: Asked, session: Session | None) -> web.StreamResponse:
+        if asked.is_posted:
+            _demand_own_form(asked.request)
+        elif asked.request.method not in {"GET", "HEAD"}:
+            raise Trouble(Code.METHOD, headers={"Allow": "GET, HEAD, POST"})
+        if (open_to_all := self._open_to_all(asked)) is not None:
+            return open_to_all
+        if asked.path == LIVE:
+            # 204 is what tells a browser to ask no more.
+            return web.Response(status=204, headers=HEADERS) if session is None else await self._follow(asked, session)
+        if session is None:
+            return _elsewhere(SIGN_IN if asked.is_posted or asked.path == HOME else f"{SIGN_IN}?to={asked.path}")
+        form = _form(asked.body) if asked.is_posted else {}
+        if asked.is_posted and not session.is_own(form.pop("csrf", "")):
+            raise Trouble(Code.FOREIGN_FORM)
+        if asked.path == "/page/sign-out":
+            return self._sign_out(asked)
+        return await self._screen(asked, session, form)
+
+    def _open_to_all(self, asked: Asked) -> web.Response | None:
+        """What is answered before it is known who asks."""
+        if choice := _LANGUAGE.fullmatch(asked.path):
+            return self._choose_language(choice[1], asked.query)
+        if asked.path == SIGN_IN:
+            return self._sign_in(asked) if asked.is_posted else self._door(asked)
+        if asked.path.startswith(PREFIX):
+            raise Trouble(Code.NO_SUCH_PATH)
+        return None
+
+    async def _screen(self, asked: Asked, session: Session, form: Mapping[str, str]) -> web.Response:
+        screen, parts = self._screens.answering("POST" if asked.is_posted else "GET", asked.path)
+        look = self._look(asked.language)
+        visit = Visit(session=session, look=look, path=asked.path, parts=parts, query=asked.query, form=form)
+        came = await screen(self._screens, visit)
+        if isinstance(came, Elsewhere):
+            session.said = came.said
+            return _elsewhere(came.path)
+        return self._page(came, look, session, asked.path)
+
+    # Signing in
+
+    def _door(self, asked: Asked, *, wrong: bool = False) -> web.Response:
+        to = asks.parameters(asked.query).get("to", [HOME])[0]
+        shown = Shown(
+            template="sign_in.html",
+            fields={"to": to if _OWN_PAGE.fullmatch(to) else HOME, "wrong": wrong},
+            status=401 if wrong else 200,
+        )
+        return self._page(shown, self._look(asked.language), None, SIGN_IN)
+
+    def _sign_in(self, asked: Asked) -> web.Response:
+        form = _form(asked.body)
+        try:
+            person = self._admin.known(f"Bearer {form.get('token', '').strip()}", asked.request.remote)
+        except Trouble as trouble:
+            if trouble.code is not Code.UNAUTHORISED:
+                raise
+            return self._door(asked, wrong=True)
+        if not may(person, Right.READ):
+            raise Trouble(Code.FORBIDDEN)
+        # Whatever the browser held before ends, and what it holds from now on it did not bring along.
+        if held := self._held(asked.request):
+            self._sessions.end(held)
+        id_ = self._sessions.begin(person, self._clock.monotonic())
+        to = form.get("to", HOME)
+        response = _elsewhere(to if _OWN_PAGE.fullmatch(to) else HOME)
+        self._give(response, self._cookie, id_)
+        log.info("page_signed_in", actor=person.name, role=person.role)
+        return response
+
+    def _sign_out(self, asked: Asked) -> web.Response:
+        if not asked.is_posted:
+            raise Trouble(Code.METHOD, headers={"Allow": "POST"})
+        self._sessions.end(self._held(asked.request))
+        response = _elsewhere(SIGN_IN)
+        response.del_cookie(self._cookie, path="/", secure=self._is_tls, httponly=True, samesite="Strict")
+        return response
+
+    def _session(self, request: web.BaseRequest, *, looks_on: bool) -> Session | None:
+        held = self._held(request)
+        session = self._sessions.find(held, self._clock.monotonic(), looks_on=looks_on)
+        if session is not None and not self._admin.still_known(session.person):
+            self._sessions.end(held)
+            return None
+        return session
+
+    def _held(self, request: web.BaseRequest) -> str:
+        return _cookies(request).get(self._cookie, "")
+
+    def _give(self, response: web.Response, name: str, value: str, max_age: int | None = None) -> None:
+        response.set_cookie(
+            name, value, path="/", max_age=max_age, secure=self._is_tls, httponly=True, samesite="Strict"
+        )
+
+    # Languages
+
+    def _language(self, request: web.BaseRequest) -> Language:
+        cookie, accepts = _cookies(request).get(LANGUAGE_COOKIE, ""), request.headers.get("Accept-Language", "")
+        return chosen(cookie, accepts, self._settings.language)
+
+    def _choose_language(self, name: str, query: str) -> web.Response:
+        to = asks.parameters(query).get("to", [HOME])[0]
+        response = _elsewhere(to if _OWN_PAGE.fullmatch(to) else HOME)
+        if name in LANGUAGES:
+            self._give(response, LANGUAGE_COOKIE, name, YEAR_S)
+        return response
+
+    # What is fresh
+
+    async def _follow(self, asked: Asked, session: Session) -> web.StreamResponse:
+        if self._live.is_full:
+            return web.Response(status=204, headers=HEADERS)
+        held = self._held(asked.request)
+
+        def counts() -> bool:
+            found = self._sessions.find(held, self._clock.monotonic(), looks_on=True)
+            return found is session and self._admin.still_known(session.person)
+
+        return await self._live.follow(asked.request, HEADERS, asked.language, counts)
+
+    async def _render_parts(self, language: Language) -> Parts:
+        return await self._screens.parts(self._look(language))
+
+    # Answers
+
+    def _look(self, language: Language) -> Look:
+        return Look(language, self._zone, self._clock.now_us())
+
+    def _trouble(self, trouble: Trouble, language: Language, session: Session | None) -> web.Response:
+        shown = Shown(
+            template="trouble.html",
+            fields={"code": trouble.code, "detail": trouble.detail},
+            status=trouble.code.status,
+        )
+        response = self._page(shown, self._look(language), session, HOME)
+        response.headers.update(trouble.headers)
+        return response
+
+    def _page(self, shown: Shown, look: Look, session: Session | None, path: str) -> web.Response:
+        person = session.person if session else None
+        said = session.said if session else ""
+        if session is not None:
+            session.said = ""
+        fields: dict[str, Any] = {
+            "look": look,
+            "t": look.t,
+            "person": person,
+            "can": _rights(person),
+            "csrf": session.csrf if session else "",
+            "said": said,
+            "path": path,
+            "node": self._screens.node,
+            **shown.fields,
+        }
+        headers = {**HEADERS, "Content-Language": look.language}
+        text = written(shown.template, fields)
+        return web.Response(text=text, content_type="text/html", charset="utf-8", status=shown.status, headers=headers)
+
+
+def _rights(person: Person | None) -> Mapping[str, bool]:
+    """What this person may, by the rights' words."""
+    return {right.value: person is not None and may(person, right) for right in Right}
+
+
+def _demand_own_form(request: web.BaseRequest) -> None:
+    """Forms come from our own pages: browsers say where from, and the token says the rest."""
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise Trouble(Code.FOREIGN_FORM)
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise Trouble(Code.INVALID, "a form is sent as application/x-www-form-urlencoded")
+
+
+def _form(body: bytes) -> dict[str, str]:
+    """The fields of a form; of one that is there twice, the last."""
+    try:
+        text = body.decode("ascii")
+    except UnicodeDecodeError:
+        raise Trouble(Code.INVALID, "the form can't be read") from None
+    return {name: values[-1] for name, values in asks.parameters(text).items()}
+
+
+def _cookies(request: web.BaseRequest) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for header in request.headers.getall("Cookie", []):
+        for part in header.split(";"):
+            name, _, value = part.strip().partition("=")
+            found.setdefault(name, value)
+    return found
+
+
+def _file(path: str) -> web.Response:
+    found = FILES[path]
+    headers = {**HEADERS, "Cache-Control": LONG_AGO, "Content-Type": found.content_type}
+    return web.Response(body=found.body, headers=headers)
+
+
+def _elsewhere(path: str) -> web.Response:
+    return web.Response(status=303, headers={**HEADERS, "Location": path})
