@@ -38,6 +38,9 @@ AUDIT_ENTRIES: Final = 8
 AUDIT_PAUSE_S: Final = 0.005
 """... and the time between two goes, so that it takes a small part of one core."""
 
+AUDIT_REST_S: Final = 0.2
+"""Some commits, after each second or two of an audit: time for the spool to tidy up behind what was read."""
+
 DETAIL_MAX: Final = 20_000
 """Longest detail of an act."""
 
@@ -163,9 +166,7 @@ class Evidence:
     async def audit_once(self) -> int:
         """One audit at a gentle pace; what speaks against an entry has it quarantined. How much was found."""
         try:
-            found = await witnessed_verify(
-                self._shelf, self, Pace(AUDIT_ENTRIES, lambda: self._clock.sleep(AUDIT_PAUSE_S))
-            )
+            found = await witnessed_verify(self._shelf, self, self._gently())
             count = sum(found.faults.values())
             await self.quarantine(found)
         except SpoolError as error:
@@ -177,6 +178,10 @@ class Evidence:
             log.error("audit_found", fault=fault.word, count=each)
         log.info("audited", events=found.events, faults=count)
         return count
+
+    def _gently(self) -> Pace:
+        sleep = self._clock.sleep
+        return Pace(AUDIT_ENTRIES, lambda: sleep(AUDIT_PAUSE_S), rest=lambda: sleep(AUDIT_REST_S))
 
     async def quarantine(self, verdict: Verdict) -> int:
         """Stop unfinished entries that something speaks against; how many were. The rest goes on."""

@@ -2,8 +2,8 @@
 
 It may run at any time. `Store.recount` gives the tally of one moment and then counts the entries of that same moment,
 so the two must be equal to the last minor unit, whatever the service does meanwhile; there is nothing to wait for and
-nothing to allow for. Then all there is, of one moment as well, is held against its evidence (`spool.evidence.audit`). On
-request every seal is opened too, which finds records that don't open.
+nothing to allow for. Then all that was there is held against its evidence (`spool.evidence.auditing`). On request every
+seal is opened too, which finds records that don't open.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -106,8 +106,7 @@ async def verify(
     tally = _sums(await anext(steps))
     counted = _sums(await _last(steps))
     seals = _Seals() if sealer is None else await _open_all(store, sealer)
-    async with store.records() as records:
-        audited = await audit(records, marks, pace)
+    audited = await audit(store, marks, pace)
     for finding in told:
         audited.find(finding)
     return Verdict(

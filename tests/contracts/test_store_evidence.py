@@ -6,7 +6,7 @@ import pytest
 
 from spool.entry import Act
 from spool.errors import SpoolClosed
-from spool.evidence.auditing import audit
+from spool.evidence.auditing import Pace, audit
 from spool.evidence.findings import Mark
 from spool.evidence.growth import Growth, Head
 from spool.evidence.tree import EMPTY_ROOT, root_of
@@ -128,15 +128,43 @@ async def test_the_log_goes_on_after_a_restart(make_store: MakeStore) -> None:
 
 
 async def test_what_is_read_is_of_one_moment(store: Store) -> None:
-    """An audit takes minutes, and the service goes on."""
+    """A proof is made of several looks, and the service goes on."""
     await put(store, draft(1))
 
     async with store.records() as records:
+        await records.head()
         await put_as(store, draft(2), State.POSTED)
         await store.act(FORCED)
-        found = await audit(records)
+        blocks, kept, acts = await records.blocks(0, 9), await records.kept(0, 9), await records.acts(0, 9)
 
-    assert (found.size, found.counts) == (1, {})
+    assert [block.size for block in blocks] == [1]
+    assert [each.entry.number for each in kept] == [1]
+    assert acts == []
+
+
+@pytest.mark.parametrize("goes", [1, 2, 200])
+async def test_an_audit_goes_on_while_payments_come_and_go(store: Store, goes: int) -> None:
+    """It takes minutes: rows are of later moments than the log they are held against, and nothing is wrong with them."""
+    waiting = [await put(store, draft(number)) for number in range(1, 6)]
+    before = await head_of(store)
+    came = 5
+
+    async def pause() -> None:
+        nonlocal came
+        if came < 20:
+            came += 1
+            await put(store, draft(came))
+            await store.act(FORCED)
+            if waiting:
+                await go(store, waiting.pop(), CLAIM)
+
+    found = await audit(
+        store, [Mark(size=5, root=before.root, source="before")], Pace(entries=1, pause=pause, goes=goes)
+    )
+
+    assert (found.size, found.counts) == (before.size, {})
+    assert (await head_of(store)).size > before.size + 10
+    assert (await verify(store)).ok
 
 
 async def test_a_closed_store_has_no_log_to_show(make_store: MakeStore) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from spool.errors import SpoolClosed, StorageUncertain
+from spool.evidence.auditing import Pace, audit
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import driver
 from spool.sqlite.wal import Log, log_of
@@ -149,6 +150,28 @@ async def test_the_log_is_carried_over_when_there_is_much_of_it(tmp_path: Path) 
     await store.close()
 
     assert 0 < carried <= 12
+
+
+async def test_the_log_does_not_grow_for_as_long_as_an_audit_takes(tmp_path: Path) -> None:
+    """An audit of millions takes an hour; read as of one moment, all that comes meanwhile would stay in the log."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, log_pages_max=30)
+    await store.open(NOW_US)
+    for number in range(1, 41):
+        await store.insert(draft(number), 1, b"sealed")
+    came, sizes = 40, list[int]()
+
+    async def go_on() -> None:
+        nonlocal came
+        for _ in range(5):
+            came += 1
+            await store.insert(draft(came), 1, b"sealed")
+        sizes.append(log_of(store.path).stat().st_size)
+
+    found = await audit(store, pace=Pace(entries=1, pause=go_on, goes=5, rest=go_on))
+    await store.close()
+
+    assert (found.size, found.counts) == (40, {})
+    assert sizes[-1] < 1.3 * sizes[len(sizes) // 2]
 
 
 async def test_nobody_waits_for_ever_while_the_log_is_carried_over(tmp_path: Path) -> None:

@@ -330,10 +330,11 @@ class SqliteStore(Looking, Keeping):
 
     async def _carry_over(self) -> None:
         """Between two commits, as what it takes over must be on disk; nobody waits longer for it than for a commit."""
-        self._log_pages = 0
         watch = asyncio.get_running_loop().call_later(self._stall_s, self._give_up, ())
-        await self._writing.run(carry_over)
+        carried = await self._writing.run(carry_over)
         watch.cancel()
+        # Behind a reader again soon: he is gone in a while, and another may be there then.
+        self._log_pages = 0 if carried else self._log_pages_max * 9 // 10
         self._recover()
 
     async def _commit_once(self) -> None:

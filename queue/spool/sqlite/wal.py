@@ -73,13 +73,18 @@ class Log:
             self._file = -1
 
 
-def carry_over(db: Any) -> None:
+def carry_over(db: Any) -> bool:
     """Take what is in the log over into the database, as far as no reader is in the way; in the writer's thread.
 
     Where that fails the log stays, and nothing in it is the worse for it.
+
+    Returns:
+        Whether all of it was taken over: then the next commit begins the log anew.
     """
     with contextlib.suppress(DatabaseError):
-        db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        _busy, frames, carried = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return bool(frames == carried)
+    return False
 
 
 def write_over(log: Path) -> None:
