@@ -261,6 +261,18 @@ def after_alone(query: str) -> int:
     return _number(single.get("after", ""), "after")
 
 
+def from_alone(query: str) -> int:
+    """The place to begin at, where a query string has nothing else; 0 when none was given.
+
+    Raises:
+        Trouble: something else is asked for.
+    """
+    single = _single(parameters(query))
+    if set(single) - {"from"}:
+        raise Trouble(Code.INVALID, "this list takes from alone")
+    return _number(single.get("from", ""), "from")
+
+
 def number_asked(reference: str) -> tuple[int, bytes]:
     """The number, and the id if that was given, of a reference in a path: digits, or a UUID.
 

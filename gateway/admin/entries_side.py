@@ -9,6 +9,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties import Duties
 from gateway.admin.metrics import AdminMeter
 from gateway.admin.problem import Code, Trouble
+from gateway.admin.reveal import RevealedShown, Revealing, masked_of
 from gateway.admin.tokens import Person
 from gateway.admin.views import entry_shown
 from gateway.log import log
@@ -26,6 +27,7 @@ class EntriesSide:
         self._meter = meter
         self._duties = duties
         self._acts = acts
+        self._revealing = Revealing(desk, meter)
 
     async def show(self, call: Call) -> Any:
         """One entry by number or id."""
@@ -47,7 +49,8 @@ class EntriesSide:
 
     async def _shown(self, entry: Entry) -> Any:
         history = await self._desk.spool.store.history(entry.number)
-        return entry_shown(entry, history, self._desk.spool.keys.destroyed)
+        account = masked_of(self._desk, entry)
+        return entry_shown(entry, history, self._desk.spool.keys.destroyed, account)
 
     # Acting on entries
 
@@ -64,6 +67,10 @@ class EntriesSide:
         if not done.entries:
             raise Trouble(Code.CHANGED)
         return await self._shown(await self._named(reference))
+
+    async def reveal_one(self, call: Call) -> RevealedShown:
+        """What is sealed in one entry."""
+        return await self._revealing.reveal(call, await self._named(call.parts[0]))
 
     async def close_one(self, call: Call) -> Any:
         """End one entry by hand, or propose it to a second person."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.config.model import ListenerSettings
+from gateway.config.model import AdminListenerSettings
 from gateway.http.tls import server_context
 from gateway.log import log
 
@@ -56,7 +56,7 @@ class _Server(web.Server):
 class AdminListener:
     """One listening port."""
 
-    def __init__(self, settings: ListenerSettings, handler: Handler, *, grace_s: float) -> None:
+    def __init__(self, settings: AdminListenerSettings, handler: Handler, *, grace_s: float) -> None:
         """Serve `handler`, which gets each request with its whole body; at the stop, what is in hand has `grace_s`."""
         self._grace_s = grace_s
         self._settings = settings
@@ -85,7 +85,7 @@ class AdminListener:
             self._runner,
             settings.host,
             settings.port,
-            ssl_context=server_context(settings.tls),
+            ssl_context=server_context(settings.tls, settings.client_ca_file),
             backlog=BACKLOG,
             reuse_address=True,
         )

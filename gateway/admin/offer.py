@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway.admin import asks
 from gateway.admin.account_book import AccountsCounted, AccountShown, ImportBody, ImportedShown, LookBody
+from gateway.admin.audit_side import DeedsPage
 from gateway.admin.core_word import CoreShown
 from gateway.admin.duties import CloseBody
 from gateway.admin.duty_views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
@@ -11,6 +12,7 @@ from gateway.admin.job_side import JobBody, JobShown, JobsPage, SpeedBody
 from gateway.admin.keys import DestroyedShown, KeysShown, RotateBody
 from gateway.admin.paths import Path, Paths
 from gateway.admin.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
+from gateway.admin.reveal import RevealedShown
 from gateway.admin.shape import ShapeShown
 from gateway.admin.status import RouteShown, Status
 from gateway.admin.stuck import StuckShown
@@ -144,6 +146,24 @@ OFFER: Final = Paths(
             summary="End one entry by hand, or propose it",
             answer=ClosedShown,
             body=CloseBody,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/entries/{entry}/reveal",
+            right=Right.REVEAL,
+            handler=lambda parts, call: parts.entries.reveal_one(call),
+            summary="What is sealed in one entry, for a stated reason; it is written down who saw it",
+            answer=RevealedShown,
+            body=asks.OneBody,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/audit",
+            right=Right.AUDIT,
+            handler=lambda parts, call: parts.audit.deeds(call),
+            summary="What persons did, in the order of the evidence log",
+            answer=DeedsPage,
+            query=("from",),
         ),
         Path(
             method="GET",

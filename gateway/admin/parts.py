@@ -2,6 +2,7 @@
 
 from gateway.admin.account_book import AccountBook
 from gateway.admin.acts import Acts
+from gateway.admin.audit_side import AuditSide
 from gateway.admin.core_word import CoreWord
 from gateway.admin.desk import Desk
 from gateway.admin.duties import Duties
@@ -29,6 +30,7 @@ class Parts:
         self.stuck = StuckSide(desk, self.shape, self.duties.proposals)
         acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
         self.entries = EntriesSide(desk, meter, acts, self.duties)
+        self.audit = AuditSide(desk)
         self.jobs = JobSide(desk, meter, acts, self.duties.proposals, self.looking.currency)
         self.keys = KeysSide(desk, meter)
         self.core_word = CoreWord(desk, meter)

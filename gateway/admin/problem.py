@@ -32,6 +32,8 @@ class Code(enum.Enum):
     KEYS_CHANGED = (409, "Somebody else changed the keys meanwhile: look again")
     UNDER_WAY = (409, "The same is under way already")
     NO_GAP = (409, "Nothing that was witnessed is missing, or it was accepted already")
+    CONTENT_GONE = (410, "Its content does not open: destroyed with its key, or damaged")
+    SLOWED = (429, "Too many unknown tokens came from there: wait")
     INTERNAL = (500, "A fault of the service; its log says more")
     CLOSED = (503, "The spool takes nothing now: nothing was done")
     MASTER_AWAY = (503, "The master key can't be asked now: nothing was done")

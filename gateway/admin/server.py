@@ -4,13 +4,16 @@
 act is logged by who did what; a person's reason goes into the entry's history alone, as it may name somebody.
 """
 
+import math
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from adapters.channels.json_headers import bearer_digest
 from gateway.admin.call import Call
 from gateway.admin.desk import Desk
+from gateway.admin.gatekeeper import Gatekeeper, client_of
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.admin.metrics import AdminMeter, exposition
 from gateway.admin.offer import OFFER
@@ -18,7 +21,7 @@ from gateway.admin.parts import Parts
 from gateway.admin.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.status import Status, missing, status
-from gateway.admin.tokens import Denial, Person, Right, Tokens, may
+from gateway.admin.tokens import Certificates, Denial, Person, Right, Tokens, may
 from gateway.log import log
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 
@@ -36,6 +39,8 @@ class AdminSide:
         """Answer about, and steer, what is on the desk."""
         self._desk = desk
         self._tokens = Tokens(desk.config.admin.tokens)
+        self._certificates = Certificates(desk.config.admin.certificates)
+        self._gatekeeper = Gatekeeper()
         self._meter = AdminMeter(desk.meter.registry)
         self._parts = Parts(desk, self._meter)
 
@@ -93,25 +98,45 @@ class AdminSide:
             raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
 
     def _authenticated(self, request: web.BaseRequest) -> Person:
+        """Who asks: by a bearer token, or without one by the connection's client certificate."""
         sent = request.headers.getall("Authorization", [])
-        return self.known(sent[0] if len(sent) == 1 else "", request.remote)
+        if sent:
+            return self.known(sent[0] if len(sent) == 1 else "", request.remote)
+        who = self._certificates.who(request.get_extra_info("peercert"), self._desk.clock.now_us())
+        if isinstance(who, Denial):
+            raise self._denied(who, request.remote)
+        return who
 
     def known(self, authorization: str, peer: str | None) -> Person:
         """Whose an Authorization header is.
 
         Raises:
-            Trouble: nobody's.
+            Trouble: nobody's, or its client guessed so much that it has to wait.
         """
-        who = self._tokens.who(authorization, self._desk.clock.now_us())
+        digest = bearer_digest(authorization)
+        if not digest:
+            raise self._denied(Denial.MISSING, peer)
+        client, now = client_of(peer), self._desk.clock.monotonic()
+        if wait_s := self._gatekeeper.wait_s(client, digest, now):
+            raise self._denied(Denial.SLOWED, peer, Code.SLOWED, {"Retry-After": str(math.ceil(wait_s))})
+        who = self._tokens.who(digest, self._desk.clock.now_us())
         if isinstance(who, Denial):
-            self._meter.denied(who.value)
-            log.warning("admin_denied", why=who.value, peer=peer)
-            raise Trouble(Code.UNAUTHORISED, headers=_CHALLENGE)
+            if who is Denial.UNKNOWN:
+                self._gatekeeper.failed(client, now)
+            raise self._denied(who, peer)
+        self._gatekeeper.passed(client, digest)
         return who
 
     def still_known(self, person: Person) -> bool:
         """Does the token of one who showed it once still count?"""
         return self._tokens.counts(person, self._desk.clock.now_us())
+
+    def _denied(
+        self, why: Denial, peer: str | None, code: Code = Code.UNAUTHORISED, headers: dict[str, str] | None = None
+    ) -> Trouble:
+        self._meter.denied(why.value)
+        log.warning("admin_denied", why=why.value, peer=peer)
+        return Trouble(code, headers=_CHALLENGE if headers is None else headers)
 
     async def _readyz(self) -> web.StreamResponse:
         lacking = await missing(self._desk)

@@ -8,12 +8,11 @@ import enum
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from adapters.channels.json_headers import bearer_digest
-from gateway.config.model import Role, TokenSettings
+from gateway.config.model import CertificateSettings, Role, TokenSettings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,7 +35,9 @@ class Denial(enum.StrEnum):
     UNKNOWN = "unknown"
     """A token nobody has."""
     EXPIRED = "expired"
-    """A known token past its end."""
+    """A known token, or certificate, past its end."""
+    SLOWED = "slowed"
+    """Its client came with so many unknown ones that it has to wait."""
 
 
 class Right(enum.Enum):
@@ -47,6 +48,8 @@ class Right(enum.Enum):
     CONFIRM = "confirm"
     KEYS = "keys"
     CORE = "core"
+    REVEAL = "reveal"
+    AUDIT = "audit"
 
 
 _MAY: Final[Mapping[Right, frozenset[str]]] = {
@@ -55,6 +58,8 @@ _MAY: Final[Mapping[Right, frozenset[str]]] = {
     Right.CONFIRM: frozenset({"approver"}),
     Right.KEYS: frozenset({"custodian"}),
     Right.CORE: frozenset({"core"}),
+    Right.REVEAL: frozenset({"operator", "approver", "auditor"}),
+    Right.AUDIT: frozenset({"approver", "auditor"}),
 }
 
 
@@ -65,11 +70,8 @@ class Tokens:
         """Know these tokens, by name."""
         self._known = [(bytes.fromhex(token.sha256), name, token) for name, token in settings.items()]
 
-    def who(self, authorization: str, now_us: int) -> Person | Denial:
-        """Whose an Authorization header is, at `now_us` (microseconds since 1970 in UTC)."""
-        digest = bearer_digest(authorization)
-        if not digest:
-            return Denial.MISSING
+    def who(self, digest: bytes, now_us: int) -> Person | Denial:
+        """Whose the token of this hash is, at `now_us` (microseconds since 1970 in UTC)."""
         found = [(name, token) for known, name, token in self._known if hmac.compare_digest(known, digest)]
         if not found:
             return Denial.UNKNOWN
@@ -83,10 +85,31 @@ class Tokens:
         return any(name == person.name and not _is_over(token, now_us) for _, name, token in self._known)
 
 
-def _is_over(token: TokenSettings, now_us: int) -> bool:
+def _is_over(token: TokenSettings | CertificateSettings, now_us: int) -> bool:
     return token.expires is not None and _EPOCH + timedelta(microseconds=now_us) >= token.expires
 
 
+class Certificates:
+    """The client certificates of one configuration, by their subject's common name."""
+
+    def __init__(self, settings: Mapping[str, CertificateSettings]) -> None:
+        """Know these, by the name they appear under."""
+        self._known = {each.common_name: (name, each) for name, each in settings.items()}
+
+    def who(self, certificate: Mapping[str, Any] | None, now_us: int) -> Person | Denial:
+        """Whose a certificate is that the listener's authorities vouch for, as `ssl` tells it."""
+        names = [value for part in (certificate or {}).get("subject", ()) for key, value in part if key == "commonName"]
+        if not names:
+            return Denial.MISSING
+        found = self._known.get(names[0]) if len(names) == 1 else None
+        if found is None:
+            return Denial.UNKNOWN
+        name, settings = found
+        if _is_over(settings, now_us):
+            return Denial.EXPIRED
+        return Person(name=name, role=settings.role)
+
+
 def may(person: Person, right: Right) -> bool:
-    """Reading is for every role; acting for operators and approvers; confirming for approvers; keys for custodians."""
+    """Whether a person's role has a right; who has which stands in `_MAY`, and is told in docs/reference/admin-api.md."""
     return person.role in _MAY[right]

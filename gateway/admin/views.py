@@ -1,7 +1,7 @@
 """What the admin side shows: shapes, and how they are made of what the service knows. Pure.
 
 Money is decimal text beside its currency, times are RFC 3339 in UTC, numbers are text, as many readers of JSON lose
-digits of long ones. An account is never shown, and nothing here holds one.
+digits of long ones. An account is shown masked; see `gateway.admin.reveal` for who may see it whole.
 """
 
 import base64
@@ -81,6 +81,8 @@ class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     may: tuple[str, ...]
     #: `sealed`, or `destroyed` once its day's key is: then account and content are gone for good.
     content: Literal["sealed", "destroyed"] = "sealed"
+    #: Masked: its last four characters, if it is long enough; empty where it can't be read.
+    account: str = ""
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,13 +225,16 @@ def event_row(event: Event) -> EventRow:
     )
 
 
-def entry_shown(entry: Entry, history: Iterable[Event], destroyed: Container[int] = ()) -> EntryShown:
-    """An entry with all that happened to it; `destroyed` are the data keys that are gone."""
+def entry_shown(
+    entry: Entry, history: Iterable[Event], destroyed: Container[int] = (), account: str = ""
+) -> EntryShown:
+    """An entry with all that happened to it; `destroyed` are the data keys that are gone, `account` is masked."""
     return EntryShown(
         entry=entry_row(entry),
         history=tuple(event_row(event) for event in history),
         may=may(entry),
         content="destroyed" if entry.key_id in destroyed else "sealed",
+        account=account,
     )
 
 

@@ -96,9 +96,23 @@ def token_hash(
     file: Annotated[Path | None, typer.Option("--file", help="File with the token; else standard input.")] = None,
 ) -> None:
     """Print what the configuration holds of a token: its SHA-256."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import tokens  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.token_hash(file))
+    raise typer.Exit(tokens.digest_of(file))
+
+
+@verb(token_app, "make")
+def token_make(
+    name: Annotated[str, typer.Argument(help="Whose it is: the name that histories and logs tell.")],
+    *,
+    role: Annotated[str, typer.Option("--role", help="What it may do.", metavar="viewer|operator|approver|...")],
+    lasts: Annotated[str, typer.Option("--for", help="How long it is good: 12h, 90d.")] = "90d",
+    file: Annotated[Path | None, typer.Option("--file", help="File to make; else NAME.token here.")] = None,
+) -> None:
+    """Draw a token into a file of its own, and print what the configuration holds of it."""
+    from gateway.cli import tokens  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(tokens.make(name, role, lasts, file))
 
 
 look_app.register(app)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import ConfigOption, JsonOption, Reach, RouteOption, Scope, WatchOption, verb
+from gateway.cli.options import ConfigOption, JsonOption, Reach, ReasonOption, RouteOption, Scope, WatchOption, verb
 
 
 def status(
@@ -105,6 +105,31 @@ def show(
     raise typer.Exit(verbs.show(reach, reference, channel, key, json=json))
 
 
+def reveal(
+    reference: Annotated[str, typer.Argument(help="Number or id.")],
+    *,
+    reason: ReasonOption,
+    json: JsonOption = False,
+    reach: Reach,
+) -> None:
+    """Show what is masked of one payment: its account and what else is sealed. It is written down that you saw it."""
+    from gateway.cli import looking  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(looking.reveal(reach, reference, reason, json=json))
+
+
+def audit(
+    *,
+    start: Annotated[str, typer.Option("--start", help="Place in the log to begin at, as a page before it said.")] = "",
+    json: JsonOption = False,
+    reach: Reach,
+) -> None:
+    """List what persons did, oldest first, in the order of the evidence log. With --json one a line."""
+    from gateway.cli import looking  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(looking.audit(reach, start, json=json))
+
+
 def verify(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Open no seal.")] = False,
@@ -136,5 +161,7 @@ def register(app: typer.Typer) -> None:
     verb(app, "list")(list_entries)
     verb(app, "find")(find)
     verb(app, "show")(show)
+    verb(app, "reveal")(reveal)
+    verb(app, "audit")(audit)
     verb(app, "verify")(verify)
     verb(app, "export")(export)

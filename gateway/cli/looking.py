@@ -6,17 +6,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from gateway.admin.audit_side import DeedsPage
+from gateway.admin.reveal import RevealedShown
 from gateway.admin.shape import ShapeShown
 from gateway.admin.stuck import Stuck, StuckShown
 from gateway.admin.views import EntryPage, Money
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
-from gateway.cli.tables import brief, moneys_text, plain, span, table_of
-from gateway.cli.verbs import API, client_of, entries_shown, seconds_of, tell, told_of, watch_on, whole_page
+from gateway.cli.tables import brief, moneys_text, plain, show, span, table_of
+from gateway.cli.verbs import API, client_of, entries_shown, safe, seconds_of, tell, told_of, watch_on, whole_page
 from gateway.clock import SystemClock
 
 # Finding
@@ -75,6 +79,48 @@ def find_near(reach: Reach, at: str, within: str, scope: Scope, limit: int, *, j
 def _found(page: EntryPage, *, json: bool) -> int:
     entries_shown(page, json=json)
     return Exit.DONE if page.entries else Exit.NO
+
+
+def reveal(reach: Reach, reference: str, reason: str, *, json: bool) -> int:
+    """What is masked of one entry."""
+    path = f"{API}/entries/{safe(reference)}/reveal"
+    tell(client_of(reach).post(path, RevealedShown, {"reason": reason}), revealed_view, json=json)
+    return Exit.DONE
+
+
+def revealed_view(shown: RevealedShown) -> RenderableType:
+    """A name and its value a line."""
+    facts = Table.grid(padding=(0, 2))
+    told = {"account": shown.account, "service": shown.service, "channel time": shown.channel_time, "note": shown.note}
+    for name, value in {**told, **shown.attributes}.items():
+        if value:
+            facts.add_row(Text(name, "dim"), plain(value))
+    return facts
+
+
+def audit(reach: Reach, start: str, *, json: bool) -> int:
+    """What persons did, all of it from a place in the log on."""
+    client = client_of(reach)
+    while True:
+        page = client.get(f"{API}/audit", DeedsPage, {"from": start} if start else None)
+        if json:
+            sys.stdout.write("".join(msgspec.json.encode(deed).decode() + "\n" for deed in page.deeds))
+        elif page.deeds or not start:
+            show(deeds_view(page))
+        start = page.next
+        if not start:
+            return Exit.DONE
+
+
+def deeds_view(page: DeedsPage) -> RenderableType:
+    """Deeds, one a line."""
+    if not page.deeds:
+        return plain("nobody did anything")
+    table = table_of("event", "at", "what", "to", "detail", "by", "why")
+    for deed in page.deeds:
+        told = (deed.event, brief(deed.at), deed.name, deed.subject, deed.detail, deed.actor, deed.note)
+        table.add_row(*(plain(text) for text in told))
+    return table
 
 
 # What waits

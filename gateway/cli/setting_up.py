@@ -8,7 +8,6 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Final
 
-from adapters.channels.json_headers import token_digest
 from adapters.cores.scripted.__main__ import main as run_core
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
@@ -20,9 +19,6 @@ from spool.sqlite.connection import LIBRARY_VERSION
 
 CORE_LEDGER: Final = Path("var/core/ledger.db")
 """Where `nightsafe core` keeps its ledger unless told otherwise."""
-
-TOKEN_CHARS_MIN: Final = 20
-"""A shorter token was made up by a person, and its plain hash gives it away."""
 
 config_path = loading.config_path
 
@@ -65,24 +61,6 @@ def show(config: Path | None) -> int:
     """Print a configuration with its defaults; faults are raised as `ConfigUnfit`."""
     shown = loading.load(config_path(config)).shown()
     sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
-    return Exit.DONE
-
-
-def token_hash(file: Path | None) -> int:
-    """Print a token's hash.
-
-    Raises:
-        Failure: it can't be read, or is no token.
-    """
-    try:
-        text = file.read_text(encoding="ascii") if file else sys.stdin.readline()
-        token = text.removesuffix("\n")
-        digest = token_digest(token)
-    except (OSError, UnicodeError) as error:
-        raise Failure("the token can't be read: it is one line of ASCII", Exit.UNFIT) from error
-    if len(token) < TOKEN_CHARS_MIN or not token.isprintable() or " " in token:
-        raise Failure(f"a token is drawn at random: {TOKEN_CHARS_MIN} visible characters or more", Exit.UNFIT)
-    sys.stdout.write(digest + "\n")
     return Exit.DONE
 
 

@@ -59,6 +59,7 @@ def disagreements(parts: Parts) -> list[Finding]:
         _shared_services,
         _routes,
         _tokens,
+        _certificates,
         _passwords,
         _secret_headers,
     )
@@ -89,6 +90,27 @@ def _listeners(parts: Parts) -> Iterator[Finding]:
             'write host = "127.0.0.1", or add tls = { cert_file = "...", key_file = "..." },'
             " or allow_plain = true where something in front of it does the TLS",
         )
+
+
+def _certificates(parts: Parts) -> Iterator[Finding]:
+    """Who comes with a certificate is known by one name, and the listener asks for it."""
+    if not parts.whole("listen"):
+        return
+    admin, known = parts.config.listen.admin, parts.config.admin.certificates
+    if admin.client_ca_file is not None and admin.tls is None:
+        yield _found(("listen", "admin", "client_ca_file"), "no TLS to ask for certificates in", "add tls")
+    seen = dict[str, str]()
+    for name, each in known.items():
+        place = ("admin", "certificates", name)
+        if admin.client_ca_file is None:
+            yield _found(place, "nobody asks for it", "write listen.admin.client_ca_file, and tls")
+        if name in parts.config.admin.tokens:
+            yield _found(place, "a token's name too", "a person has one name: choose another")
+        if each.role == "core":
+            yield _found((*place, "role"), "core", "teams of cores come with tokens")
+        if each.common_name in seen:
+            yield _found((*place, "common_name"), f"that of {seen[each.common_name]} too", "one name for each person")
+        seen[each.common_name] = name
 
 
 def _has_tls(listener: ListenerSettings) -> bool:

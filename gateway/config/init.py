@@ -156,9 +156,18 @@ def _text(plan: Made, bank: str, admin: str) -> str:
 
 
 def _token(path: Path, clock: Clock) -> str:
-    """The token in a file; drawn now where there is none. Its name in front helps scanners for leaked secrets."""
+    """The token in a file; drawn now where there is none."""
     if path.exists():
         return path.read_text(encoding="ascii").removesuffix("\n")
+    return make_token(path, clock)
+
+
+def make_token(path: Path, clock: Clock) -> str:
+    """Draw a token and write it to a new file. Its name in front helps scanners for leaked secrets.
+
+    Raises:
+        FileExistsError: there is a file already.
+    """
     drawn = clock.chance(TOKEN_BITS).to_bytes(TOKEN_BITS // 8, "big")
     token = f"nightsafe_{path.stem}_{base64.urlsafe_b64encode(drawn).rstrip(b'=').decode('ascii')}"
     _write_new(path, f"{token}\n")

@@ -189,6 +189,13 @@ class AdminListenerSettings(ListenerSettings):
         int,
         Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
     ] = 64
+    client_ca_file: Annotated[
+        FilePath | None,
+        Field(
+            description="Authorities that vouch for client certificates, PEM; needs tls. Tokens are taken too.",
+            examples=["/etc/nightsafe/tls/clients.pem"],
+        ),
+    ] = None
     allow_plain: Annotated[
         bool,
         Field(description="Serve plain HTTP beyond loopback; only where something in front of it does the TLS."),
@@ -239,6 +246,33 @@ class TokenSettings(BaseModel):
     ] = None
 
 
+class CertificateSettings(BaseModel):
+    """A person or program that comes with a client certificate: `[admin.certificates.<name>]`.
+
+    The certificate is one that an authority in `client_ca_file` of the listener vouches for.
+    """
+
+    model_config = SETTINGS
+
+    role: Annotated[Role, Field(description="What it may do; not core.", examples=["operator"])]
+    common_name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="Common name of the certificate's subject, exactly.",
+            examples=["amina.k"],
+        ),
+    ]
+    expires: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="When it ends here, with a time zone; without it, with the certificate.",
+            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
+        ),
+    ] = None
+
+
 class SecondPersonSettings(BaseModel):
     """What one person may not do alone: `[admin.second_person]`. The other confirms, and has the role `approver`."""
 
@@ -272,11 +306,14 @@ class SecondPersonSettings(BaseModel):
 
 
 class AdminSettings(BaseModel):
-    """Who may use the admin side: `[admin]`. Nobody, while there is no token."""
+    """Who may use the admin side: `[admin]`. Nobody, while there is neither token nor certificate."""
 
     model_config = SETTINGS
 
     tokens: Annotated[dict[Name, TokenSettings], Field(description="Bearer tokens by the name they appear under.")] = {}
+    certificates: Annotated[
+        dict[Name, CertificateSettings], Field(description="Client certificates by the name they appear under.")
+    ] = {}
     second_person: Annotated[SecondPersonSettings, Field(description="What takes a second person's confirmation.")] = (
         SecondPersonSettings()
     )

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from gateway.clock import Clock
@@ -22,8 +23,10 @@ RETRY_S: Final = 1.0
 """Time until the next attempt to take a connection when the process can have no more open files."""
 
 
-def server_context(settings: TlsSettings | None) -> ssl.SSLContext | None:
+def server_context(settings: TlsSettings | None, client_ca_file: Path | None = None) -> ssl.SSLContext | None:
     """What a listener speaks TLS with; None where it speaks plain HTTP.
+
+    With `client_ca_file` a client may show a certificate; one that none of these authorities vouch for ends the handshake.
 
     Raises:
         OSError: a file can't be used.
@@ -33,6 +36,9 @@ def server_context(settings: TlsSettings | None) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(settings.cert_file, settings.key_file)
+    if client_ca_file is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(client_ca_file)
     return context
 
 

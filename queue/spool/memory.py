@@ -20,7 +20,7 @@ from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
-from spool.memory_looking import horizon_of, page_of, shape_of
+from spool.memory_looking import deeds_of, horizon_of, page_of, shape_of
 from spool.memory_records import MemoryRecords
 from spool.nodes import Alone, Nodes
 from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
@@ -270,6 +270,11 @@ class MemoryStore:
         self._acts.append(kept)
         self._prove()
         return kept
+
+    async def deeds(self, first: int, limit: int) -> list[Act]:
+        """What persons did, in the order of the log."""
+        self._need_open()
+        return deeds_of(self._acts, self._history.values(), first, limit)
 
     @asynccontextmanager
     async def records(self) -> AsyncGenerator["MemoryRecords"]:

@@ -4,8 +4,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from spool.entry import Entry
+from spool.entry import Act, Entry, Event
 from spool.lifecycle import USUAL, WAITING
+from spool.rows import deeds_in_order
 from spool.store import Aged, Filter
 from spool.tally import NOTHING, Sum
 from spool.work import place_of
@@ -36,6 +37,12 @@ def shape_of(entries: Iterable[Entry], route: str, edges: Sequence[int]) -> dict
         aged = Aged(entry.channel, entry.currency, entry.kind, entry.state, reason, bucket)
         found[aged] = found.get(aged, NOTHING) + Sum(1, entry.amount)
     return found
+
+
+def deeds_of(acts: Iterable[Act], histories: Iterable[Iterable[Event]], first: int, limit: int) -> list[Act]:
+    """What persons did, in the order of the log. See `Store.deeds`."""
+    moved = (event for events in histories for event in events if event.actor and event.leaf >= first)
+    return deeds_in_order((act for act in acts if act.actor and act.leaf >= first), moved, limit)
 
 
 def _span(numbers: Sequence[int], wanted: Filter) -> Iterator[int]:

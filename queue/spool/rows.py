@@ -4,12 +4,12 @@ Statements are never built from what comes from outside; they are read from file
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any, Final
 
 from spool.account import AccountNote
-from spool.entry import Entry, Event
+from spool.entry import Act, Entry, Event
 from spool.lifecycle import Kind, State, Told
 from spool.store import Aged
 from spool.tally import Cell
@@ -84,6 +84,32 @@ def account_of(row: Sequence[Any]) -> AccountNote:
         key_id=row[4],
         sealed=row[5],
     )
+
+
+def act_in(row: Sequence[Any]) -> Act:
+    """The act in a row of time, name, subject, detail, actor, note, leaf."""
+    return Act(
+        at_us=row[0], name=row[1], subject=row[2], detail=row[3], actor=row[4], note=row[5], leaf=row[6]
+    )  # fmt: skip
+
+
+def deed_of(event: Event) -> Act:
+    """A person's move of an entry, as an act."""
+    source = "" if event.source is None else event.source.word
+    return Act(
+        at_us=event.at_us,
+        name=event.name,
+        subject=str(event.number),
+        detail=f"{source} to {event.target.word}",
+        actor=event.actor,
+        note=event.note,
+        leaf=event.leaf,
+    )
+
+
+def deeds_in_order(acts: Iterable[Act], moved: Iterable[Event], limit: int) -> list[Act]:
+    """The first of both, in the order of the log."""
+    return sorted((*acts, *map(deed_of, moved)), key=lambda act: act.leaf)[:limit]
 
 
 def cell_in(row: Sequence[Any]) -> Cell:

@@ -372,6 +372,13 @@ class Store(Protocol):
         """
         ...
 
+    async def deeds(self, first: int, limit: int) -> list[Act]:
+        """What persons did, in the order of the log from place `first` on: acts, and moves of entries as acts.
+
+        A move's subject is the entry's number, its detail the states it went from and to.
+        """
+        ...
+
     def records(self) -> AbstractAsyncContextManager[Records]:
         """Everything there is and its evidence, as of one moment, to be looked through while the service goes on."""
         ...

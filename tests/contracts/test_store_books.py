@@ -214,6 +214,7 @@ ENTRY_CALLS: dict[str, Callable[[Store, Any], Awaitable[Any]]] = {
     "horizon": lambda store, _: store.horizon(Filter(), 10),
     "find_core_id": lambda store, _: store.find_core_id("42", 10),
     "shape": lambda store, _: store.shape("billing", []),
+    "deeds": lambda store, _: store.deeds(0, 10),
     "history": lambda store, _: store.history(1),
     "oldest_waiting_us": lambda store, _: store.oldest_waiting_us("billing"),
     "recount": lambda store, _: first_of(store.recount()),

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from spool import lifecycle as way
+from spool.entry import Act
 from spool.lifecycle import Kind, State
 from spool.store import Aged, Filter, Move, Store
 from spool.tally import Sum
@@ -142,3 +143,21 @@ async def test_a_shape_tells_states_and_reasons_apart(store: Store) -> None:
         Aged("kiosk", "TJS", Kind.PAYMENT, State.PARKED, "attempts", 0): Sum(1, 10_000),
         Aged("kiosk", "TJS", Kind.PAYMENT, State.IN_FLIGHT, "", 0): Sum(1, 10_000),
     }
+
+
+async def test_what_persons_did_is_told_in_the_order_of_the_log(store: Store) -> None:
+    """Acts, and moves by hand as acts; the machine's own doings are no deeds."""
+    entry = await put(store, draft(1))
+    await store.act(Act(at_us=NOW_US, name="reveal", subject="1", actor="amina", note="a call"))
+    await store.act(Act(at_us=NOW_US, name="limits", detail="changed by the program"))
+    await go(store, entry, way.HOLD, actor="boris", note="a dispute")
+    await store.act(Act(at_us=NOW_US, name="route_open", subject="main", actor="amina", note="a drill"))
+    deeds = await store.deeds(0, 10)
+    assert [(deed.name, deed.subject, deed.actor, deed.note) for deed in deeds] == [
+        ("reveal", "1", "amina", "a call"),
+        ("hold", "1", "boris", "a dispute"),
+        ("route_open", "main", "amina", "a drill"),
+    ]
+    assert deeds[1].detail == "ready to held"
+    assert await store.deeds(0, 2) == deeds[:2]
+    assert await store.deeds(deeds[1].leaf + 1, 10) == deeds[2:]

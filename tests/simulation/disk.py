@@ -433,6 +433,10 @@ class SimStore:
         """What is unfinished, by age."""
         return await self._read(lambda: self.image.shape(route, edges))
 
+    async def deeds(self, first: int, limit: int) -> list[Act]:
+        """What persons did."""
+        return await self._read(lambda: self.image.deeds(first, limit))
+
     async def history(self, number: int) -> list[Event]:
         """What happened to an entry."""
         return await self._read(lambda: self.image.history(number))

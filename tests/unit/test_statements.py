@@ -71,6 +71,8 @@ WAYS: Final = {
     "horizon_arrival_ascending": ["SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>?)"],
     "horizon_arrival_descending": ["SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>?)"],
     "find_core_id": ["SEARCH entry USING INDEX entry_core_id (core_id=?)"],
+    "deeds_acts": ["SEARCH act USING INTEGER PRIMARY KEY (rowid>?)"],
+    "deeds_moves": ["SEARCH event USING INDEX event_by_hand (sequence>?)"],
     "history": ["SEARCH event USING INDEX event_number (number=?)"],
     "recorded": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "highest_number": ["SEARCH entry"],

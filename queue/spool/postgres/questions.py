@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 
 from spool.account import AccountNote
-from spool.entry import Entry, Event
+from spool.entry import Act, Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import USUAL, State
 from spool.postgres.connection import Connection, Pool, means_gone
 from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
-from spool.rows import account_of, aged_in, cell_in, entry_of, event_in
+from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, entry_of, event_in
 from spool.store import Aged, Filter, KeyUse, Ready
 from spool.tally import Cell, Sum
 
@@ -105,6 +105,12 @@ class Questions:
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""
         return list(map(entry_of, await self._rows("find_core_id", core_id, limit)))
+
+    async def deeds(self, first: int, limit: int) -> list[Act]:
+        """What persons did, in the order of the log. See `Store.deeds`."""
+        acts = [act_in(row) for row in await self._rows("deeds_acts", first, limit)]
+        moved = [event_in(row[11], row) for row in await self._rows("deeds_moves", first, limit)]
+        return deeds_in_order(acts, moved, limit)
 
     async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
         """Unfinished entries of a route by age. See `Store.shape`."""

@@ -11,9 +11,9 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any, Final
 
-from spool.entry import Entry
+from spool.entry import Act, Entry
 from spool.lifecycle import USUAL, Kind, State
-from spool.rows import aged_in, entry_of
+from spool.rows import act_in, aged_in, deeds_in_order, entry_of, event_in
 from spool.sqlite.questions import Questions
 from spool.sqlite.statements import SQL
 from spool.store import Aged, Filter
@@ -53,6 +53,13 @@ class Looking(Questions):
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""
         return await self._many(SQL["find_core_id"], (core_id, limit))
+
+    async def deeds(self, first: int, limit: int) -> list[Act]:
+        """What persons did, in the order of the log. See `Store.deeds`."""
+        acts = [act_in(row) for row in await self._rows(SQL["deeds_acts"], (first, limit))]
+        rows = await self._rows(SQL["deeds_moves"], (first, limit))
+        await self._on_disk([(row[11],) for row in rows])
+        return deeds_in_order(acts, (event_in(row[11], row) for row in rows), limit)
 
     async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
         """Unfinished entries of a route by age. See `Store.shape`."""

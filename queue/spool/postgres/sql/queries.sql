@@ -347,6 +347,13 @@ ORDER BY number DESC LIMIT 1 OFFSET $3;
 -- name: find_core_id
 SELECT /*entry*/ FROM entry WHERE core_id = $1 AND core_id <> '' ORDER BY number LIMIT $2;
 
+-- name: deeds_acts
+SELECT at_us, name, subject, detail, actor, note, leaf FROM act WHERE leaf >= $1 AND actor <> '' ORDER BY leaf LIMIT $2;
+
+-- name: deeds_moves
+SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf, number
+FROM event WHERE actor <> '' AND leaf >= $1 ORDER BY leaf LIMIT $2;
+
 -- name: shape
 -- Counts and sums of what is unfinished on a route, by age.
 SELECT channel, currency, kind, state, CASE WHEN place = 1 THEN '' ELSE reason END AS why,

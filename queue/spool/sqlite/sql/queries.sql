@@ -340,6 +340,13 @@ WHERE state = 8 AND told IN (1, 2) AND route = ? ORDER BY changed_at_us, number 
 SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence
 FROM event WHERE number = ? ORDER BY sequence;
 
+-- name: deeds_acts
+SELECT at_us, name, subject, detail, actor, note, leaf FROM act WHERE leaf >= ? AND actor <> '' ORDER BY leaf LIMIT ?;
+
+-- name: deeds_moves
+SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence, number
+FROM event INDEXED BY event_by_hand WHERE actor <> '' AND sequence >= ? ORDER BY sequence LIMIT ?;
+
 -- name: recorded
 SELECT accepted_at_us, recorded_as, told_as, leaf FROM entry WHERE number = ?;
 

@@ -1,0 +1,3 @@
+-- works beside programs from version 1
+-- What persons did to entries, in the order of the log; the machine's own moves are not in it.
+CREATE INDEX event_by_hand ON event (leaf) WHERE actor <> '';
