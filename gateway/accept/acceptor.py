@@ -14,26 +14,23 @@ from gateway.accept.checks import Checks
 from gateway.accept.decide import ACCOUNT_FULL, NO_STORAGE, PASS_THROUGH, RECORDED, STAND_IN, Decision, Way, Why, decide
 from gateway.accept.in_hand import InHand, failed
 from gateway.accept.live import Live
+from gateway.accept.repeats import Repeats
+from gateway.accept.reversals import Reversals
 from gateway.clock import Clock
-from gateway.deliver import Original, open_original
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
-from gateway.route.zone import Operation
 from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.facts import NO_FACTS, Facts
 from gateway.standin.policy import Terms
 from spool.account import Spending
-from spool.entry import Draft, Entry
-from spool.errors import RecordDamaged, RecordShredded, SpoolClosed, SpoolError, StorageFull, StorageUncertain
-from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
-from spool.number import Numbers, id_text
+from spool.entry import Draft
+from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
+from spool.lifecycle import Kind, State
+from spool.number import CHANCE_BITS, Numbers, id_text
 from spool.spool import Spool
-from spool.store import Inserted, Known, NotReversible
-
-CHANCE_BITS: Final = 73
-"""Bits of chance a number and its id take."""
+from spool.store import Inserted, Known
 
 # Looked up once: in an enumeration that costs each payment as much as a call.
 _PAYMENT: Final = Kind.PAYMENT
@@ -72,14 +69,15 @@ class Acceptor:
         )
         for route in routing.routes:
             self._live.watch(route)
-        self._in_hand: dict[tuple[str, str], InHand] = {}
+        self._repeats = Repeats(spool=spool, live=self._live, meter=meter)
+        self._reversals = Reversals(
+            spool=spool, routing=routing, clock=clock, numbers=numbers, live=self._live, repeats=self._repeats
+        )
         #: Lanes, by route, of payments whose recording a task has yet to begin: the store does not know of them, and what
         #: comes meanwhile must not overtake them.
         self._taking = Counter[tuple[str, int]]()
         #: Answers that are looked for, apart from any request's own task.
         self._looking: set[asyncio.Task[None]] = set()
-        #: Keys of which a commit raised, until the disk has told whether they are on it.
-        self._unsure: set[tuple[str, str]] = set()
 
     # One answer per key
 
@@ -90,11 +88,11 @@ class Acceptor:
         worth a task that waits. Where there is more to do, `tell` is not called; what is returned is to be run instead.
         """
         key = (payment.channel, payment.key)
-        twin = self._in_hand.get(key)
+        twin = self._repeats.in_hand.get(key)
         if twin is not None:
             return self._join(twin, payment, min(until, twin_until))
         fingerprint = self._spool.fingerprint(canonical(payment))
-        hand = self._in_hand[key] = InHand(payment)
+        hand = self._repeats.in_hand[key] = InHand(payment)
         try:
             return self._take_payment(hand, payment, fingerprint, until, tell)
         except Exception as error:  # noqa: BLE001 - see `failed`
@@ -104,12 +102,12 @@ class Acceptor:
     async def reverse(self, reversal: Reversal, until: float, twin_until: float) -> Answer:
         """Take a reversal; twins as with payments."""
         key = (reversal.channel, reversal.key)
-        twin = self._in_hand.get(key)
+        twin = self._repeats.in_hand.get(key)
         if twin is not None:
             return await self._join(twin, reversal, min(until, twin_until))
         fingerprint = self._spool.fingerprint(canonical(reversal))
-        hand = self._in_hand[key] = InHand(reversal)
-        return await self._see(hand, self._take_reversal(reversal, fingerprint, until))
+        hand = self._repeats.in_hand[key] = InHand(reversal)
+        return await self._see(hand, self._reversals.take(reversal, fingerprint, until))
 
     async def known(self, request: Payment | Reversal) -> Answer | None:
         """The answer a request got when it was taken earlier; None when it never was. Takes nothing."""
@@ -117,7 +115,9 @@ class Acceptor:
             entry = await self._store.find(request.channel, request.key)
         except SpoolClosed:
             return None
-        return None if entry is None else self._again(entry, request, self._spool.fingerprint(canonical(request)))
+        return (
+            None if entry is None else self._repeats.again(entry, request, self._spool.fingerprint(canonical(request)))
+        )
 
     async def _see(self, hand: InHand, answering: Awaitable[Answer]) -> Answer:
         """Wait for the answer to a request in hand."""
@@ -132,7 +132,7 @@ class Acceptor:
 
     def _end(self, hand: InHand, answer: Answer) -> Answer:
         """A request is in hand no more; its twins get its answer."""
-        del self._in_hand[hand.request.channel, hand.request.key]
+        del self._repeats.in_hand[hand.request.channel, hand.request.key]
         hand.tell(answer)
         return answer
 
@@ -144,51 +144,6 @@ class Acceptor:
             twin.answer = asyncio.get_running_loop().create_future()
         done, _ = await asyncio.wait([twin.answer], timeout=max(0.0, until - self._clock.monotonic()))
         return twin.answer.result() if done else answers.unknown(request.key)
-
-    def _again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
-        """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
-        if self._is_same(entry, request, fingerprint):
-            return answers.again(self._live.as_told(entry))
-        try:
-            kept = content.read(self._spool.content(entry))
-        except (RecordDamaged, ValueError):
-            return answers.conflict(entry, ())
-        of = content.payment_of if entry.kind is Kind.PAYMENT else content.reversal_of
-        return answers.conflict(entry, differing(of(entry, kept), request))
-
-    def _is_same(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> bool:
-        """It is the content the entry was made from, whichever index key was in use then."""
-        return fingerprint == entry.fingerprint or (
-            bool(self._spool.keys.former_index_ids)
-            and self._spool.fingerprint_like(entry, canonical(request)) == entry.fingerprint
-        )
-
-    async def _unless_known(self, request: Payment | Reversal, fingerprint: bytes, answer: Answer) -> Answer:
-        """A no for now, except to a request that was answered before, or perhaps taken."""
-        try:
-            entry = await self._store.find(request.channel, request.key)
-        except SpoolClosed:
-            # It may have been taken earlier, its answer lost on the way: a no would be believed.
-            return answers.unknown(request.key)
-        if entry is not None:
-            return self._again(entry, request, fingerprint)
-        return answers.unknown(request.key) if self._is_unsure(request.channel, request.key) else answer
-
-    def _is_unsure(self, channel: str, key: str) -> bool:
-        """This key's commit raised, and nobody knows yet whether it is on disk."""
-        return (channel, key) in self._unsure
-
-    def _is_coming(self, channel: str, key: str) -> bool:
-        """This key may be recorded any moment, so that it can't be said not to be there."""
-        return self._is_unsure(channel, key) or (channel, key) in self._in_hand
-
-    def _doubt(self, route: Route, draft: Draft) -> Answer:
-        """After an uncertain commit: until the disk tells, the only honest answer is to ask again."""
-        key = (draft.channel, draft.key)
-        self._unsure.add(key)
-        looking = self._live.take_back(route, draft)
-        looking.add_done_callback(lambda _: self._unsure.discard(key))
-        return answers.unknown(draft.key)
 
     # A payment: decision, record, answer
 
@@ -206,7 +161,7 @@ class Acceptor:
             try:
                 draft = self._draft(payment, fingerprint, route, lane, PASS_THROUGH)
             except BaseException:
-                self._withdraw(route, permit)
+                route.health.withdraw(permit)
                 raise
             self._taking[route.name, lane] += 1
             return self._see(hand, self._pass_through(draft, payment, route, permit, until))
@@ -216,7 +171,7 @@ class Acceptor:
             return self._see(hand, self._stand_in(payment, fingerprint, route, lane, terms))
         decision = self._decide(route, payment, terms, NO_FACTS)
         if decision.why:
-            return self._see(hand, self._turn_away(route, payment, fingerprint, decision.why))
+            return self._see(hand, self._repeats.turn_away(route, payment, fingerprint, decision.why))
         draft = self._draft(payment, fingerprint, route, lane, STAND_IN)
         recorded = asyncio.ensure_future(self._spool.record(draft))
         recorded.add_done_callback(partial(self._stood_in, hand, draft, route, tell))
@@ -233,12 +188,14 @@ class Acceptor:
                 route.entry_waits(0)
                 answer = answers.first(found.entry, _PROVISIONAL)
             else:
-                answer = self._again(found.entry, payment, draft.fingerprint)
+                answer = self._repeats.again(found.entry, payment, draft.fingerprint)
         except (StorageFull, SpoolClosed):
-            self._tell_later(hand, partial(self._turn_away, route, payment, draft.fingerprint, Why.STORAGE), tell)
+            self._tell_later(
+                hand, partial(self._repeats.turn_away, route, payment, draft.fingerprint, Why.STORAGE), tell
+            )
             return
         except StorageUncertain:
-            answer = self._doubt(route, draft)
+            answer = self._repeats.doubt(route, draft)
         except Exception as error:  # noqa: BLE001 - see `failed`
             answer = failed(payment, error)
         tell(self._end(hand, answer))
@@ -278,7 +235,7 @@ class Acceptor:
             decision = NO_STORAGE
         if decision.way is Way.TRY_LATER:
             self._take_back(spending)
-            return await self._turn_away(route, payment, fingerprint, decision.why)
+            return await self._repeats.turn_away(route, payment, fingerprint, decision.why)
         return await self._record(self._draft(payment, fingerprint, route, lane, decision), payment, route, spending)
 
     async def _record(self, draft: Draft, payment: Payment, route: Route, spending: Spending | None) -> Answer:
@@ -287,12 +244,12 @@ class Acceptor:
             recorded = await self._spool.record(draft)
         except (StorageFull, SpoolClosed):
             self._take_back(spending)
-            return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
+            return await self._repeats.turn_away(route, payment, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
-            return self._doubt(route, draft)
+            return self._repeats.doubt(route, draft)
         if isinstance(recorded, Known):
             self._take_back(spending)
-            return self._again(recorded.entry, payment, draft.fingerprint)
+            return self._repeats.again(recorded.entry, payment, draft.fingerprint)
         if draft.state is State.CANCELLED:
             self._meter.turned_away(route.name, payment.channel, Why.RULE.value)
             return answers.first(recorded.entry, AnswerKind.REFUSED)
@@ -341,136 +298,20 @@ class Acceptor:
         try:
             recorded = await self._spool.record(draft)
         except (StorageFull, SpoolClosed):
-            self._withdraw(route, permit)
-            return await self._turn_away(route, payment, draft.fingerprint, Why.STORAGE)
+            route.health.withdraw(permit)
+            return await self._repeats.turn_away(route, payment, draft.fingerprint, Why.STORAGE)
         except StorageUncertain:
-            self._withdraw(route, permit)
-            return self._doubt(route, draft)
+            route.health.withdraw(permit)
+            return self._repeats.doubt(route, draft)
         except BaseException:
-            self._withdraw(route, permit)
+            route.health.withdraw(permit)
             raise
         finally:
             self._taken(route, draft.lane)
         if isinstance(recorded, Known):
-            self._withdraw(route, permit)
-            return self._again(recorded.entry, payment, draft.fingerprint)
-        return await self._live.send(route, recorded.entry, content.read(draft.content), permit, until)
-
-    async def _turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
-        self._meter.turned_away(route.name, request.channel, why.value)
-        if why is Why.STORAGE:
-            route.health.disk_failed("no new payment could be recorded")
-        return await self._unless_known(request, fingerprint, answers.try_later(why))
-
-    @staticmethod
-    def _withdraw(route: Route, permit: Permit | None) -> None:
-        if permit is not None:
             route.health.withdraw(permit)
-
-    # A reversal
-
-    async def _take_reversal(self, reversal: Reversal, fingerprint: bytes, until: float) -> Answer:
-        try:
-            known = await self._store.find(reversal.channel, reversal.key)
-            payment = None if known is not None else await self._payment_named(reversal)
-        except SpoolClosed:
-            return answers.unknown(reversal.key)
-        if known is not None:
-            return self._again(known, reversal, fingerprint)
-        if payment is None and self._is_coming(reversal.channel, reversal.payment_key):
-            return answers.unknown(reversal.key)
-        route = self._routing.named(payment.route) if payment is not None else None
-        if payment is None or route is None:
-            return answers.refused(Refusal.NOT_FOUND)
-        unsent, over = payment.state in UNSENT, payment.state in FINAL - {State.POSTED}
-        if not unsent and not route.core.capabilities.reversal:
-            if self._live.as_told(payment).state not in FINAL:
-                # It may yet turn out never to have reached the core, and is undone here then: a no would be too early.
-                return answers.unknown(reversal.key)
-            return answers.refused(Refusal.NOT_REVERSIBLE, "the core cannot undo a booking")
-        return await self._undo(reversal, fingerprint, payment, route, until, here=unsent or over)
-
-    async def _undo(
-        self, reversal: Reversal, fingerprint: bytes, payment: Entry, route: Route, until: float, *, here: bool
-    ) -> Answer:
-        """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
-        try:
-            original = open_original(self._spool, payment)
-        except RecordShredded:
-            return answers.refused(Refusal.NOT_REVERSIBLE, "it is past the time its content is kept for")
-        # Over or not, it stands behind whatever of its account waits; under another index key that is another lane.
-        lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
-        posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, lane)
-        permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
-        policy = route.policies[reversal.channel]
-        if permit is None and not here and not (policy.enabled and policy.reversals):
-            return answers.try_later(Why.STANDIN_OFF)
-        draft = self._reversal_draft(reversal, fingerprint, original, lane, live=permit is not None)
-        return await self._record_reversal(draft, reversal, original, route, permit, until=until)
-
-    async def _payment_named(self, reversal: Reversal) -> Entry | None:
-        """The payment a reversal means, if it is the channel's own."""
-        if reversal.payment_key:
-            found = await self._store.find(reversal.channel, reversal.payment_key)
-        else:
-            found = await self._store.get(reversal.number)
-        own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
-        return found if own else None
-
-    def _reversal_draft(
-        self, reversal: Reversal, fingerprint: bytes, original: Original, lane: int, *, live: bool
-    ) -> Draft:
-        payment = original.entry
-        now_us = self._clock.now_us()
-        number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
-        return Draft(
-            number=number,
-            id=id_,
-            kind=Kind.REVERSAL,
-            channel=reversal.channel,
-            key=reversal.key,
-            fingerprint=fingerprint,
-            route=payment.route,
-            lane=lane,
-            amount=payment.amount,
-            currency=payment.currency,
-            accepted_at_us=now_us,
-            state=State.IN_FLIGHT if live else State.READY,
-            told=Told.NOTHING if live else Told.PROVISIONAL,
-            reverses=payment.number,
-            content=content.of_reversal(reversal, original.kept.account),
-        )
-
-    async def _record_reversal(
-        self, draft: Draft, reversal: Reversal, original: Original, route: Route, permit: Permit | None, *, until: float
-    ) -> Answer:
-        try:
-            recorded = await self._spool.record_reversal(draft)
-        except (StorageFull, SpoolClosed):
-            self._withdraw(route, permit)
-            return await self._turn_away(route, reversal, draft.fingerprint, Why.STORAGE)
-        except StorageUncertain:
-            self._withdraw(route, permit)
-            return self._doubt(route, draft)
-        except BaseException:
-            self._withdraw(route, permit)
-            raise
-        if isinstance(recorded, Inserted) and recorded.entry.state is State.IN_FLIGHT:
-            assert permit is not None, "a reversal goes in flight only with leave"
-            return await self._live.send(
-                route, recorded.entry, content.read(draft.content), permit, until, original=original
-            )
-        self._withdraw(route, permit)
-        if isinstance(recorded, Known):
-            return self._again(recorded.entry, reversal, draft.fingerprint)
-        if isinstance(recorded, NotReversible):
-            return answers.refused(Refusal.NOT_REVERSIBLE)
-        netted = recorded.entry.state is State.CANCELLED
-        if netted:
-            route.lane_freed(draft.lane)
-        else:
-            route.entry_waits(0)
-        return answers.first(recorded.entry, AnswerKind.POSTED if netted else AnswerKind.PROVISIONAL)
+            return self._repeats.again(recorded.entry, payment, draft.fingerprint)
+        return await self._live.send(route, recorded.entry, content.read(draft.content), permit, until)
 
     # Questions, for which nothing is stored
 
@@ -489,5 +330,5 @@ class Acceptor:
             return answers.try_later(Why.STORAGE)
         if entry is not None and entry.channel == inquiry.channel:
             return answers.now(self._live.as_told(entry))
-        coming = self._is_coming(inquiry.channel, inquiry.key)
+        coming = self._repeats.is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)

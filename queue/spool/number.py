@@ -16,6 +16,10 @@ EPOCH_MS: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z in milliseconds since 1970."""
 
 COUNTER_BITS: Final = 22
+
+CHANCE_BITS: Final = 73
+"""Bits of chance a number and its id take."""
+
 _LOW_BITS: Final = 52
 _ID: Final = struct.Struct(">QQ")
 

@@ -1,0 +1,82 @@
+"""What a request is answered whose key may be known: on disk, in hand, or in a commit of which nobody knows."""
+
+from adapters.canonical import canonical, differing
+from adapters.payment import Answer, Payment, Reversal
+from gateway import content
+from gateway.accept import answers
+from gateway.accept.decide import Why
+from gateway.accept.in_hand import InHand
+from gateway.accept.live import Live
+from gateway.meter import Meter
+from gateway.route.route import Route
+from spool.entry import Draft, Entry
+from spool.errors import RecordDamaged, SpoolClosed
+from spool.lifecycle import Kind
+from spool.spool import Spool
+
+
+class Repeats:
+    """One answer per key, whatever became of its first request."""
+
+    def __init__(self, *, spool: Spool, live: Live, meter: Meter) -> None:
+        """Look for keys in `spool`."""
+        self._spool = spool
+        self._store = spool.store
+        self._live = live
+        self._meter = meter
+        #: Requests that are being answered, by channel and key.
+        self.in_hand: dict[tuple[str, str], InHand] = {}
+        #: Keys of which a commit raised, until the disk has told whether they are on it.
+        self._unsure: set[tuple[str, str]] = set()
+
+    def again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
+        """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
+        if self._is_same(entry, request, fingerprint):
+            return answers.again(self._live.as_told(entry))
+        try:
+            kept = content.read(self._spool.content(entry))
+        except (RecordDamaged, ValueError):
+            return answers.conflict(entry, ())
+        of = content.payment_of if entry.kind is Kind.PAYMENT else content.reversal_of
+        return answers.conflict(entry, differing(of(entry, kept), request))
+
+    def _is_same(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> bool:
+        """It is the content the entry was made from, whichever index key was in use then."""
+        return fingerprint == entry.fingerprint or (
+            bool(self._spool.keys.former_index_ids)
+            and self._spool.fingerprint_like(entry, canonical(request)) == entry.fingerprint
+        )
+
+    async def unless_known(self, request: Payment | Reversal, fingerprint: bytes, answer: Answer) -> Answer:
+        """A no for now, except to a request that was answered before, or perhaps taken."""
+        try:
+            entry = await self._store.find(request.channel, request.key)
+        except SpoolClosed:
+            # It may have been taken earlier, its answer lost on the way: a no would be believed.
+            return answers.unknown(request.key)
+        if entry is not None:
+            return self.again(entry, request, fingerprint)
+        return answers.unknown(request.key) if self._is_unsure(request.channel, request.key) else answer
+
+    def _is_unsure(self, channel: str, key: str) -> bool:
+        """This key's commit raised, and nobody knows yet whether it is on disk."""
+        return (channel, key) in self._unsure
+
+    def is_coming(self, channel: str, key: str) -> bool:
+        """This key may be recorded any moment, so that it can't be said not to be there."""
+        return self._is_unsure(channel, key) or (channel, key) in self.in_hand
+
+    def doubt(self, route: Route, draft: Draft) -> Answer:
+        """After an uncertain commit: until the disk tells, the only honest answer is to ask again."""
+        key = (draft.channel, draft.key)
+        self._unsure.add(key)
+        looking = self._live.take_back(route, draft)
+        looking.add_done_callback(lambda _: self._unsure.discard(key))
+        return answers.unknown(draft.key)
+
+    async def turn_away(self, route: Route, request: Payment | Reversal, fingerprint: bytes, why: Why) -> Answer:
+        """Nothing is taken now, and why; what was taken before is told as it was."""
+        self._meter.turned_away(route.name, request.channel, why.value)
+        if why is Why.STORAGE:
+            route.health.disk_failed("no new payment could be recorded")
+        return await self.unless_known(request, fingerprint, answers.try_later(why))
