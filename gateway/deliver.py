@@ -30,18 +30,18 @@ async def original_of(spool: Spool, entry: Entry) -> Original | None:
 
     Raises:
         RecordDamaged, ValueError: the payment's record doesn't open.
-        SpoolClosed: it can't be read now.
+        SpoolClosed, StorageUncertain, KeysUnfit: it, or its key, can't be had now.
     """
     if entry.kind is Kind.PAYMENT:
         return None
     payment = await spool.store.get(entry.reverses)
     assert payment is not None, "a reversal's payment is kept as long as the reversal"
-    return open_original(spool, payment)
+    return await open_original(spool, payment)
 
 
-def open_original(spool: Spool, payment: Entry) -> Original:
+async def open_original(spool: Spool, payment: Entry) -> Original:
     """A payment to be undone, opened. Errors as above."""
-    return Original(payment, content.read(spool.content(payment)))
+    return Original(payment, content.read(await spool.opened(payment)))
 
 
 def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:

@@ -7,7 +7,6 @@ within the grace time, record; the admin side looks on until only the spool is l
 
 import asyncio
 import contextlib
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +23,8 @@ from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
 from gateway.custody.provider import open_chest
+from gateway.engines.moving import require_here
+from gateway.engines.opening import shelf_of, store_of
 from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
@@ -31,6 +32,7 @@ from gateway.http.listener import Listener
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.page.side import PageSide
+from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
 from gateway.route.kept import KeptInFile
 from gateway.route.record import KeptInMemory, RecordKeeper
@@ -41,17 +43,17 @@ from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
 from gateway.windows.board import Board
+from gateway.windows.plan import ACTOR as WINDOW_ACTOR
 from gateway.windows.plan import Plan
+from spool.errors import SpoolError
+from spool.keys import KeyRing
 from spool.lifecycle import FINAL
-from spool.memory import MemoryStore
 from spool.number import Numbers
 from spool.spool import Spool
-from spool.sqlite import SqliteStore
-from spool.sqlite.reading import SqliteReading
-from spool.store import Store
 from spool.tally import Sum
 
-MIB: Final = 2**20
+FOLLOW_S: Final = 1.0
+"""How soon a node looks for keys that others made; an entry under one it lacks has it look at once."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +75,12 @@ class Service:
         self.config = config
         self.clock = clock
         self.meter = Meter()
-        self.spool = Spool(_store(config))
+        self.spool = Spool(store_of(config))
         #: The same entries, to look through without standing in the way of payments.
-        self.shelf = _shelf(config, self.spool.store)
+        self.shelf = shelf_of(config, self.spool.store)
         self.evidence = Evidence(config, self.spool.store, self.shelf, clock, self.meter.registry)
         self.numbers = Numbers()
+        self.numbers.seat = lambda: self.spool.store.nodes.seat
         self.keeper = Keeper(
             chest=open_chest(config),
             spool=self.spool,
@@ -114,6 +117,7 @@ class Service:
             route.name: Forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=self.meter)
             for route in self.routes
         }
+        self.spool.store.nodes.on_news = self._look_anew
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
         self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter, self._board())
         self.channel_listener = Listener(
@@ -155,6 +159,27 @@ class Service:
             standin=settings.standin,
             channels=settings.channels,
         )
+
+    async def _unlock(self, listed: tuple[int, ...]) -> KeyRing:
+        """The keys, once it is known that this spool may be worked on."""
+        await require_here(self.spool.store)
+        return await self.keeper.unlock(listed)
+
+    def _look_anew(self) -> None:
+        for forwarder in self.forwarders.values():
+            forwarder.look_anew()
+
+    async def _follow_keys(self) -> None:
+        """Have the keys that other nodes seal by, soon after they are made."""
+        self.spool.fetch_keys = self.keeper.take_up
+        while True:
+            with contextlib.suppress(SpoolError):
+                await self.spool.follow_keys()
+            await self.clock.sleep(FOLLOW_S)
+
+    def _gossip(self) -> Gossip:
+        healths = [route.health for route in self.routes]
+        return Gossip(self.spool.store, healths, self.clock, own=frozenset({WINDOW_ACTOR}))
 
     async def _watch_headroom(self) -> None:
         """Note what is held, again and again, so that it can be told how long limits last."""
@@ -217,7 +242,7 @@ class Service:
             OSError: a port can't be listened on.
         """
         self.started_at_us = self.clock.now_us()
-        await self.spool.open(self.started_at_us, self.keeper.unlock)
+        await self.spool.open(self.started_at_us, self._unlock)
         try:
             self.numbers.start_above(await self.spool.store.highest_number())
             found = self._found()
@@ -225,6 +250,8 @@ class Service:
             epoch = await self.evidence.open()
             await self._open_admin_side()
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
+            if self.spool.store.nodes.shared:
+                self._loops.append(asyncio.create_task(self._follow_keys(), name="keys of other nodes"))
             await self.accounts.refresh()
             await self.policies.follow()
             await self.plan.follow()
@@ -248,6 +275,8 @@ class Service:
         """
         await self.evidence.note_limits(self.config)
         self._loops += self.evidence.tasks()
+        if self.spool.store.nodes.shared:
+            self._loops.append(asyncio.create_task(self._gossip().run(), name="gossip of nodes"))
         for route in self.routes:
             self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
             self._loops.append(
@@ -297,21 +326,6 @@ class Service:
         await self.spool.close()
         await self.keeper.close()
         log.info("stopped", left_in_doubt=left)
-
-
-def _store(config: Config) -> Store:
-    if config.spool.engine == "memory":
-        return MemoryStore()
-    return SqliteStore(Path(config.spool.path), reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config))
-
-
-def _shelf(config: Config, store: Store) -> Store:
-    return SqliteReading(Path(config.spool.path)) if config.spool.engine == "sqlite" else store
-
-
-def _stall_s(config: Config) -> float:
-    """A hanging disk must leave every channel its deadline."""
-    return max(0.5, 0.5 * min((channel.deadline_s for channel in config.channels.values()), default=10.0))
 
 
 def _keeper(config: Config, route: str) -> RecordKeeper:

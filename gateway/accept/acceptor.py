@@ -11,7 +11,19 @@ from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusa
 from gateway import content
 from gateway.accept import answers
 from gateway.accept.checks import Checks
-from gateway.accept.decide import ACCOUNT_FULL, NO_STORAGE, PASS_THROUGH, RECORDED, STAND_IN, Decision, Way, Why, decide
+from gateway.accept.decide import (
+    ACCOUNT_FULL,
+    NO_STORAGE,
+    PASS_THROUGH,
+    RECORDED,
+    STAND_IN,
+    Decision,
+    Way,
+    Why,
+    decide,
+    limits_of,
+    used_up,
+)
 from gateway.accept.in_hand import InHand, failed
 from gateway.accept.live import Live
 from gateway.accept.repeats import Repeats
@@ -26,8 +38,8 @@ from gateway.standin.facts import NO_FACTS, Facts
 from gateway.standin.policy import Terms
 from spool.account import Spending
 from spool.entry import Draft
-from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
-from spool.lifecycle import Kind, State
+from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, StorageFull, StorageUncertain
+from spool.lifecycle import Kind, State, Told
 from spool.number import CHANCE_BITS, Numbers, id_text
 from spool.spool import Spool
 from spool.store import Inserted, Known
@@ -57,6 +69,8 @@ class Acceptor:
         """Take requests into `spool`, along the routes of `routing`; ask `accounts` where a policy wants it."""
         self._spool = spool
         self._store = spool.store
+        #: Other nodes write as well: only a recording knows whether a lane is clear and a limit has room.
+        self._shared = spool.store.nodes.shared
         self._routing = routing
         self._clock = clock
         self._numbers = numbers
@@ -69,7 +83,7 @@ class Acceptor:
         )
         for route in routing.routes:
             self._live.watch(route)
-        self._repeats = Repeats(spool=spool, live=self._live, meter=meter)
+        self._repeats = Repeats(spool=spool, clock=clock, live=self._live, meter=meter)
         self._reversals = Reversals(
             spool=spool, routing=routing, clock=clock, numbers=numbers, live=self._live, repeats=self._repeats
         )
@@ -155,7 +169,8 @@ class Acceptor:
             tell(self._end(hand, answers.refused(Refusal.NO_ROUTE)))
             return None
         lane = self._spool.lane_of(route.name, payment.account)
-        clear = self._store.lane_is_clear(route.name, lane) and (route.name, lane) not in self._taking
+        clear = self._shared or self._store.lane_is_clear(route.name, lane)
+        clear = clear and (route.name, lane) not in self._taking
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
         if permit is not None:
             try:
@@ -193,6 +208,10 @@ class Acceptor:
             self._tell_later(
                 hand, partial(self._repeats.turn_away, route, payment, draft.fingerprint, Why.STORAGE), tell
             )
+            return
+        except OverLimit as over:
+            looking = partial(self._repeats.turn_away, route, payment, draft.fingerprint, used_up(over))
+            self._tell_later(hand, looking, tell)
             return
         except StorageUncertain:
             answer = self._repeats.doubt(route, draft)
@@ -245,6 +264,9 @@ class Acceptor:
         except (StorageFull, SpoolClosed):
             self._take_back(spending)
             return await self._repeats.turn_away(route, payment, draft.fingerprint, Why.STORAGE)
+        except OverLimit as over:
+            self._take_back(spending)
+            return await self._repeats.turn_away(route, payment, draft.fingerprint, used_up(over))
         except StorageUncertain:
             return self._repeats.doubt(route, draft)
         if isinstance(recorded, Known):
@@ -276,6 +298,7 @@ class Acceptor:
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
         state, told = RECORDED[decision.way]
+        policy = route.policies[payment.channel]
         return Draft(
             number=number,
             id=id_,
@@ -290,7 +313,8 @@ class Acceptor:
             accepted_at_us=now_us,
             state=state,
             told=told,
-            policy="" if decision is PASS_THROUGH else route.policies[payment.channel].version,
+            policy="" if decision is PASS_THROUGH else policy.version,
+            within=limits_of(policy, payment.channel) if self._shared and told is Told.PROVISIONAL else (),
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 
@@ -303,6 +327,11 @@ class Acceptor:
         except StorageUncertain:
             route.health.withdraw(permit)
             return self._repeats.doubt(route, draft)
+        except LaneTaken:
+            # Another node has a payment of this account in hand: this one goes behind it, as behind one of ours.
+            route.health.withdraw(permit)
+            terms = route.policies[payment.channel].terms_for(payment.service, payment.account)
+            return await self._stand_in_or_not(payment, draft.fingerprint, route, draft.lane, terms)
         except BaseException:
             route.health.withdraw(permit)
             raise
@@ -310,7 +339,7 @@ class Acceptor:
             self._taken(route, draft.lane)
         if isinstance(recorded, Known):
             route.health.withdraw(permit)
-            return self._repeats.again(recorded.entry, payment, draft.fingerprint)
+            return await self._repeats.heard_elsewhere(recorded.entry, payment, draft.fingerprint, until)
         return await self._live.send(route, recorded.entry, content.read(draft.content), permit, until)
 
     # Questions, for which nothing is stored

@@ -7,8 +7,9 @@ import msgspec
 
 from gateway.standin.facts import NO_FACTS, Facts, Standing
 from gateway.standin.policy import Ceiling, StandinPolicy, Terms
+from spool.errors import OverLimit
 from spool.lifecycle import State, Told
-from spool.tally import Sum
+from spool.tally import Limit, Sum
 
 
 class Way(enum.Enum):
@@ -92,6 +93,17 @@ def decide(policy: StandinPolicy, terms: Terms, amount: int, exposed: Exposed, f
     if not why:
         return STAND_IN
     return REFUSE if why is Why.RULE and terms.answer == "refuse" else Decision(Way.TRY_LATER, why)
+
+
+def limits_of(policy: StandinPolicy, channel: str) -> tuple[Limit, ...]:
+    """The limits of exposure a provisional answer is to be within, where other nodes may use them up meanwhile."""
+    route = Limit("", policy.route.count_max, policy.route.sum_max)
+    return route, Limit(channel, policy.channel.count_max, policy.channel.sum_max)
+
+
+def used_up(over: OverLimit) -> Why:
+    """Whose limit other nodes have used up."""
+    return Why.CHANNEL_LIMIT if over.channel else Why.ROUTE_LIMIT
 
 
 def _barred(terms: Terms, facts: Facts) -> Why:

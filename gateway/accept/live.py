@@ -10,7 +10,7 @@ from adapters.core import Level
 from adapters.outcome import Cause, CheckOutcome, Outcome, Unknown
 from adapters.payment import Answer, AnswerKind, Check
 from gateway.accept import answers
-from gateway.accept.decide import Why, limit_in_the_way
+from gateway.accept.decide import Why, limit_in_the_way, limits_of, used_up
 from gateway.clock import Clock
 from gateway.conclude import PARKED_FOR_CONFLICT, Step, Terms, after_attempt, leave_ended
 from gateway.content import Content
@@ -26,10 +26,11 @@ from gateway.standin.facts import NO_FACTS, Facts
 from gateway.standin.policy import Terms as PolicyTerms
 from spool.account import Spending
 from spool.entry import Draft, Entry
-from spool.errors import SpoolError
+from spool.errors import OverLimit, SpoolError
 from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, Kind, State, Told
 from spool.spool import Spool
 from spool.store import Move
+from spool.tally import Limit
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ class Live:
         """Record outcomes in `spool` through `settler`; ask `accounts` where a policy wants it."""
         self._accounts = accounts
         self._spool = spool
+        self._nodes = spool.store.nodes
         self._clock = clock
         self._settler = settler
         self._meter = meter
@@ -111,9 +113,9 @@ class Live:
         """Send, hear, record, answer; `original` is the payment a reversal undoes.
 
         Where the route opened while the entry went to disk nothing is sent: whoever was let in then would be hurried by
-        nobody, and wait for a core that is known to be silent.
+        nobody, and wait for a core that is known to be silent. Nor is anything where other nodes may have put it in doubt.
         """
-        if not route.health.holds(permit):
+        if not (route.health.holds(permit) and self._nodes.holds()):
             route.health.withdraw(permit)
             return await self._finish(route, entry, kept, leave_ended(repeated=False), until)
         started = self._clock.monotonic()
@@ -232,7 +234,13 @@ class Live:
             told=told,
             reason=reason,
             core_id=step.core_id,
+            within=self._within(route, entry) if told is Told.PROVISIONAL else (),
         )
+
+    def _within(self, route: Route, entry: Entry) -> tuple[Limit, ...]:
+        """Limits that other nodes may use up before this is recorded."""
+        shared = self._nodes.shared and entry.kind is Kind.PAYMENT
+        return limits_of(route.policies[entry.channel], entry.channel) if shared else ()
 
     def _limit(self, route: Route, channel: str, amount: int, leeway: "Leeway") -> Why:
         tally = self._spool.store.tally
@@ -269,7 +277,11 @@ class Live:
         """
         leeway = await self._leeway(route, entry, kept, step)
         now_us = self._clock.now_us()
-        (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us, leeway)])
+        try:
+            (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us, leeway)])
+        except OverLimit as over:
+            leeway = msgspec.structs.replace(leeway, why=used_up(over))
+            (made,) = await self._settler.insist_on_decided(lambda: [self._move(route, entry, step, now_us, leeway)])
         self._let_go_on(route, made or self._move(route, entry, step, now_us, leeway))
         if leeway.spending is not None and (made is None or made.told is not Told.PROVISIONAL):
             await self._accounts.refund(leeway.spending)

@@ -1,5 +1,8 @@
 """What a request is answered whose key may be known: on disk, in hand, or in a commit of which nobody knows."""
 
+import contextlib
+from typing import Final
+
 from adapters.canonical import canonical, differing
 from adapters.payment import Answer, Payment, Reversal
 from gateway import content
@@ -7,21 +10,26 @@ from gateway.accept import answers
 from gateway.accept.decide import Why
 from gateway.accept.in_hand import InHand
 from gateway.accept.live import Live
+from gateway.clock import Clock
 from gateway.meter import Meter
 from gateway.route.route import Route
 from spool.entry import Draft, Entry
 from spool.errors import RecordDamaged, SpoolClosed
-from spool.lifecycle import Kind
+from spool.lifecycle import FINAL, Kind, Told
 from spool.spool import Spool
+
+LOOK_S: Final = 0.05
+"""How often it is looked what became of a payment that another node has in hand."""
 
 
 class Repeats:
     """One answer per key, whatever became of its first request."""
 
-    def __init__(self, *, spool: Spool, live: Live, meter: Meter) -> None:
+    def __init__(self, *, spool: Spool, clock: Clock, live: Live, meter: Meter) -> None:
         """Look for keys in `spool`."""
         self._spool = spool
         self._store = spool.store
+        self._clock = clock
         self._live = live
         self._meter = meter
         #: Requests that are being answered, by channel and key.
@@ -39,6 +47,20 @@ class Repeats:
             return answers.conflict(entry, ())
         of = content.payment_of if entry.kind is Kind.PAYMENT else content.reversal_of
         return answers.conflict(entry, differing(of(entry, kept), request))
+
+    async def heard_elsewhere(self, entry: Entry, request: Payment, fingerprint: bytes, until: float) -> Answer:
+        """The answer to a key that another node has in hand: the one that node gives, if it comes in time."""
+        while self._store.nodes.shared and self._is_coming_elsewhere(entry, request, fingerprint):
+            if self._clock.monotonic() + LOOK_S >= until:
+                break
+            await self._clock.sleep(LOOK_S)
+            with contextlib.suppress(SpoolClosed):
+                entry = await self._store.get(entry.number) or entry
+        return self.again(entry, request, fingerprint)
+
+    def _is_coming_elsewhere(self, entry: Entry, request: Payment, fingerprint: bytes) -> bool:
+        untold = entry.told is Told.NOTHING and entry.state not in FINAL
+        return untold and self._is_same(entry, request, fingerprint)
 
     def _is_same(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> bool:
         """It is the content the entry was made from, whichever index key was in use then."""

@@ -1,5 +1,7 @@
 """Taking a reversal: which payment it means, whether it can be undone here or at the core, and the record of it."""
 
+import contextlib
+
 from adapters.payment import Answer, AnswerKind, Refusal, Reversal
 from gateway import content
 from gateway.accept import answers
@@ -12,7 +14,7 @@ from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from spool.entry import Draft, Entry
-from spool.errors import RecordShredded, SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import KeysUnfit, LaneTaken, RecordShredded, SpoolClosed, StorageFull, StorageUncertain
 from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
 from spool.number import CHANCE_BITS, Numbers
 from spool.spool import Spool
@@ -61,18 +63,26 @@ class Reversals:
     ) -> Answer:
         """Record the reversal of a payment; `here` says that it is decided here and needs neither core nor stand-in."""
         try:
-            original = open_original(self._spool, payment)
+            original = await open_original(self._spool, payment)
         except RecordShredded:
             return answers.refused(Refusal.NOT_REVERSIBLE, "it is past the time its content is kept for")
+        except (SpoolClosed, StorageUncertain, KeysUnfit):
+            return answers.unknown(reversal.key)
         # Over or not, it stands behind whatever of its account waits; under another index key that is another lane.
         lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
-        posted = payment.state is State.POSTED and self._store.lane_is_clear(route.name, lane)
+        may_be_clear = self._store.nodes.shared or self._store.lane_is_clear(route.name, lane)
+        posted = payment.state is State.POSTED and may_be_clear
         permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
+        if permit is not None:
+            draft = self._reversal_draft(reversal, fingerprint, original, lane, live=True)
+            # Where another node has something of this account in hand, it goes behind that.
+            with contextlib.suppress(LaneTaken):
+                return await self._record_reversal(draft, reversal, original, route, permit, until=until)
         policy = route.policies[reversal.channel]
-        if permit is None and not here and not (policy.enabled and policy.reversals):
+        if not here and not (policy.enabled and policy.reversals):
             return answers.try_later(Why.STANDIN_OFF)
-        draft = self._reversal_draft(reversal, fingerprint, original, lane, live=permit is not None)
-        return await self._record_reversal(draft, reversal, original, route, permit, until=until)
+        draft = self._reversal_draft(reversal, fingerprint, original, lane, live=False)
+        return await self._record_reversal(draft, reversal, original, route, None, until=until)
 
     async def _payment_named(self, reversal: Reversal) -> Entry | None:
         """The payment a reversal means, if it is the channel's own."""

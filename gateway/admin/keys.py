@@ -69,7 +69,7 @@ class KeysSide:
         kept = custody.kept
         return KeysShown(
             custody=custody_shown(custody),
-            store=str(self._keeper.store_path),
+            store=self._keeper.store_place,
             data_keys=tuple(key_shown(key, kept, ring) for key in kept.data_keys),
             index_keys=tuple(
                 IndexKeyShown(id=key.id, hashes=key.id == kept.hashing, master=key.master) for key in kept.index_keys

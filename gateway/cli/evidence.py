@@ -13,6 +13,7 @@ from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
+from gateway.engines.opening import Reading
 from gateway.evidence.evidence import witnesses_of
 from gateway.evidence.marks import KEPT_HERE, NOTHING_WITNESSED, Witnessed, witnessed
 from gateway.evidence.restoring import Restored
@@ -21,7 +22,6 @@ from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
 from spool.evidence.checkpoint import make_checkpoint_key, public_path, read_checkpoint_key, read_text
 from spool.evidence.proof import NotInLog, proven
 from spool.sqlite.backup import copy
-from spool.sqlite.reading import SqliteReading
 from spool.store import Store
 
 
@@ -77,7 +77,7 @@ def proof_of(config: Config, reference: str) -> Proof:
         Failure: there is no such payment, no checkpoint yet, or the log isn't whole.
     """
 
-    async def read(store: SqliteReading) -> Proof:
+    async def read(store: Reading) -> Proof:
         number, _ = asks.number_asked(reference)
         note = (await store.recall(KEPT_HERE) or b"").decode()
         if not note:
@@ -96,11 +96,13 @@ def proof_of(config: Config, reference: str) -> Proof:
         )
         return Proof(number=str(number), checkpoint=note, events=shown, later=len(found[0].history) - len(shown))
 
-    return offline.look(config.spool.path, read)
+    return offline.look(config, read)
 
 
 def backup(config: Config, target: Path) -> int:
     """A copy of the spool, made beside the running service, checked."""
+    if config.spool.engine != "sqlite":
+        raise Failure("only the engine sqlite is copied to a file: back a database up by its own tools", Exit.UNFIT)
     try:
         size = copy(config.spool.path, target)
     except SpoolUnfit as error:

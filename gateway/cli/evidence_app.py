@@ -40,6 +40,17 @@ def restore(source: Annotated[Path, typer.Argument(help="The copy.")], *, config
     raise typer.Exit(evidence.restore(peek(config), source))
 
 
+def move(
+    *,
+    to: Annotated[Path, typer.Option("--to", help="The configuration of the new place, where there is nothing yet.")],
+    config: ConfigOption = None,
+) -> None:
+    """Move the spool to another engine while nobody works on it: entries, histories, evidence and keys."""
+    from gateway.cli import moving, setting_up  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(setting_up.with_readable_faults(lambda: moving.run(setting_up.config_path(config), to)))
+
+
 @verb(evidence_app, "key")
 def key(path: Annotated[Path, typer.Argument(help="The file to make.")]) -> None:
     """Make a key that signs checkpoints, and its public half beside it."""
@@ -66,4 +77,5 @@ def register(app: typer.Typer) -> None:
     verb(app, "proof")(proof)
     verb(app, "backup")(backup)
     verb(app, "restore")(restore)
+    verb(app, "move")(move)
     app.add_typer(evidence_app, name="evidence")

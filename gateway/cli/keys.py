@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from adapters.secret import SecretMissing
 from gateway.admin.keys import DestroyedShown, IndexKeyShown, KeysShown
 from gateway.admin.status import key_shown
 from gateway.cli import offline, tables
@@ -18,8 +19,9 @@ from gateway.cli.verbs import API, client_of, safe, tell
 from gateway.clock import SystemClock
 from gateway.config.load import config_path, load, load_outline
 from gateway.config.model import Config
-from gateway.custody.provider import make_keys, open_chest, store_path
-from spool.errors import KeysUnfit
+from gateway.custody.provider import key_place, make_keys, open_chest
+from gateway.engines.opening import place_of
+from spool.errors import KeysUnfit, SpoolUnfit
 
 
 def status(reach: Reach, *, json: bool) -> int:
@@ -45,7 +47,7 @@ def _in_store(config: Config) -> KeysShown:
             await chest.close()
         return KeysShown(
             custody=None,
-            store=str(chest.file.path),
+            store=chest.file.place,
             data_keys=tuple(key_shown(key, kept, ring) for key in kept.data_keys),
             index_keys=tuple(
                 IndexKeyShown(id=key.id, hashes=key.id == kept.hashing, master=key.master) for key in kept.index_keys
@@ -66,15 +68,16 @@ def init(given: Path | None) -> int:
         Failure: the spool has records already, or the master can't be used.
     """
     config = load_outline(config_path(given))
-    if not store_path(config).exists() and offline.is_there(config) and offline.has_keys(config):
-        raise Failure(
-            f"the spool {config.spool.path} has records sealed under keys of before: put its key store"
-            f" {store_path(config)} back, or give this configuration a spool of its own",
-            Exit.UNFIT,
-        )
     try:
+        place = key_place(config)
+        if not place.exists() and offline.is_there(config) and offline.has_keys(config):
+            raise Failure(
+                f"the spool {place_of(config)} has records sealed under keys of before: put its key store"
+                f" {place.place} back, or give this configuration a spool of its own",
+                Exit.UNFIT,
+            )
         made = asyncio.run(make_keys(config, SystemClock().now_us()))
-    except KeysUnfit as error:
+    except (KeysUnfit, SpoolUnfit, SecretMissing) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     sys.stdout.write("".join(f"made: {path}\n" for path in made) or "everything is there already\n")
     return Exit.DONE

@@ -1,15 +1,15 @@
-"""What the spool's file says: the admin side's answers while the service is stopped, and the export at any time.
+"""What the spool says by itself: the admin side's answers while the service is stopped, and the export at any time.
 
-All of it is read only, from the file alone.
+All of it is read only, from the file or database alone.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
+from adapters.secret import SecretMissing
 from gateway.admin import asks
 from gateway.admin.looking import leaf, page_of
 from gateway.admin.problem import Trouble
@@ -30,16 +30,15 @@ from gateway.admin.views import (
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.model import Config
-from gateway.custody.provider import ring_of, store_path
+from gateway.custody.provider import key_place, ring_of
+from gateway.engines.opening import Reading, place_of, reading_of
 from gateway.evidence.evidence import witnesses_of
 from gateway.evidence.marks import NOTHING_WITNESSED, Witnessed, witnessed
 from spool.entry import Event
-from spool.errors import KeysUnfit, SpoolUnfit
+from spool.errors import KeysUnfit, SpoolAbsent, SpoolUnfit
 from spool.evidence.checkpoint import public_path, read_public_key
-from spool.keystore import KeyStore
 from spool.seal import Sealer
 from spool.spool import LISTED
-from spool.sqlite.reading import SqliteReading
 from spool.verify import verify as verify_store
 
 T = TypeVar("T")
@@ -69,32 +68,35 @@ class EntryExported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_there(config: Config) -> bool:
-    """Is there a file to look at?"""
-    return config.spool.engine == "sqlite" and config.spool.path.is_file()
+    """Is there something to look at: a file, or a database? Whether that one has a spool is found by looking."""
+    return config.spool.engine == "postgres" or (config.spool.engine == "sqlite" and config.spool.path.is_file())
 
 
 def has_keys(config: Config) -> bool:
     """Was anything sealed in this spool?"""
 
-    async def read(store: SqliteReading) -> bool:
+    async def read(store: Reading) -> bool:
         return bool(await store.recall(LISTED))
 
-    return look(config.spool.path, read)
+    try:
+        return asyncio.run(_looking(config, read))
+    except SpoolAbsent:
+        return False
 
 
 def status(config: Config) -> Status:
     """Books and engine; routes and keys are known to a running service alone."""
-    return look(config.spool.path, lambda store: _status(config, store))
+    return look(config, lambda store: _status(config, store))
 
 
 def page(config: Config, query: str) -> EntryPage:
     """A page of entries, asked for as the admin side is."""
 
-    async def read(store: SqliteReading) -> EntryPage:
+    async def read(store: Reading) -> EntryPage:
         listing = asks.listing(query, _currency(config))
         return page_of(*await leaf(store, listing.wanted, listing.limit))
 
-    return look(config.spool.path, read)
+    return look(config, read)
 
 
 def _currency(config: Config) -> str:
@@ -106,30 +108,32 @@ def _currency(config: Config) -> str:
 def entry(config: Config, reference: str) -> EntryShown | None:
     """One entry by number or id; None when there is none."""
 
-    async def read(store: SqliteReading) -> EntryShown | None:
+    async def read(store: Reading) -> EntryShown | None:
         number, id_ = asks.number_asked(reference)
         found = await store.get(number)
         if found is None or (id_ and found.id != id_):
             return None
-        return entry_shown(found, await store.history(number), _destroyed(config))
+        return entry_shown(found, await store.history(number), await _destroyed(config))
 
-    return look(config.spool.path, read)
+    return look(config, read)
 
 
 def entry_by_key(config: Config, channel: str, key: str) -> EntryShown | None:
     """One entry by channel and key; None when there is none."""
 
-    async def read(store: SqliteReading) -> EntryShown | None:
+    async def read(store: Reading) -> EntryShown | None:
         found = await store.find(channel, key)
-        return None if found is None else entry_shown(found, await store.history(found.number), _destroyed(config))
+        return (
+            None if found is None else entry_shown(found, await store.history(found.number), await _destroyed(config))
+        )
 
-    return look(config.spool.path, read)
+    return look(config, read)
 
 
-def _destroyed(config: Config) -> frozenset[int]:
+async def _destroyed(config: Config) -> frozenset[int]:
     """Data keys that are gone, as far as there is a key store to tell."""
     try:
-        kept = KeyStore(store_path(config)).read()
+        kept = await asyncio.to_thread(key_place(config).read)
     except KeysUnfit:
         return frozenset()
     return frozenset(key.id for key in kept.data_keys if key.destroyed_us)
@@ -146,14 +150,14 @@ def verify(config: Config, *, seals: bool) -> VerdictShown:
     except KeysUnfit as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
 
-    async def read(store: SqliteReading) -> VerdictShown:
+    async def read(store: Reading) -> VerdictShown:
         kept = await _witnessed(config, store)
         return verdict_shown(await verify_store(store, sealer, kept.marks, kept.findings))
 
-    return look(config.spool.path, read)
+    return look(config, read)
 
 
-async def _witnessed(config: Config, store: SqliteReading) -> Witnessed:
+async def _witnessed(config: Config, store: Reading) -> Witnessed:
     """What was kept of the log elsewhere, by the public half of the key."""
     key_file = config.evidence.key_file
     if key_file is None:
@@ -169,12 +173,12 @@ def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
     """Say every entry that is asked for, oldest first, one line of JSON each, all of one moment; how many there were.
 
     Raises:
-        Failure: there is no file, or the filter is none.
+        Failure: there is no spool, or the filter is none.
     """
     if not is_there(config):
-        raise Failure(f"there is no spool at {config.spool.path} to export", Exit.CANNOT_START)
+        raise Failure(f"there is no spool {place_of(config)} to export", Exit.CANNOT_START)
 
-    async def read(store: SqliteReading) -> int:
+    async def read(store: Reading) -> int:
         wanted, said = asks.listing(query).wanted, 0
         async with store.still():
             while found := await store.page(wanted, EXPORT_STEP):
@@ -185,7 +189,7 @@ def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
                 wanted = msgspec.structs.replace(wanted, after=found[-1].number)
         return said
 
-    return look(config.spool.path, read)
+    return look(config, read)
 
 
 def _turns(history: list[Event]) -> tuple[TurnExported, ...]:
@@ -203,7 +207,7 @@ def _turns(history: list[Event]) -> tuple[TurnExported, ...]:
     )
 
 
-async def _status(config: Config, store: SqliteReading) -> Status:
+async def _status(config: Config, store: Reading) -> Status:
     cells, clock = list(store.tally.cells()), SystemClock()
     waiting = Proposals(store, clock, expires_s=config.admin.second_person.proposal_expires_s, doers={})
     return Status(
@@ -223,24 +227,24 @@ async def _status(config: Config, store: SqliteReading) -> Status:
     )
 
 
-def look(path: Path, read: Callable[[SqliteReading], Awaitable[T]]) -> T:
-    """What is read of the spool's file, beside its owner or while it has none.
+def look(config: Config, read: Callable[[Reading], Awaitable[T]]) -> T:
+    """What is read of the spool, beside those who work on it or while nobody does.
 
     Raises:
-        Failure: there is no such file, or it can't be read.
+        Failure: there is none, or it can't be read.
     """
-
-    async def looking() -> T:
-        store = SqliteReading(path)
-        await store.open()
-        try:
-            return await read(store)
-        finally:
-            await store.close()
-
     try:
-        return asyncio.run(looking())
-    except SpoolUnfit as error:
+        return asyncio.run(_looking(config, read))
+    except (SpoolUnfit, SecretMissing) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     except Trouble as trouble:
         raise Failure(str(trouble), Exit.UNFIT) from trouble
+
+
+async def _looking(config: Config, read: Callable[[Reading], Awaitable[T]]) -> T:
+    store = reading_of(config)
+    await store.open()
+    try:
+        return await read(store)
+    finally:
+        await store.close()

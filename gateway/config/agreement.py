@@ -54,6 +54,8 @@ def disagreements(parts: Parts) -> list[Finding]:
     rules = (
         _listeners,
         _alone,
+        _engine,
+        _shared_keys,
         _nothing_to_do,
         _unserved,
         _shared_services,
@@ -111,6 +113,29 @@ def _certificates(parts: Parts) -> Iterator[Finding]:
         if each.common_name in seen:
             yield _found((*place, "common_name"), f"that of {seen[each.common_name]} too", "one name for each person")
         seen[each.common_name] = name
+
+
+def _engine(parts: Parts) -> Iterator[Finding]:
+    """The engine postgres has a database, and one name for the log that its nodes have in common."""
+    if ("spool",) in parts.broken or parts.config.spool.engine != "postgres":
+        return
+    if parts.config.spool.postgres is None:
+        advice = 'add it: [spool.postgres] with url = { file = "..." }, where the URL is'
+        yield _found(("spool", "postgres"), "missing table", advice)
+    evidence = parts.config.evidence
+    if ("evidence",) not in parts.broken and evidence.key_file is not None and not evidence.origin:
+        yield _found(("evidence", "origin"), "missing", "name the log, the same for every node on this database")
+
+
+def _shared_keys(parts: Parts) -> Iterator[Finding]:
+    """A key that one node makes is every node's."""
+    if not parts.broken.isdisjoint({("spool",), ("keys",)}):
+        return
+    keys, spool = parts.config.keys, parts.config.spool
+    several = spool.engine == "postgres" and spool.postgres is not None and spool.postgres.nodes_max > 1
+    if keys.store_file is not None and keys.store_url is None and several:
+        advice = "leave it out, or name store_url, so that every node has the keys of all; or write nodes_max = 1"
+        yield _found(("keys", "store_file"), "a file of one node", advice)
 
 
 def _has_tls(listener: ListenerSettings) -> bool:

@@ -19,6 +19,7 @@ from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
 from gateway.custody.settings import KeysSettings
+from gateway.engines.settings import SpoolSettings
 from gateway.evidence.settings import EvidenceSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.page.settings import PageSettings
@@ -68,38 +69,6 @@ class LogSettings(BaseModel):
     format: Annotated[
         Literal["json", "text"], Field(description="One JSON object a line for machines, or text for eyes.")
     ] = "json"
-
-
-class SpoolSettings(BaseModel):
-    """Where accepted payments are kept: `[spool]`."""
-
-    model_config = SETTINGS
-
-    engine: Annotated[
-        Literal["sqlite", "memory"],
-        Field(
-            description="The durable embedded database, or memory for rehearsals: that one forgets all when it stops."
-        ),
-    ] = "sqlite"
-    path: Annotated[
-        Path,
-        Field(strict=False, description="The database file, on a local disk; its folder is made if need be."),
-    ] = Path("var/spool/nightsafe.db")
-    key_file: Annotated[
-        Path,
-        Field(
-            strict=False,
-            description="The key file, with the master key; mode 0600, made by `nightsafe init`, backed up elsewhere.",
-        ),
-    ] = Path("var/keys/nightsafe.key")
-    reserve_mib: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1_048_576,
-            description="MiB kept free on its disk: below it new payments get try later while waiting ones go on.",
-        ),
-    ] = 64
 
 
 class TlsSettings(BaseModel):

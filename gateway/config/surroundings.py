@@ -27,7 +27,7 @@ def _spool(parts: Parts) -> Iterator[Finding]:
     spool = parts.config.spool
     if ("spool",) in parts.broken:
         return
-    if spool.engine == "sqlite" and (why := unusable(spool.path.absolute().parent)):
+    if spool.engine != "memory" and (why := unusable(spool.path.absolute().parent)):
         yield _found(("spool", "path"), why, "name a folder this user may write to")
     if spool.engine == "sqlite" and spool.path.is_dir():
         yield _found(("spool", "path"), "a folder, not a file", "name a file in it")
@@ -41,6 +41,8 @@ def _keys(parts: Parts) -> Iterator[Finding]:
     yield from _master(config.keys.master, ("keys", "master"), config.spool.key_file)
     for at, settings in enumerate(config.keys.former):
         yield from _master(settings, ("keys", "former", at), config.spool.key_file)
+    if config.keys.store_url is not None or (config.spool.engine == "postgres" and config.keys.store_file is None):
+        return
     path = store_path(config)
     place: Place = ("keys", "store_file") if config.keys.store_file else ("spool", "key_file")
     if why := unusable(path.absolute().parent):

@@ -17,7 +17,7 @@ from spool.keystore import (
     DataKey,
     IndexKey,
     KeptKeys,
-    KeyStore,
+    KeyPlace,
     rewrapped,
     text_of,
     with_data_key,
@@ -68,7 +68,7 @@ class Chest:
 
     def __init__(
         self,
-        file: KeyStore,
+        file: KeyPlace,
         master: KeyProvider,
         former: Sequence[KeyProvider] = (),
         random_bytes: RandomBytes = os.urandom,
@@ -80,13 +80,17 @@ class Chest:
         self._random_bytes = random_bytes
 
     def __repr__(self) -> str:
-        return f"Chest({self.file.path})"
+        return f"Chest({self.file.place})"
 
     @property
     def former_keys(self) -> FormerKeys | None:
         """The keys of a key file of version 1, where there is one at hand."""
         files = (each for each in (self.master, *self._former) if isinstance(each, FileMaster))
         return next((file.former_keys for file in files if file.former_keys is not None), None)
+
+    async def exists(self) -> bool:
+        """Is there a key store? Errors: see `KeyPlace`."""
+        return await asyncio.to_thread(self.file.exists)
 
     async def read(self) -> KeptKeys:
         """What is in the file. Errors: see `KeyStore.read`."""

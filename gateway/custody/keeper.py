@@ -8,7 +8,6 @@ made or wrapped, and once at each look, to see whether a start would go well; pa
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -22,6 +21,7 @@ from spool.entry import Act
 from spool.errors import KeysChanged, KeysUnfit, MasterUnreachable, SpoolError
 from spool.keys import KeyRing
 from spool.keystore import DataKey, KeptKeys, destroyed
+from spool.nodes import SEATS_MAX
 from spool.number import COUNTER_BITS, EPOCH_MS, Numbers
 from spool.spool import Spool
 from spool.store import KeyUse, Store
@@ -88,6 +88,8 @@ class Keeper:
         self._not_before_us: dict[int, int] = {}
         #: Records sealed under the key that seals before this process adopted it.
         self._sealed_before = 0
+        #: Records sealed under it at other nodes, as of the last look.
+        self._sealed_elsewhere = 0
 
     # At start
 
@@ -101,24 +103,29 @@ class Keeper:
         self._kept = kept = await self._found(listed)
         self._opened = await self._chest.open(kept)
         await self._require_unneeded(self._opened.closed)
-        self._sealed_before = int(await self._spool.store.recall(_SEALED.format(kept.sealing)) or b"0")
+        self._sealed_before = int(await self._spool.store.recall(self._sealed_name(kept.sealing)) or b"0")
         return self._opened.ring(kept)
 
     async def _found(self, listed: tuple[int, ...]) -> KeptKeys:
-        if self._chest.file.exists():
+        if await self._chest.exists():
             return await self._chest.read()
         former = self._chest.former_keys
         if former is not None:
             kept = await self._chest.take_over(former, self._clock.now_us())
-            log.warning("keys_taken_over", store=str(self._chest.file.path), keys=len(kept.data_keys))
+            log.warning("keys_taken_over", store=self._chest.file.place, keys=len(kept.data_keys))
             return kept
         if listed:
             raise KeysUnfit(
-                f"there is no key store {self._chest.file.path}, and this spool has records sealed under its keys "
+                f"there is no key store {self._chest.file.place}, and this spool has records sealed under its keys "
                 f"({', '.join(map(str, listed))}); put the key store back from where it is kept"
             )
-        log.info("key_store_made", store=str(self._chest.file.path))
-        return await self._chest.make(self._clock.now_us())
+        try:
+            kept = await self._chest.make(self._clock.now_us())
+        except KeysChanged:
+            # Another node's first start was faster.
+            return await self._chest.read()
+        log.info("key_store_made", store=self._chest.file.place)
+        return kept
 
     async def _require_unneeded(self, closed: dict[int, str]) -> None:
         if not closed:
@@ -152,7 +159,9 @@ class Keeper:
                 self._note_well()
 
     async def _look(self) -> None:
-        await self._spool.store.remember(_SEALED.format(self.kept.sealing), str(self.sealed_count).encode())
+        if self._shared and await self._chest.read() != self.kept:
+            raise KeysChanged("another node changed the key store")
+        await self._count_sealed()
         if self._spool.keys.current_id != self.kept.sealing or self._spool.keys.index_id != self.kept.hashing:
             await self._adopt()
         await self._chest.master.look()
@@ -163,6 +172,22 @@ class Keeper:
         else:
             await self._chest.prove(self.kept)
         await self._destroy_what_is_past()
+
+    async def _count_sealed(self) -> None:
+        """Keep how many records were sealed here, and see how many were at other nodes: their sum is what counts."""
+        store, key_id = self._spool.store, self.kept.sealing
+        await store.remember(self._sealed_name(key_id), str(self._sealed_here).encode())
+        found = await store.recall_some(_SEALED.format(key_id) + "/", "", SEATS_MAX) if self._shared else []
+        self._sealed_elsewhere = sum(int(value) for name, value in found if name != self._sealed_name(key_id))
+
+    def _sealed_name(self, key_id: int) -> str:
+        """A node has its own, under its seat."""
+        return f"{_SEALED.format(key_id)}/{self._spool.store.nodes.seat[0]}" if self._shared else _SEALED.format(key_id)
+
+    @property
+    def _shared(self) -> bool:
+        """Other nodes may make keys too."""
+        return self._spool.store.nodes.shared
 
     def _outdated(self) -> int:
         """Keys that another master wraps than the one that would wrap now, and that can be wrapped by it."""
@@ -176,20 +201,30 @@ class Keeper:
     async def _take_up_what_is_there(self) -> None:
         """Somebody else changed the store: their keys are ours."""
         try:
-            kept = await self._chest.read()
-            opened = await self._chest.open(kept)
-            self._kept, self._opened = kept, opened
-            await self._adopt()
+            await self._take_up()
         except (SpoolError, OSError) as error:
             self._note_trouble(error)
 
+    async def _take_up(self) -> None:
+        kept = await self._chest.read()
+        opened = await self._chest.open(kept)
+        self._kept, self._opened = kept, opened
+        await self._adopt()
+
+    async def take_up(self) -> None:
+        """Have the keys that another node made.
+
+        Raises:
+            KeysUnfit, MasterUnreachable, SpoolClosed, StorageUncertain: not now; what is in use goes on.
+        """
+        async with self._one_at_a_time:
+            await self._take_up()
+
     async def _adopt(self) -> None:
-        was, sealed_before = self._spool.keys.current_id, 0
-        ring = self._opened.ring(self.kept)
-        if ring.current_id == was:
-            sealed_before = self._sealed_before
+        was, ring = self._spool.keys.current_id, self._opened.ring(self.kept)
         await self._spool.adopt(ring)
-        self._sealed_before = sealed_before
+        if ring.current_id != was:
+            self._sealed_before = self._sealed_elsewhere = 0
 
     def _note_trouble(self, error: Exception) -> None:
         why = str(error) if isinstance(error, SpoolError) else f"{type(error).__name__}"
@@ -212,13 +247,17 @@ class Keeper:
         return self._kept
 
     @property
-    def store_path(self) -> Path:
-        """Where the key store is."""
-        return self._chest.file.path
+    def store_place(self) -> str:
+        """Where the key store is, in words."""
+        return self._chest.file.place
 
     @property
     def sealed_count(self) -> int:
         """Records sealed under the key that seals, but for those of the last minute before a crash."""
+        return self._sealed_elsewhere + self._sealed_here
+
+    @property
+    def _sealed_here(self) -> int:
         return self._sealed_before + self._spool.sealed_count
 
     def custody(self) -> Custody:
@@ -236,10 +275,16 @@ class Keeper:
         """A new data key seals from now on; with `index` a new index key hashes too.
 
         Raises:
+            Refused: another index key while other nodes may hash with the one before.
             KeysChanged: somebody else was faster; theirs is in use now, and nothing was lost.
             MasterUnreachable, KeysUnfit: nothing was changed.
             SpoolClosed, StorageUncertain: made, and taken into use as soon as the spool takes it.
         """
+        if index and self._shared:
+            raise Refused(
+                "nodes that hash with different index keys don't keep an account's payments in order: stop all nodes but"
+                " one, start that one with spool.postgres.nodes_max = 1, rotate, and start it as before"
+            )
         async with self._one_at_a_time, self._up_to_date():
             await self._new_data_key(by, anew_index=index)
 
@@ -296,7 +341,7 @@ class Keeper:
 
     async def _new_data_key(self, by: By = ITSELF, *, anew_index: bool = False) -> None:
         now_us = self._clock.now_us()
-        highest = max(self._numbers.last, (now_us // 1000 - EPOCH_MS) << COUNTER_BITS)
+        highest = max(self._numbers.last, self._now_number())
         key_id = 1 + max(*(key.id for key in self.kept.data_keys), *self._spool.known_key_ids)
         after, data_keys, index_keys = await self._chest.with_new_key(
             self.kept, key_id, now_us, first=max(1, highest - SLACK), last=highest + SLACK, anew_index=anew_index
@@ -309,6 +354,10 @@ class Keeper:
         fingerprint = self._spool.keys.fingerprint(key_id)
         log.info("data_key_made", key=key_id, fingerprint=fingerprint, index=anew_index)
         await self._tell(by, "index_key_made" if anew_index else "data_key_made", str(key_id), fingerprint)
+
+    def _now_number(self) -> int:
+        """The lowest number of this moment."""
+        return (self._clock.now_us() // 1000 - EPOCH_MS) << COUNTER_BITS
 
     async def _rewrap(self, by: By = ITSELF, *, everything: bool) -> None:
         ring = self._opened.ring(self.kept)
@@ -358,6 +407,8 @@ class Keeper:
             raise Refused(f"key {key_id} was destroyed before")
         if key_id in {self.kept.sealing, self._spool.keys.current_id}:
             raise Refused(f"key {key_id} seals what comes in: rotate first")
+        if self._shared and self._now_number() <= key.last:
+            raise Refused(f"key {key_id} sealed until lately, and another node may not know yet: ask again in an hour")
         former = self._chest.former_keys
         if former is not None and key_id in dict(former.data_keys):
             raise Refused(

@@ -17,10 +17,12 @@ from gateway.custody.settings import (
 )
 from gateway.custody.token import TokenMaster
 from gateway.custody.vault import VaultMaster
+from gateway.engines.opening import database_url
 from spool.errors import KeysUnfit
 from spool.keys import KeyRing
-from spool.keystore import KeyStore
+from spool.keystore import KeyPlace, KeyStore
 from spool.masters import make_key_file
+from spool.postgres.keystore import PostgresKeyStore
 from spool.wrapping import KeyProvider
 
 
@@ -53,11 +55,25 @@ def open_chest(config: Config) -> Chest:
     """
     keys, key_file = config.keys, config.spool.key_file
     former = [open_provider(each, key_file) for each in keys.former]
-    return Chest(KeyStore(store_path(config)), open_provider(keys.master, key_file), former)
+    return Chest(key_place(config), open_provider(keys.master, key_file), former)
+
+
+def key_place(config: Config) -> KeyPlace:
+    """Where a configuration keeps its keys: in a file, or in a database that nodes share.
+
+    Raises:
+        SecretMissing: the database's URL isn't where the configuration says.
+    """
+    keys = config.keys
+    if keys.store_url is not None:
+        return PostgresKeyStore(keys.store_url.read().get_secret_value())
+    if config.spool.engine == "postgres" and keys.store_file is None:
+        return PostgresKeyStore(database_url(config))
+    return KeyStore(store_path(config))
 
 
 def store_path(config: Config) -> Path:
-    """Where the key store is."""
+    """Where the key store is, if it is a file."""
     key_file = config.spool.key_file
     return config.keys.store_file or key_file.with_name(key_file.name + ".store")
 
@@ -71,7 +87,7 @@ async def ring_of(config: Config) -> KeyRing:
     chest = open_chest(config)
     try:
         former = chest.former_keys
-        if former is not None and not chest.file.exists():
+        if former is not None and not await chest.exists():
             return KeyRing(former.data_keys, former.index_key)
         kept = await chest.read()
         return (await chest.open(kept)).ring(kept)
@@ -79,27 +95,28 @@ async def ring_of(config: Config) -> KeyRing:
         await chest.close()
 
 
-async def make_keys(config: Config, now_us: int) -> list[Path]:
+async def make_keys(config: Config, now_us: int) -> list[str]:
     """Make the key file, where there is to be one, and the key store; what was made, as nothing is written over.
 
     Raises:
         MasterUnreachable, KeysUnfit: the master can't be used, or a file not be written.
     """
-    made = list[Path]()
+    made = list[str]()
     master = config.keys.master
     if isinstance(master, FileMasterSettings):
         path = master.file or config.spool.key_file
         if not path.exists():
             _make_folder(path.parent)
             make_key_file(path, now_us)
-            made.append(path)
+            made.append(str(path))
     chest = open_chest(config)
     try:
         await chest.make_master(now_us)
-        if not chest.file.exists():
-            _make_folder(chest.file.path.parent)
+        if not await chest.exists():
+            if isinstance(chest.file, KeyStore):
+                _make_folder(chest.file.path.parent)
             await (chest.make(now_us) if chest.former_keys is None else chest.take_over(chest.former_keys, now_us))
-            made.append(chest.file.path)
+            made.append(chest.file.place)
     finally:
         await chest.close()
     return made

@@ -163,6 +163,17 @@ class KeysSettings(BaseModel):
             ),
         ),
     ] = None
+    store_url: Annotated[
+        SecretRef | None,
+        Field(
+            description=(
+                "Where the URL is of a PostgreSQL database that keeps the key store in the place of any file, for"
+                " several nodes. With the engine postgres, and neither a file nor this, it is in the spool's own database: then a"
+                " destroyed key lives on in that one's backups."
+            ),
+            examples=[{"file": "/run/credentials/nightsafe.service/keys-database"}],
+        ),
+    ] = None
     master: Annotated[MasterSettings, Field(description="Who keeps the master key.")] = FileMasterSettings()
     former: Annotated[
         list[MasterSettings],

@@ -127,10 +127,20 @@ class Forwarder:
         self._rewound_to = min(self._rewound_to, self._cursor)
         self.entry_waits(0)
 
+    def look_anew(self) -> None:
+        """Other nodes took payments, or are gone: what waits may stand anywhere, and fall due at any time."""
+        self._due_at_us = 0
+        self.rewind(1)
+
     def _zone_changed(self) -> None:
+        self._share_out()
         self._flow.begin_anew()
         self._walks.send_claimed()
         self._wake.set()
+
+    def _share_out(self) -> None:
+        """While nothing is sent from here, this node's share of lanes is the others' to send."""
+        self._store.nodes.forwards(self._route.name, does=self._route.health.zone is not _OPEN)
 
     def _room_freed(self) -> None:
         """A live call left the core, which is limited: what waits may have its place."""
@@ -170,6 +180,7 @@ class Forwarder:
 
     async def run(self) -> None:
         """Go on until stopped."""
+        self._share_out()
         while not self._stopping:
             self._wake.clear()
             try:

@@ -215,7 +215,7 @@ class Walks:
         return Step(transition=lifecycle.QUARANTINE, reason="damaged")
 
     async def _contents(self, entry: Entry) -> tuple[Content, Original | None]:
-        kept = content.read(self._spool.content(entry))
+        kept = content.read(await self._spool.opened(entry))
         return kept, None if entry.kind is Kind.PAYMENT else await original_of(self._spool, entry)
 
     def _instead_of_sending(self, entry: Entry, original: Original | None) -> Step | None:
@@ -305,6 +305,10 @@ class Walks:
             self._withdraw(errand.permit)
             return None
         health, permit = self._route.health, errand.permit
+        if not self._spool.store.nodes.holds():
+            # Other nodes may have put it in doubt, and ask about it or send it themselves.
+            self._withdraw(permit)
+            return None
         if permit is None:
             return None if self._stopping else health.trial(operation_of(errand.entry))
         if health.holds(permit) and not self._stopping:

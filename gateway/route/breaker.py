@@ -299,6 +299,17 @@ class Breaker:
         self._try_at = self._clock.monotonic()
         self._keep()
 
+    # Other nodes' evidence
+
+    def opened_elsewhere(self) -> None:
+        """Another node opened the same route: a passing one opens here too, and is tried as after any opening."""
+        if self.zone in PASSING:
+            self._open(Trip.ELSEWHERE, self._clock.monotonic())
+
+    def closed_elsewhere(self) -> None:
+        """Another node closed it: an open one may be tried at once; closed it is by trials of this node alone."""
+        self._try_at = self._clock.monotonic()
+
     # Transitions
 
     def _consider(self, evidence: Evidence, now: float) -> None:

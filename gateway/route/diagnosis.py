@@ -23,6 +23,7 @@ class OwnCause(enum.StrEnum):
     RESTARTED = "restarted"
     DISK = "disk"
     DRAIN = "drain"
+    ELSEWHERE = "elsewhere"
 
 
 WORDS: Final[dict[Cause | OwnCause, str]] = {
@@ -43,6 +44,7 @@ WORDS: Final[dict[Cause | OwnCause, str]] = {
     OwnCause.FORCED: "a person opened the route",
     OwnCause.DRAIN: "the core's own team asked us to send nothing new",
     OwnCause.DISK: "our own disk takes nothing: payments get try later, and nothing of the backlog is sent",
+    OwnCause.ELSEWHERE: "another node opened the route; it says why",
     OwnCause.RESTARTED: "the route was not closed when the service stopped; nothing has been heard of the core since",
 }
 """What each cause means and where to look."""

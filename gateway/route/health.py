@@ -334,6 +334,17 @@ class RouteHealth:
         self._breaker.release()
         self._probed_at = -math.inf
 
+    # Other nodes' evidence
+
+    def opened_elsewhere(self) -> None:
+        """Another node opened this route by what it saw: so does this one, if it passes calls."""
+        self._breaker.opened_elsewhere()
+
+    def closed_elsewhere(self) -> None:
+        """Another node's trials have closed this route: an open one is probed and tried at once here."""
+        self._breaker.closed_elsewhere()
+        self._probed_at = -math.inf
+
     # Time
 
     async def run(self) -> None:
@@ -429,6 +440,8 @@ class RouteHealth:
         elif trip is Trip.TRIAL_LOST:
             example = f"a trial told nothing within {settings.trial_deadline_s:g} s"
             self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
+        elif trip is Trip.ELSEWHERE:
+            self._casebook.note(OwnCause.ELSEWHERE, "", now_us, sure=True)
         elif trip is Trip.DRAIN:
             self._casebook.note(OwnCause.DRAIN, self.forced.reason if self.forced else "", now_us, sure=True)
         elif trip is Trip.MAINTENANCE:

@@ -59,5 +59,7 @@ class Trip(enum.StrEnum):
     """The core's own team asked for nothing new."""
     MAINTENANCE = "maintenance"
     """The core's own team takes it down."""
+    ELSEWHERE = "elsewhere"
+    """Another node on the same spool opened it, by what it saw."""
     RESTARTED = "restarted"
     """It was not closed when the former run ended."""

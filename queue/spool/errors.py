@@ -9,6 +9,7 @@ SpoolError
 ├── OverLimit         nothing was stored: others used up a limit meanwhile
 ├── SpoolHeld         another process owns the spool
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
+│   └── SpoolAbsent     there is none yet
 ├── KeysUnfit         keys are missing, readable by others, or not the spool's: a person must act
 │   ├── KeysChanged      somebody else changed the key store meanwhile; nothing was done
 │   └── MasterUnreachable  whoever keeps the master key can't be asked now; passes by itself
@@ -58,6 +59,10 @@ class SpoolHeld(SpoolError):
 
 class SpoolUnfit(SpoolError):
     """The file, the database library or the disk can't keep the promises; the message says which and what to do."""
+
+
+class SpoolAbsent(SpoolUnfit):
+    """There is no spool yet: the first start lays it out."""
 
 
 class KeysUnfit(SpoolError):

@@ -11,7 +11,7 @@ faster nothing is written (`KeysChanged`), so of two rotations at once one wins 
 import base64
 import binascii
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -158,6 +158,45 @@ def destroyed(kept: KeptKeys, key_id: int, now_us: int) -> KeptKeys:
     )
 
 
+class KeyPlace(Protocol):
+    """Where a key store is kept: a file, or what nodes share. Called from threads other than the event loop's."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        ...
+
+    def exists(self) -> bool:
+        """Is there one?"""
+        ...
+
+    def read(self) -> KeptKeys:
+        """What is in it.
+
+        Raises:
+            KeysUnfit: it is missing or damaged, or can't be read.
+        """
+        ...
+
+    def make(self, kept: KeptKeys) -> None:
+        """Write a new one; never over another.
+
+        Raises:
+            KeysChanged: somebody else was faster.
+            KeysUnfit: there is something already, or it can't be written.
+        """
+        ...
+
+    def change(self, before: KeptKeys, after: KeptKeys) -> KeptKeys:
+        """Write what `before` became, if it is what is there still; says what is there now.
+
+        Raises:
+            KeysChanged: somebody else was faster; nothing was written.
+            KeysUnfit: it can't be written; mostly nothing was.
+        """
+        ...
+
+
 class KeyStore:
     """The file."""
 
@@ -165,6 +204,11 @@ class KeyStore:
         """Keep keys at `path`, written by these steps."""
         self.path = path
         self._steps = steps
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        return str(self.path)
 
     def exists(self) -> bool:
         """Is there a file?"""
@@ -176,19 +220,7 @@ class KeyStore:
         Raises:
             KeysUnfit: it is missing, open to others, or damaged; the message says which and how to mend it.
         """
-        text = read_private(self.path, NAME, _ABSENT)
-        try:
-            kept = msgspec.json.decode(text, type=KeptKeys)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise KeysUnfit(f"the key store {self.path} is damaged ({error}); restore it") from None
-        if kept.version != VERSION:
-            raise KeysUnfit(
-                f"the key store {self.path} is of version {kept.version}, this program knows {VERSION}: use a newer one"
-            )
-        why = _unsound(kept)
-        if why:
-            raise KeysUnfit(f"the key store {self.path} is damaged: {why}; restore it from where it is kept")
-        return kept
+        return read_kept(read_private(self.path, NAME, _ABSENT), self.place)
 
     def make(self, kept: KeptKeys) -> None:
         """Write a new one; never over another.
@@ -196,7 +228,7 @@ class KeyStore:
         Raises:
             KeysUnfit: there is something already, or it can't be written.
         """
-        write_private(self.path, _written(kept), NAME, self._steps)
+        write_private(self.path, written(kept), NAME, self._steps)
 
     def change(self, before: KeptKeys, after: KeptKeys) -> KeptKeys:
         """Write what `before` became, if it is what is there still; says what is there now.
@@ -208,15 +240,46 @@ class KeyStore:
         with locked(self.path):
             if self.read() != before:
                 raise KeysChanged(f"the key store {self.path} was changed by somebody else meanwhile; look again")
-            raised = replace(after, generation=before.generation + 1)
-            assert not _unsound(raised), "what is written can be read"
-            if len(raised.data_keys) + len(raised.index_keys) > KEYS_MAX:
-                raise KeysUnfit(f"the key store {self.path} is full ({KEYS_MAX} keys)")
-            replace_private(self.path, _written(raised), NAME, self._steps)
-        return raised
+            new = raised(before, after, self.place)
+            replace_private(self.path, written(new), NAME, self._steps)
+        return new
 
 
-def _written(kept: KeptKeys) -> bytes:
+def read_kept(text: bytes | str, place: str) -> KeptKeys:
+    """What is written in a key store, which is at this place.
+
+    Raises:
+        KeysUnfit: it is damaged, or of another version.
+    """
+    try:
+        kept = msgspec.json.decode(text, type=KeptKeys)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise KeysUnfit(f"the key store {place} is damaged ({error}); restore it") from None
+    if kept.version != VERSION:
+        raise KeysUnfit(
+            f"the key store {place} is of version {kept.version}, this program knows {VERSION}: use a newer one"
+        )
+    why = _unsound(kept)
+    if why:
+        raise KeysUnfit(f"the key store {place} is damaged: {why}; restore it from where it is kept")
+    return kept
+
+
+def raised(before: KeptKeys, after: KeptKeys, place: str) -> KeptKeys:
+    """What is to be written after a change, as the next generation.
+
+    Raises:
+        KeysUnfit: there are too many keys.
+    """
+    new = replace(after, generation=before.generation + 1)
+    assert not _unsound(new), "what is written can be read"
+    if len(new.data_keys) + len(new.index_keys) > KEYS_MAX:
+        raise KeysUnfit(f"the key store {place} is full ({KEYS_MAX} keys)")
+    return new
+
+
+def written(kept: KeptKeys) -> bytes:
+    """A key store as it is written: the same keys are the same bytes."""
     return msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"
 
 

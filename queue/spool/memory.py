@@ -21,7 +21,7 @@ from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_looking import deeds_of, horizon_of, page_of, shape_of
-from spool.memory_records import MemoryRecords
+from spool.memory_records import MemoryRecords, beside_of
 from spool.nodes import Alone, Nodes
 from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Sum, Tally
@@ -283,7 +283,7 @@ class MemoryStore:
         owners = set(self._owners.values())
         history = {number: tuple(events) for number, events in self._history.items()}
         kept = [(self._entries[number], history[number], number in owners) for number in self._numbers]
-        yield MemoryRecords(kept, self._blocks[:], self._acts[:])
+        yield MemoryRecords(kept, self._blocks[:], self._acts[:], beside_of(self._memos, self._accounts, self._spent))
 
     async def highest_number(self) -> int:
         """The highest number of any entry; 0 when there is none."""

@@ -1,20 +1,38 @@
 """What can be read of the memory engine for its evidence."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
+from spool.account import AccountNote
 from spool.entry import Act, Entry, Event
 from spool.evidence.growth import NO_HEAD, Block, Head
-from spool.evidence.records import Kept, Proven, ProvenAct
+from spool.evidence.records import Kept, Promised, Proven, ProvenAct
+
+
+class Beside(NamedTuple):
+    """What is kept beside entries: named values, accounts by lane, and what these were promised, in order."""
+
+    memos: dict[str, bytes]
+    accounts: list[AccountNote]
+    promised: list[Promised]
+
+
+NOTHING_BESIDE: Final = Beside({}, [], [])
 
 
 class MemoryRecords:
     """The `Records` of a moment of the memory engine."""
 
     def __init__(
-        self, kept: Sequence[tuple[Entry, tuple[Event, ...], bool]], blocks: Sequence[Block], acts: Sequence[Act]
+        self,
+        kept: Sequence[tuple[Entry, tuple[Event, ...], bool]],
+        blocks: Sequence[Block],
+        acts: Sequence[Act],
+        beside: Beside = NOTHING_BESIDE,
     ) -> None:
-        """Of entries with their history and whether they own their key, in order; of blocks and acts."""
+        """Of entries with their history and whether they own their key, in order; of blocks, acts and what is beside."""
+        self._beside = beside
         self._kept = kept
         self._blocks = blocks
         self._acts = acts
@@ -50,6 +68,18 @@ class MemoryRecords:
         begin = bisect_left(self._acts, start, key=lambda act: act.leaf)
         return [ProvenAct(act, self._hash(act.leaf)) for act in self._acts[begin : begin + limit]]
 
+    async def memos(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Named values."""
+        return [(name, self._beside.memos[name]) for name in sorted(self._beside.memos) if name > after][:limit]
+
+    async def accounts(self, after: int | None, limit: int) -> list[AccountNote]:
+        """What is known of accounts."""
+        return [note for note in self._beside.accounts if after is None or note.lane > after][:limit]
+
+    async def promised(self, after: tuple[int, int], limit: int) -> list[Promised]:
+        """What accounts were promised."""
+        return [each for each in self._beside.promised if (each.day, each.lane) > after][:limit]
+
     async def faults(self) -> list[str]:
         """None: there is no file."""
         return []
@@ -66,3 +96,11 @@ class MemoryRecords:
 
 def _first(block: Block) -> int:
     return block.first
+
+
+def beside_of(
+    memos: Mapping[str, bytes], accounts: Mapping[int, AccountNote], spent: Mapping[tuple[int, int], tuple[int, int]]
+) -> Beside:
+    """What is kept beside entries, as of now."""
+    promised = [Promised(*at, *spent[at]) for at in sorted(spent)]
+    return Beside(dict(memos), [accounts[lane] for lane in sorted(accounts)], promised)

@@ -1,7 +1,10 @@
 """What a node must know of the other nodes on its spool, where there may be some."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+SEATS_MAX: Final = 64
+"""Most nodes on one spool at once."""
 
 
 class Nodes(Protocol):

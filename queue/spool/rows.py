@@ -74,6 +74,58 @@ def entry_of(row: Sequence[Any]) -> Entry:
     )
 
 
+def event_row(event: Event) -> tuple[Any, ...]:
+    """A line of history as the statements that insert take it."""
+    return (
+        event.number,
+        event.at_us,
+        event.name,
+        +(event.source or 0),
+        +event.target,
+        event.attempt,
+        event.reason,
+        event.actor,
+        event.note,
+        +event.told,
+        event.core_id,
+        event.leaf,
+    )
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """An entry as a row of COLUMNS."""
+    return (
+        entry.number,
+        entry.id,
+        +entry.kind,
+        entry.channel,
+        entry.key,
+        entry.fingerprint,
+        entry.route,
+        entry.lane,
+        entry.amount,
+        entry.currency,
+        entry.accepted_at_us,
+        +entry.state,
+        entry.epoch,
+        entry.attempts,
+        entry.due_at_us,
+        entry.changed_at_us,
+        +entry.told,
+        entry.reason,
+        entry.policy,
+        entry.reverses,
+        entry.core_id,
+        entry.key_id,
+        entry.sealed,
+    )
+
+
+def act_row(act: Act) -> tuple[Any, ...]:
+    """What a person did, as `insert_act` takes it."""
+    return act.leaf, act.at_us, act.name, act.subject, act.detail, act.actor, act.note
+
+
 def account_of(row: Sequence[Any]) -> AccountNote:
     """The note in a row of lane, known, denied, time, key, sealed."""
     return AccountNote(

@@ -1,5 +1,6 @@
 """The spool as the gateway uses it: an engine, and the seal around everything that goes into it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -37,6 +38,9 @@ class Spool:
     def __init__(self, store: Store, keys: KeyRing | None = None, sealer: Sealer | None = None) -> None:
         """Join an engine and its keys; neither is opened yet. Without keys here, `open` is told how to get them."""
         self.store = store
+        #: Has the keys that other nodes made meanwhile taken up; None where there are no others.
+        self.fetch_keys: Callable[[], Awaitable[None]] | None = None
+        self._fetching = asyncio.Lock()
         self._listed: tuple[int, ...] = ()
         #: Lanes under former index keys that held something when the index key was changed.
         self._old_lanes: set[int] = set()
@@ -53,7 +57,7 @@ class Spool:
         """
         await self.store.open(now_us)
         try:
-            self._listed = tuple(map(int, (await self.store.recall(LISTED) or b"").decode().split()))
+            self._listed = _ids_in(await self.store.recall(LISTED))
             keys = self.keys if unlock is None else await unlock(self._listed)
             await self._prove(keys)
             if unlock is not None:
@@ -120,10 +124,20 @@ class Spool:
                 )
         for key_id in keys.ids:
             if key_id not in self._listed:
-                listed = (*self._listed, key_id)
                 await self.store.remember(_CHECK.format(key_id), keys.check_value(key_id))
-                await self.store.remember(LISTED, " ".join(map(str, listed)).encode())
-                self._listed = listed
+                await self._list(key_id)
+
+    async def _list(self, key_id: int) -> None:
+        """Remember a key, beside those that other nodes remember at the same moment."""
+        while key_id not in self._listed:
+            kept = await self.store.recall(LISTED)
+            listed = _ids_in(kept)
+            if key_id not in listed:
+                longer: tuple[int, ...] = (*listed, key_id)
+                if not await self.store.exchange(LISTED, kept, " ".join(map(str, longer)).encode()):
+                    continue
+                listed = longer
+            self._listed = listed
 
     async def _require_unneeded(self, missing: Sequence[int]) -> None:
         """A key that is missing hurts nobody where nothing was sealed under it."""
@@ -214,6 +228,27 @@ class Spool:
         """
         return self._sealer.open(entry)
 
+    async def opened(self, entry: Entry) -> bytes:
+        """The content of an entry that another node may have sealed, under a key that this one has yet to hear of.
+
+        Raises:
+            RecordShredded, RecordDamaged: as content.
+            KeysUnfit, SpoolClosed, StorageUncertain: its key can't be had now.
+        """
+        if self.fetch_keys is not None and not self._knows(entry.key_id):
+            async with self._fetching:
+                if not self._knows(entry.key_id):
+                    await self.fetch_keys()
+        return self.content(entry)
+
+    async def follow_keys(self) -> None:
+        """Have the keys that other nodes have made and sealed by, if there are any. Errors: as opened."""
+        if self.fetch_keys is not None and not all(map(self._knows, _ids_in(await self.store.recall(LISTED)))):
+            await self.fetch_keys()
+
+    def _knows(self, key_id: int) -> bool:
+        return key_id in self.keys.ids or key_id in self.keys.destroyed
+
     async def seal_anew(self, entries: Sequence[Entry], key_id: int) -> int:
         """Seal entries anew under another key; how many were, as an entry that doesn't open stays as it is.
 
@@ -228,6 +263,10 @@ class Spool:
             except RecordDamaged:
                 continue
         return sum(await self.store.reseal(anew, key_id)) if anew else 0
+
+
+def _ids_in(kept: bytes | None) -> tuple[int, ...]:
+    return tuple(map(int, (kept or b"").decode().split()))
 
 
 def words_of(uses: dict[int, KeyUse]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -159,13 +159,19 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def crowd(
-        self, core: str, rate: float, chance: random.Random, **more: Any
+        self,
+        core: str,
+        rate: float,
+        chance: random.Random,
+        *,
+        address: Callable[[], str] | None = None,
+        **more: Any,
     ) -> AsyncGenerator[tuple[Crowd, Diary]]:
         """Senders by both protocols to one core, and their diary; `more` are further habits."""
         habits = {"accounts": 40, "pause_min_s": 0.2, "pause_max_s": 0.8} | more
         with Diary(self.scene.diary(core)) as diary:
             async with Crowd.gather(
-                lambda: self.scene.url,
+                address or (lambda: self.scene.url),
                 self.scene.speeches(core),
                 diary=diary,
                 chance=chance.random,

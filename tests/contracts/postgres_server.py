@@ -127,6 +127,10 @@ class Server:
             "--checkpoint=fast", "--write-recovery-conf", "--no-sync",
         )  # fmt: skip
 
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it is."""
+        assert self.ask("SELECT pg_promote()") == [(True,)]
+
     def run(self, program: str, *arguments: str) -> None:
         """Run a program of the server to its end."""
         done = subprocess.run(

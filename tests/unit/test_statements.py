@@ -125,8 +125,11 @@ AT_OPENING: Final = {
 }
 """Statements asked once, at opening."""
 
-IN_STEPS: Final = {"recount", "key_uses", "shape_arrival", "shape_aside"}
+IN_STEPS: Final = {"recount", "key_uses", "shape_arrival", "shape_aside", "memos", "accounts", "promised"}
 """Statements that read everything, a stretch at a time, on a connection of their own."""
+
+ON_ARRIVAL: Final = {"fill_entry", "fill_account", "fill_promised", "sum_up"}
+"""Statements that fill a new file with what another engine kept, before anybody works on it."""
 
 FOR_PERSONS: Final = {"accounts_counted", "strays", "routes", "page_aside_ascending", "page_aside_descending"}
 """Statements that read all of something, beside payments, when a person or an audit asks."""
@@ -173,7 +176,7 @@ def test_the_database_takes_every_statement(db: Any, name: str) -> None:
 
 def test_every_statement_is_judged_here() -> None:
     """A new one says whether it is on a payment's way."""
-    assert set(SQL) == {*WAYS, *AT_OPENING, *IN_STEPS, *FOR_PERSONS}
+    assert set(SQL) == {*WAYS, *AT_OPENING, *IN_STEPS, *ON_ARRIVAL, *FOR_PERSONS}
 
 
 @pytest.mark.parametrize("name", sorted(WAYS))

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from spool.account import AccountNote
 from spool.entry import Act, Entry, Event
 from spool.evidence.growth import Block, Head
 
@@ -20,6 +21,15 @@ class ProvenAct(msgspec.Struct, frozen=True):
 
     act: Act
     hash: bytes
+
+
+class Promised(msgspec.Struct, frozen=True):
+    """What one account was promised on one day."""
+
+    day: int
+    lane: int
+    entries: int
+    amount: int
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -56,6 +66,18 @@ class Records(Protocol):
 
     async def acts(self, start: int, limit: int) -> list[ProvenAct]:
         """Acts whose leaves have this index or a higher one, in order."""
+        ...
+
+    async def memos(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Named values whose names come after this one, in order of their code points."""
+        ...
+
+    async def accounts(self, after: int | None, limit: int) -> list[AccountNote]:
+        """What is known of accounts whose lanes are above this one; None = of all, in order."""
+        ...
+
+    async def promised(self, after: tuple[int, int], limit: int) -> list[Promised]:
+        """What accounts were promised, after this day and lane, in order."""
         ...
 
     async def faults(self) -> list[str]:

@@ -106,6 +106,11 @@ def trouble_of(error: Exception) -> Trouble:
     return Trouble.NO_ROOM if isinstance(error, _NO_ROOM) else Trouble.ITS_OWN
 
 
+def lies_outside(error: Exception) -> bool:
+    """The server or the way to it is what is wrong: gone, or not as we need it (a password, a right, a name)."""
+    return means_gone(error) or isinstance(error, _errors.PostgresError)
+
+
 def means_gone(error: Exception) -> bool:
     """Whether only another connection can help."""
     return trouble_of(error) is Trouble.GONE

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from spool.errors import SpoolUnfit
-from spool.postgres.connection import means_gone, pool
+from spool.postgres.connection import lies_outside, pool
 from spool.postgres.questions import counted, snapshot
 from spool.postgres.schema import check
 from spool.postgres.settings import PostgresSettings
@@ -38,7 +38,7 @@ class PostgresReading(PostgresStore):
             raise
         except Exception as error:
             await self.close()
-            if means_gone(error):
+            if lies_outside(error):
                 raise SpoolUnfit(f"the database can't be read: {type(error).__name__}") from error
             raise
 

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from typing import Any, Final
 
+from spool.account import AccountNote
 from spool.entry import Act
 from spool.evidence.growth import NO_HEAD, Block, Head
-from spool.evidence.records import Kept, Proven, ProvenAct
+from spool.evidence.records import Kept, Promised, Proven, ProvenAct
 from spool.lifecycle import State
 from spool.postgres.connection import Connection
 from spool.postgres.statements import SQL
-from spool.rows import entry_of, event_in
+from spool.rows import account_of, entry_of, event_in
 
 _ENTRY_COLUMNS: Final = 23
 
@@ -52,6 +53,18 @@ class PostgresRecords:
     async def acts(self, start: int, limit: int) -> list[ProvenAct]:
         """Acts from an index on."""
         return [ProvenAct(_act_in(row), row[7] or b"") for row in await self._db.fetch(SQL["kept_acts"], start, limit)]
+
+    async def memos(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Named values."""
+        return [(row[0], row[1]) for row in await self._db.fetch(SQL["memos"], after, limit)]
+
+    async def accounts(self, after: int | None, limit: int) -> list[AccountNote]:
+        """What is known of accounts."""
+        return list(map(account_of, await self._db.fetch(SQL["accounts"], after is None, after or 0, limit)))
+
+    async def promised(self, after: tuple[int, int], limit: int) -> list[Promised]:
+        """What accounts were promised."""
+        return [Promised(*row) for row in await self._db.fetch(SQL["promised"], *after, limit)]
 
     async def faults(self) -> list[str]:
         """None that the server tells of without extensions."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from spool.errors import SpoolUnfit
+from spool.errors import SpoolAbsent, SpoolUnfit
 from spool.postgres.connection import Connection, Trouble, trouble_of
 from spool.postgres.statements import SQL, migrations
 
@@ -27,10 +27,11 @@ async def check(db: Connection) -> int:
     """The layout's version.
 
     Raises:
-        SpoolUnfit: there is none, or this program can't work with it.
+        SpoolAbsent: there is none.
+        SpoolUnfit: this program can't work with it.
     """
     if not await db.fetchval(SQL["is_there"]):
-        raise SpoolUnfit("there is no spool in this database: start the service once to lay it out")
+        raise SpoolAbsent("there is no spool in this database: start the service once to lay it out")
     version, programs_from = await db.fetchrow(SQL["migrated"])
     known = migrations()[-1].version
     if (programs_from or 0) > known:

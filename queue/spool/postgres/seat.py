@@ -10,8 +10,8 @@ from typing import Any
 from spool.errors import SpoolClosed
 from spool.evidence.growth import Head
 from spool.evidence.tree import peaks_of
+from spool.nodes import SEATS_MAX
 from spool.postgres.connection import Connection
-from spool.postgres.settings import SEATS_MAX
 from spool.postgres.statements import SQL
 
 

@@ -1,11 +1,8 @@
 """What the engine must be told."""
 
-from typing import Final
-
 import msgspec
 
-SEATS_MAX: Final = 64
-"""Most nodes on one spool at once."""
+from spool.nodes import SEATS_MAX
 
 
 class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):

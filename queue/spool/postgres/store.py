@@ -9,15 +9,15 @@ from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
-from spool.nodes import Nodes, nothing
+from spool.nodes import SEATS_MAX, Nodes, nothing
 from spool.postgres.commit import Lost, Writer
-from spool.postgres.connection import Connection, connect, means_gone, pool
+from spool.postgres.connection import Connection, connect, lies_outside, means_gone, pool
 from spool.postgres.expected import Expectations
 from spool.postgres.others import shares_of
 from spool.postgres.questions import Questions, counted
 from spool.postgres.schema import bring_up_to_date
 from spool.postgres.seat import LeaseLost, SeatTaken, living, take_seat
-from spool.postgres.settings import SEATS_MAX, PostgresSettings
+from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 from spool.postgres.transaction import ORPHANS_MAX
 from spool.postgres.work import Closed, Renewal, Rescue, Sweep, Work
@@ -96,7 +96,7 @@ class PostgresStore(Questions, Keeping):
             raise SpoolHeld("in the database", "another node, whose lease runs") from error
         except Exception as error:
             await self._close_connections()
-            if means_gone(error):
+            if lies_outside(error):
                 raise SpoolUnfit(f"the database can't be opened as a spool: {_said(error)}") from error
             raise
         self._trouble = ""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from spool.entry import Act, Draft, Entry, Event
+from spool.entry import Act, Draft, Entry
 from spool.errors import LaneTaken, OverLimit, SpoolError
 from spool.evidence import leaf
 from spool.evidence.growth import Growth
@@ -21,7 +21,7 @@ from spool.postgres.limits import Limits
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
 from spool.postgres.work import Closed, Rescue, Sweep, Work
-from spool.rows import entry_of
+from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.work import (
@@ -247,7 +247,7 @@ class Transaction:
         """A move that was made, as its line of history, in its place in the log."""
         event = each.move.told_as(each.after, self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
-        return _row_of_event(event)
+        return event_row(event)
 
     # Reversals
 
@@ -290,7 +290,7 @@ class Transaction:
         await self._db.execute(SQL["reseal"], key_id, sealed, known.number)
         event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
-        await self._db.execute(SQL["insert_events"], *_columns([_row_of_event(event)]))
+        await self._db.execute(SQL["insert_events"], *_columns([event_row(event)]))
         return True
 
     async def _spend(self, work: Spend) -> bool:
@@ -420,21 +420,4 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
         after.reason,
         after.core_id,
         each.move.transition is GIVE_BACK,
-    )
-
-
-def _row_of_event(event: Event) -> tuple[Any, ...]:
-    return (
-        event.number,
-        event.at_us,
-        event.name,
-        +(event.source or 0),
-        +event.target,
-        event.attempt,
-        event.reason,
-        event.actor,
-        event.note,
-        +event.told,
-        event.core_id,
-        event.leaf,
     )

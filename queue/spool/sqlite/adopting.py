@@ -7,9 +7,9 @@ from spool.evidence import leaf
 from spool.evidence.growth import Growth
 from spool.evidence.story import ADOPTED
 from spool.lifecycle import State
-from spool.rows import entry_of
+from spool.rows import entry_of, event_row
 from spool.sqlite.statements import SQL, ManyRows
-from spool.sqlite.transaction import block_row, event_row
+from spool.sqlite.transaction import block_row
 
 PIECE_ENTRIES: Final = 2_000
 """Entries taken in with one block."""

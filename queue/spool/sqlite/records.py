@@ -4,11 +4,12 @@ from collections import defaultdict
 from functools import partial
 from typing import Any, Final
 
+from spool.account import AccountNote
 from spool.entry import Act
 from spool.evidence.growth import NO_HEAD, Block, Head
-from spool.evidence.records import Kept, Proven, ProvenAct
+from spool.evidence.records import Kept, Promised, Proven, ProvenAct
 from spool.lifecycle import State
-from spool.rows import entry_of, event_in
+from spool.rows import account_of, entry_of, event_in
 from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import fetch_all, fetch_one
 from spool.sqlite.keys import Keys
@@ -53,6 +54,22 @@ class SqliteRecords:
         """Acts from an index on."""
         rows = await self._connection.run(partial(fetch_all, sql=SQL["kept_acts"], parameters=(start, limit)))
         return [ProvenAct(_act_in(row), row[7] or b"") for row in rows]
+
+    async def memos(self, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """Named values."""
+        rows = await self._connection.run(partial(fetch_all, sql=SQL["memos"], parameters=(after, limit)))
+        return [(row[0], row[1]) for row in rows]
+
+    async def accounts(self, after: int | None, limit: int) -> list[AccountNote]:
+        """What is known of accounts."""
+        asked = (after is None, after or 0, limit)
+        rows = await self._connection.run(partial(fetch_all, sql=SQL["accounts"], parameters=asked))
+        return list(map(account_of, rows))
+
+    async def promised(self, after: tuple[int, int], limit: int) -> list[Promised]:
+        """What accounts were promised."""
+        rows = await self._connection.run(partial(fetch_all, sql=SQL["promised"], parameters=(*after, limit)))
+        return [Promised(*row) for row in rows]
 
     async def faults(self) -> list[str]:
         """What SQLite finds, at most twenty of them."""

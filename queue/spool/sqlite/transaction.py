@@ -16,12 +16,12 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from spool.account import AccountNote
-from spool.entry import Draft, Entry, Event
+from spool.entry import Draft, Entry
 from spool.evidence import leaf
 from spool.evidence.growth import Block
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
-from spool.rows import entry_of
+from spool.rows import entry_of, event_row
 from spool.sqlite.held import Held
 from spool.sqlite.statements import SQL, ManyRows
 from spool.store import Inserted, Known, Move, NotReversible
@@ -353,24 +353,6 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
         after.changed_at_us,
         after.reason,
         after.core_id,
-    )
-
-
-def event_row(event: Event) -> tuple[Any, ...]:
-    """A line of history as `insert_events` takes it."""
-    return (
-        event.number,
-        event.at_us,
-        event.name,
-        +(event.source or 0),
-        +event.target,
-        event.attempt,
-        event.reason,
-        event.actor,
-        event.note,
-        +event.told,
-        event.core_id,
-        event.leaf,
     )
 
 

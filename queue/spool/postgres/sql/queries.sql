@@ -461,3 +461,50 @@ SELECT name, value FROM memo WHERE starts_with(name, $1) AND name > $2 ORDER BY 
 
 -- name: recall
 SELECT value FROM memo WHERE name = $1;
+
+-- name: key_store_is_there
+SELECT to_regclass('key_store') IS NOT NULL;
+
+-- name: lay_out_key_store
+-- Keys of all nodes, wrapped by a master; perhaps in a database of their own.
+CREATE TABLE IF NOT EXISTS key_store (
+    one     smallint PRIMARY KEY CHECK (one = 1),
+    content bytea    NOT NULL
+);
+
+-- name: key_store
+SELECT content FROM key_store;
+
+-- name: make_key_store
+INSERT INTO key_store (one, content) VALUES (1, $1) ON CONFLICT DO NOTHING;
+
+-- name: change_key_store
+UPDATE key_store SET content = $2 WHERE content = $1;
+
+-- name: memos
+SELECT name, value FROM memo WHERE name > $1 ORDER BY name LIMIT $2;
+
+-- name: accounts
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE $1 OR lane > $2 ORDER BY lane LIMIT $3;
+
+-- name: promised
+SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > ($1, $2) ORDER BY day, lane LIMIT $3;
+
+-- name: is_empty
+-- Nothing was ever taken here.
+SELECT NOT EXISTS (SELECT 1 FROM entry) AND NOT EXISTS (SELECT 1 FROM block) AND NOT EXISTS (SELECT 1 FROM memo);
+
+-- name: clear_entries
+TRUNCATE entry, event, act, block, tally, account, spent, memo;
+
+-- name: sum_up
+-- The sums of all entries, as rows of the first seat.
+INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
+SELECT 0, route, channel, currency, kind, state, told, count(*), sum(amount) FROM entry
+GROUP BY route, channel, currency, kind, state, told;
+
+-- name: set_log
+UPDATE log SET size = $1, peaks = $2;
+
+-- name: forget
+DELETE FROM memo WHERE name = $1;

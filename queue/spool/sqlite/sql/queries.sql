@@ -396,3 +396,31 @@ SELECT EXISTS (SELECT 1 FROM account INDEXED BY account_denied WHERE denied = 1)
 -- name: things
 -- How many tables and indexes there are: none in a file that is new.
 SELECT count(*) FROM sqlite_master;
+
+-- name: memos
+SELECT name, value FROM memo WHERE name > ? ORDER BY name LIMIT ?;
+
+-- name: accounts
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE ? OR lane > ? ORDER BY lane LIMIT ?;
+
+-- name: promised
+SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > (?, ?) ORDER BY day, lane LIMIT ?;
+
+-- name: fill_entry
+-- An entry from another engine, as it was there.
+INSERT INTO entry (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,
+    due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed, recorded_as, told_as, leaf, owns_key, place
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: fill_account
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: fill_promised
+INSERT INTO spent (day, lane, entries, amount) VALUES (?, ?, ?, ?);
+
+-- name: sum_up
+-- The sums of all entries.
+INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount)
+SELECT route, channel, currency, kind, state, told, count(*), sum(amount) FROM entry
+GROUP BY route, channel, currency, kind, state, told;

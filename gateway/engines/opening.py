@@ -1,0 +1,84 @@
+"""From settings to an engine: to work with, beside it to look through, and alone to look while nobody works."""
+
+from pathlib import Path
+from typing import Final
+
+from gateway.config.model import Config
+from spool.memory import MemoryStore
+from spool.postgres import PostgresSettings, PostgresStore
+from spool.postgres.reading import PostgresReading
+from spool.sqlite import SqliteStore
+from spool.sqlite.reading import SqliteReading
+from spool.store import Store
+
+MIB: Final = 2**20
+
+Reading = SqliteReading | PostgresReading
+"""An engine in nobody's hands: everything that reads works, and `still` holds one moment."""
+
+
+def store_of(config: Config) -> Store:
+    """The engine to work with.
+
+    Raises:
+        SecretMissing: the database's URL isn't where the configuration says.
+    """
+    match config.spool.engine:
+        case "memory":
+            return MemoryStore()
+        case "postgres":
+            return PostgresStore(database_of(config))
+        case "sqlite":
+            reserve_bytes = config.spool.reserve_mib * MIB
+            return SqliteStore(Path(config.spool.path), reserve_bytes=reserve_bytes, stall_s=_stall_s(config))
+
+
+def shelf_of(config: Config, store: Store) -> Store:
+    """The same entries, to look through without standing in the way of payments."""
+    return store if config.spool.engine == "memory" else reading_of(config)
+
+
+def reading_of(config: Config) -> Reading:
+    """The entries only to look at, whether somebody works on them or not. Errors: as `store_of`."""
+    if config.spool.engine == "postgres":
+        return PostgresReading(database_of(config))
+    return SqliteReading(Path(config.spool.path))
+
+
+def place_of(config: Config) -> str:
+    """Where the entries are, in words; a database's URL is never shown."""
+    return "in the database" if config.spool.engine == "postgres" else f"at {config.spool.path}"
+
+
+def is_durable(config: Config) -> bool:
+    """The entries outlive the process."""
+    return config.spool.engine != "memory"
+
+
+def database_url(config: Config) -> str:
+    """The URL of the spool's database. Holds a password. Errors: as `store_of`."""
+    assert config.spool.postgres is not None, "the configuration was checked"
+    return config.spool.postgres.url.read().get_secret_value()
+
+
+def database_of(config: Config) -> PostgresSettings:
+    """The spool's database, and how long to wait for it. Errors: as `store_of`."""
+    said = config.spool.postgres
+    assert said is not None, "the configuration was checked"
+    return PostgresSettings(
+        dsn=database_url(config),
+        node=config.node.name,
+        nodes_max=said.nodes_max,
+        lease_s=said.lease_s,
+        poll_s=said.poll_s,
+        connect_s=said.connect_timeout_s,
+        statement_s=said.statement_timeout_s,
+        stall_s=_stall_s(config),
+        readers_max=said.readers_max,
+        standbys_min=said.standbys_min,
+    )
+
+
+def _stall_s(config: Config) -> float:
+    """A hanging disk must leave every channel its deadline."""
+    return max(0.5, 0.5 * min((channel.deadline_s for channel in config.channels.values()), default=10.0))

@@ -1,0 +1,183 @@
+"""What nodes on one database tell each other of their routes, and that each goes by its own evidence otherwise."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import pytest
+
+from adapters.outcome import Cause, NotSent, Posted
+from gateway.clock import ManualClock
+from gateway.route.diagnosis import OwnCause
+from gateway.route.gossip import Gossip
+from gateway.route.health import RouteHealth
+from gateway.route.record import Speaker
+from gateway.route.settings import BreakerSettings
+from gateway.route.zone import Trip, Zone
+from spool.postgres import PostgresStore
+from tests.contracts.postgres_server import SHARED
+from tests.integration.postgres_nodes import node
+
+HOUR_US: Final = 3_600_000_000
+
+
+class Member:
+    """A node with one route and its gossip."""
+
+    def __init__(self, store: PostgresStore, clock: ManualClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.health = RouteHealth("main", BreakerSettings(), clock)
+        self.gossip = Gossip(store, [self.health], clock, own=frozenset({"window"}))
+
+    def fail(self) -> None:
+        """Calls that don't reach the core, until the route opens."""
+        while (permit := self.health.admit()) is not None:
+            self.health.report(permit, NotSent(cause=Cause.REFUSED_CONNECTION), 0.01)
+
+    async def try_well(self) -> None:
+        """The core is well: time lets the route be tried, and trials close it."""
+        await self.clock.advance(120.0)
+        self.health.watch_once()
+        while self.health.zone is Zone.TRIAL:
+            permit = self.health.trial()
+            assert permit is not None
+            self.health.report(permit, Posted(core_id="1"), 0.01)
+
+    def say(self, zone: Zone, actor: str = "anna", speaker: Speaker = Speaker.OPERATOR) -> None:
+        """A person's word."""
+        until_us = self.clock.now_us() + HOUR_US
+        self.health.force(zone, until_us=until_us, actor=actor, reason="a drill", speaker=speaker)
+
+
+@pytest.fixture
+async def members() -> AsyncIterator[tuple[Member, Member]]:
+    """Two that have heard of each other."""
+    dsn, clock = SHARED.schema(), ManualClock()
+    async with node(dsn, "one") as one, node(dsn, "two") as two:
+        both = Member(one, clock), Member(two, clock)
+        for member in (*both, *both):
+            await member.gossip.run_once()
+        yield both
+
+
+async def hear(*members: Member) -> None:
+    """A round: each tells and hears."""
+    for member in (*members, *members):
+        await member.gossip.run_once()
+
+
+async def test_an_opening_that_one_node_saw_opens_the_route_at_the_other(members: tuple[Member, Member]) -> None:
+    """So no payer there finds it out anew. It is tried as after any opening."""
+    one, two = members
+    one.fail()
+
+    await hear(one, two)
+
+    assert (two.health.zone, two.health.trip) == (Zone.OPEN, Trip.ELSEWHERE)
+    assert two.health.diagnosis is not None
+    assert two.health.diagnosis.cause is OwnCause.ELSEWHERE
+    await two.try_well()
+    assert two.health.zone is Zone.CLOSED
+
+
+async def test_a_node_that_goes_on_finding_a_core_dead_does_not_keep_it_from_others(
+    members: tuple[Member, Member],
+) -> None:
+    """It may be its own network. What is heeded is that something changed, never how another node stands."""
+    one, two = members
+    one.fail()
+    await hear(one, two)
+    await two.try_well()
+
+    await hear(one, two)
+
+    assert (one.health.zone, two.health.zone) == (Zone.OPEN, Zone.CLOSED)
+
+
+async def test_an_opening_that_was_heard_is_not_told_on(members: tuple[Member, Member]) -> None:
+    """Or two nodes would open each other for ever."""
+    one, two = members
+    one.fail()
+    await hear(one, two)
+    await one.try_well()
+
+    await hear(one, two)
+
+    assert one.health.zone is Zone.CLOSED
+
+
+async def test_a_closing_has_an_open_route_tried_at_once(members: tuple[Member, Member]) -> None:
+    """By its own trials: another node's way to the core may be open while this one's isn't."""
+    one, two = members
+    one.fail()
+    await hear(one, two)
+    await one.try_well()
+    await hear(one, two)
+
+    two.health.watch_once()
+
+    assert two.health.zone is Zone.TRIAL
+
+
+async def test_a_persons_word_holds_at_every_node_until_it_is_taken_back(members: tuple[Member, Member]) -> None:
+    """With who said it, why, and until when."""
+    one, two = members
+    one.say(Zone.OPEN, speaker=Speaker.DRAIN)
+    await hear(one, two)
+    heard = two.health.forced
+
+    two.health.release()
+    await hear(one, two)
+
+    assert heard is not None
+    assert (heard.zone, heard.actor, heard.speaker) == (Zone.OPEN, "anna", Speaker.DRAIN)
+    assert (one.health.forced, two.health.forced) == (None, None)
+
+
+async def test_of_two_words_the_later_holds_everywhere(members: tuple[Member, Member]) -> None:
+    """And no node gives it up again for the earlier one."""
+    one, two = members
+    one.say(Zone.OPEN, "anna")
+    await one.gossip.run_once()
+    await one.clock.advance(1.0)
+    two.say(Zone.CLOSED, "boris")
+
+    await hear(two, one)
+
+    assert [each.health.forced.actor for each in members if each.health.forced] == ["boris", "boris"]
+    assert (one.health.zone, two.health.zone) == (Zone.CLOSED, Zone.CLOSED)
+
+
+async def test_what_each_node_does_by_itself_is_not_told(members: tuple[Member, Member]) -> None:
+    """Planned windows are in the spool: each node opens its routes for them by its own clock."""
+    one, two = members
+    one.say(Zone.OPEN, "window")
+
+    await hear(one, two)
+
+    assert two.health.forced is None
+
+
+async def test_a_node_that_starts_heeds_no_opening_of_before(members: tuple[Member, Member]) -> None:
+    """The core may be well again since; but a person's word that still stands is heard."""
+    one, _ = members
+    one.fail()
+    await one.try_well()
+    one.say(Zone.CLOSED)
+    await one.gossip.run_once()
+
+    late = Member(members[1].store, one.clock)
+    await late.gossip.run_once()
+
+    assert (late.health.zone, late.health.trip) == (Zone.CLOSED, None)
+    assert late.health.forced is not None
+
+
+async def test_a_note_of_another_version_is_passed_over(members: tuple[Member, Member]) -> None:
+    """While nodes are upgraded one after the other."""
+    one, two = members
+    await one.store.remember("gossip/0/main", b'{"run": "soon"}')
+
+    await two.gossip.run_once()
+
+    assert two.health.zone is Zone.CLOSED
