@@ -36,7 +36,8 @@ class PolicyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A policy as proposed; without one, the configuration's."""
 
     reason: asks.Reason
-    standin: msgspec.Raw = NONE
+    # A default by a function, as a schema can tell no other of raw JSON.
+    standin: msgspec.Raw = msgspec.field(default_factory=lambda: NONE)
 
 
 class TryBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from adapters.channels.json_headers import bearer_digest
 from gateway.admin.call import Call
+from gateway.admin.description import ADDRESS, description
 from gateway.admin.desk import Desk
 from gateway.admin.gatekeeper import Gatekeeper, client_of
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
@@ -80,6 +81,9 @@ class AdminSide:
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
+        if method == "GET" and path == ADDRESS:
+            self._demand(person, Right.READ)
+            return _response(_encode(description()))
         return _response(_encode(await self.ask(person, method, path, query, body)))
 
     async def ask(self, person: Person, method: str, path: str, query: str, body: bytes) -> Any:

@@ -110,6 +110,11 @@ class Certificates:
         return Person(name=name, role=settings.role)
 
 
+def roles_of(right: Right) -> list[str]:
+    """Roles that have a right."""
+    return sorted(_MAY[right])
+
+
 def may(person: Person, right: Right) -> bool:
     """Whether a person's role has a right; who has which stands in `_MAY`, and is told in docs/reference/admin-api.md."""
     return person.role in _MAY[right]

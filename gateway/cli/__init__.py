@@ -1,5 +1,6 @@
 """The command `nightsafe`: starts the service, and speaks to its admin side. Told in docs/reference/cli.md."""
 
+import os
 import sys
 
 from gateway.cli.app import app
@@ -8,6 +9,10 @@ from gateway.cli.exits import Exit, Failure
 
 def main() -> None:
     """Run the command; what a person can mend is one sentence on standard error and an exit code."""
+    if "_NIGHTSAFE_COMPLETE" in os.environ:
+        from gateway.cli import completing  # noqa: PLC0415 - only a shell that asks needs it
+
+        completing.get_ready()
     try:
         app(prog_name="nightsafe")
     except Failure as failure:

@@ -74,6 +74,16 @@ def version() -> None:
     sys.stdout.write(setting_up.version() + "\n")
 
 
+@verb(app, "completion")
+def completion(
+    shell: Annotated[str, typer.Argument(help="Your shell.", metavar="bash|zsh|fish")],
+) -> None:
+    """Print what completes verbs and options in a shell. For bash: nightsafe completion bash >> ~/.bashrc."""
+    from gateway.cli import completing  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(completing.script(shell))
+
+
 @verb(config_app, "check")
 def config_check(*, config: ConfigOption = None) -> None:
     """Say every fault at once, with its line. Without faults, say what is joined."""

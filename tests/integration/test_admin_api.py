@@ -205,6 +205,14 @@ async def test_what_is_not_there_is_said_not_to_be(house: House, method: str, pa
     assert (await house.ask(method, path, body=body))[0] == status
 
 
+async def test_it_describes_itself(house: House) -> None:
+    """In OpenAPI 3.1, to whoever may read."""
+    status, told = await house.ask("GET", "/admin/v1/openapi.json", "viewer")
+    assert (status, told["openapi"]) == (200, "3.1.0")
+    assert (await house.ask("GET", "/admin/v1/openapi.json", ""))[0] == 401
+    assert (await house.ask("GET", "/admin/v1/openapi.json", "release"))[0] == 403
+
+
 async def test_the_admin_side_is_not_on_the_channels_port(house: House) -> None:
     """Two listeners: a bank's address never reaches an operator's verbs."""
     url = f"http://127.0.0.1:{house.service.channel_listener.port}/admin/v1/status"

@@ -10,10 +10,11 @@ import pytest
 
 from gateway.admin.status import SpoolShown, Status
 from gateway.admin.views import conservation
-from gateway.cli import tables
+from gateway.cli import completing, tables
 from gateway.cli.client import admin_client
 from gateway.cli.exits import Failure
-from gateway.cli.verbs import rates, seconds_of
+from gateway.cli.options import Scope
+from gateway.cli.verbs import rates, seconds_of, told_of
 from spool.lifecycle import Kind, State, Told
 from spool.tally import Cell, Sum
 
@@ -99,3 +100,38 @@ def test_the_address_comes_from_the_configuration(tmp_path: Path, listener: str,
     file = tmp_path / "nightsafe.toml"
     file.write_text(f'[listen.admin]\n{listener}\n[spool]\nkey_file = "/nowhere"\n')
     assert admin_client(None, None, file, None).url == url
+
+
+@pytest.mark.parametrize(
+    ("words", "word", "offered"),
+    [
+        ("nightsafe st", 1, {"status", "stuck"}),
+        ("nightsafe jobs p", 2, {"pause"}),
+        ("nightsafe list --amount", 2, {"--amount", "--amount-from", "--amount-to"}),
+        ("nightsafe find --tok", 2, {"--token-file"}),
+    ],
+)
+def test_a_shell_is_told_what_may_come_next(words: str, word: int, offered: set[str]) -> None:
+    """Verbs, and the options that several verbs share."""
+    asked = {"_NIGHTSAFE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(word)}
+    told = subprocess.run([sys.executable, "-m", "gateway"], env=asked, capture_output=True, text=True, check=True)
+    assert set(told.stdout.split()) == offered
+
+
+def test_there_is_no_completion_for_a_shell_nobody_knows() -> None:
+    """It is said so, with those there are."""
+    with pytest.raises(Failure, match="bash, zsh, fish"):
+        completing.script("csh")
+
+
+def test_ages_count_back_from_now() -> None:
+    """Older is a time before, younger one after; a time beside an age is one too many."""
+    now_us = 1_800_000_000_000_000
+    assert told_of(Scope(older="2h", younger="1d", why="conflict", state=["held", "parked"]), now_us) == {
+        "accepted_before": "2027-01-15T06:00:00.000000Z",
+        "accepted_from": "2027-01-14T08:00:00.000000Z",
+        "reason": "conflict",
+        "state": "held,parked",
+    }
+    with pytest.raises(Failure, match="not both"):
+        told_of(Scope(older="2h", accepted_before="2026-01-01T00:00:00Z"), now_us)
