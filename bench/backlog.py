@@ -35,6 +35,7 @@ from bench.table import spread, table
 from gateway.clock import SystemClock
 from spool.entry import Draft, Entry
 from spool.lifecycle import CLAIM, POST, Told
+from spool.rank import USUAL
 from spool.spool import Spool
 from spool.store import Inserted, Move
 
@@ -125,7 +126,7 @@ class Turns:
         assert all(isinstance(each, Inserted) for each in taken), "every key is new"
 
     async def _claim(self) -> list[Entry]:
-        found = await self._spool.store.ready(ROUTE, self._cursor, AT_ONCE)
+        found = await self._spool.store.ready(ROUTE, USUAL, self._cursor, AT_ONCE)
         self._cursor = found[-1].entry.number
         moves = [Move(entry=each.entry, transition=CLAIM, at_us=self._clock.now_us()) for each in found]
         await self._make(moves)

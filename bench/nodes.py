@@ -24,6 +24,7 @@ from bench.rig import keep
 from bench.table import spread, table
 from spool.lifecycle import CLAIM
 from spool.postgres import PostgresSettings, PostgresStore
+from spool.rank import USUAL
 from spool.store import Move
 from tests.contracts.postgres_server import Server, new_folder
 from tests.contracts.spool_examples import NOW_US, draft
@@ -168,7 +169,7 @@ async def _claims(server: Server, waiting: int) -> list[float]:
         took: list[float] = []
         for _ in range(9):
             began = time.perf_counter()
-            found = await store.ready("billing", 0, 64)
+            found = await store.ready("billing", USUAL, 0, 64)
             await store.move([Move(entry=each.entry, transition=CLAIM, at_us=NOW_US + 1) for each in found])
             took.append(1000 * (time.perf_counter() - began))
     return took

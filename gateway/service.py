@@ -158,6 +158,7 @@ class Service:
             forward=settings.forward,
             standin=settings.standin,
             channels=settings.channels,
+            order=settings.order,
         )
 
     async def _unlock(self, listed: tuple[int, ...]) -> KeyRing:

@@ -181,7 +181,7 @@ class Acceptor:
             self._taking[route.name, lane] += 1
             return self._see(hand, self._pass_through(draft, payment, route, permit, until))
         terms = route.policies[payment.channel].terms_for(payment.service, payment.account)
-        if self._accounts.are_asked(terms) or terms.answer == "refuse":
+        if self._accounts.are_asked(terms) or terms.answer == "refuse" or route.order.asks_accounts:
             self._taking[route.name, lane] += 1
             return self._see(hand, self._stand_in(payment, fingerprint, route, lane, terms))
         decision = self._decide(route, payment, terms, NO_FACTS)
@@ -200,7 +200,7 @@ class Acceptor:
         try:
             found = recorded.result()
             if isinstance(found, Inserted):
-                route.entry_waits(0)
+                route.entry_waits(0, found.entry.rank)
                 answer = answers.first(found.entry, _PROVISIONAL)
             else:
                 answer = self._repeats.again(found.entry, payment, draft.fingerprint)
@@ -244,7 +244,7 @@ class Acceptor:
     ) -> Answer:
         facts, spending = NO_FACTS, None
         try:
-            facts = await self._accounts.facts(terms, lane, route.outage)
+            facts = await self._accounts.facts(terms, lane, route.outage, look=route.order.asks_accounts)
             decision = self._decide(route, payment, terms, facts)
             if decision is STAND_IN and terms.account_day is not None:
                 spending = await self._accounts.spend(route.policies[payment.channel], terms, lane, payment.amount)
@@ -255,7 +255,8 @@ class Acceptor:
         if decision.way is Way.TRY_LATER:
             self._take_back(spending)
             return await self._repeats.turn_away(route, payment, fingerprint, decision.why)
-        return await self._record(self._draft(payment, fingerprint, route, lane, decision), payment, route, spending)
+        draft = self._draft(payment, fingerprint, route, lane, decision, urgent=facts.urgent)
+        return await self._record(draft, payment, route, spending)
 
     async def _record(self, draft: Draft, payment: Payment, route: Route, spending: Spending | None) -> Answer:
         """Record what is stood in for, or refused by a rule; what was counted for it and not promised is taken back."""
@@ -275,7 +276,7 @@ class Acceptor:
         if draft.state is State.CANCELLED:
             self._meter.turned_away(route.name, payment.channel, Why.RULE.value)
             return answers.first(recorded.entry, AnswerKind.REFUSED)
-        route.entry_waits(0)
+        route.entry_waits(0, recorded.entry.rank)
         return answers.first(recorded.entry, _PROVISIONAL)
 
     def _decide(self, route: Route, payment: Payment, terms: Terms, facts: Facts) -> Decision:
@@ -294,7 +295,16 @@ class Acceptor:
         if spending is not None:
             self._settler.later(self._accounts.refund(spending))
 
-    def _draft(self, payment: Payment, fingerprint: bytes, route: Route, lane: int, decision: Decision) -> Draft:
+    def _draft(
+        self,
+        payment: Payment,
+        fingerprint: bytes,
+        route: Route,
+        lane: int,
+        decision: Decision,
+        *,
+        urgent: bool = False,
+    ) -> Draft:
         now_us = self._clock.now_us()
         number, id_ = self._numbers.mint(now_us, self._clock.chance(CHANCE_BITS))
         state, told = RECORDED[decision.way]
@@ -315,6 +325,7 @@ class Acceptor:
             told=told,
             policy="" if decision is PASS_THROUGH else policy.version,
             within=limits_of(policy, payment.channel) if self._shared and told is Told.PROVISIONAL else (),
+            rank=route.order.rank_of(payment, urgent=urgent),
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 

@@ -85,10 +85,10 @@ class Checks:
 
     def _learn(self, route: Route, check: Check, outcome: Allowed | Refused) -> None:
         """Remember what the core said of an account, for when it can't be asked."""
-        if not route.standin.learns:
+        if not (route.standin.learns or route.order.urgent_if):
             return
         lane = self._spool.lane_of(route.name, check.account)
         if isinstance(outcome, Allowed):
-            self._accounts.learn(lane, outcome.fields_shown)
+            self._accounts.learn(lane, outcome.fields_shown, urgent=route.order.is_urgent(outcome.fields_shown))
         elif outcome.refusal in _NO_SUCH_ACCOUNT:
             self._accounts.learn(lane, known=False)

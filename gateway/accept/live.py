@@ -297,7 +297,7 @@ class Live:
             if not self._spool.store.lane_is_clear(entry.route, entry.lane):
                 route.lane_freed(entry.lane)
         else:
-            route.entry_waits(move.due_at_us)
+            route.entry_waits(move.due_at_us, entry.rank)
 
     def _answer(self, route: Route, move: Move, leeway: "Leeway") -> Answer:
         entry = move.after()
@@ -317,7 +317,7 @@ class Live:
     async def _unclaim(self, route: Route, draft: Draft) -> None:
         if draft.state is State.IN_FLIGHT:
             returned = await self._settler.unclaim(draft.number, epoch=1, holds_lane=True)
-            route.entry_waits(returned.due_at_us if returned is not None else 0)
+            route.entry_waits(returned.due_at_us if returned is not None else 0, None)
         else:
             await self._settler.pass_barrier()
             # It may wait, be finished, or have cancelled out with a payment others waited behind.

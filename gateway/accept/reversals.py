@@ -114,6 +114,7 @@ class Reversals:
             state=State.IN_FLIGHT if live else State.READY,
             told=Told.NOTHING if live else Told.PROVISIONAL,
             reverses=payment.number,
+            rank=payment.rank,
             content=content.of_reversal(reversal, original.kept.account),
         )
 
@@ -145,7 +146,7 @@ class Reversals:
         if netted:
             route.lane_freed(draft.lane)
         else:
-            route.entry_waits(0)
+            route.entry_waits(0, recorded.entry.rank)
         return answers.first(recorded.entry, AnswerKind.POSTED if netted else AnswerKind.PROVISIONAL)
 
 

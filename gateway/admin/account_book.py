@@ -19,13 +19,15 @@ from spool.entry import Act
 IMPORT_MAX: Final = 10_000
 """Accounts of one request; its body is bounded besides."""
 
-NOTED: Final[dict[str, tuple[bool | None, bool | None]]] = {
-    "known": (True, None),
-    "unknown": (False, None),
-    "denied": (None, True),
-    "allowed": (None, False),
+NOTED: Final[dict[str, tuple[bool | None, bool | None, bool | None]]] = {
+    "known": (True, None, None),
+    "unknown": (False, None, None),
+    "denied": (None, True, None),
+    "allowed": (None, False, None),
+    "urgent": (True, None, True),
+    "calm": (None, None, False),
 }
-"""What an import may say of its accounts: (known, denied)."""
+"""What an import may say of its accounts: (known, denied, urgent)."""
 
 
 class ImportBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"noted": "as"}):
@@ -62,6 +64,8 @@ class AccountShown(msgspec.Struct, frozen=True, kw_only=True):
     lane: str
     #: `known`, `denied` or `unknown`.
     standing: str
+    #: Its service is cut off, or about to be.
+    urgent: bool
     #: When it was heard of last; empty when never.
     seen_at: str
     #: The core's last answer to a check is kept.
@@ -94,8 +98,8 @@ class AccountBook:
         self._route(told.route)
         lane_of, now_us = self._desk.spool.lane_of, self._desk.clock.now_us()
         lanes = sorted({lane_of(told.route, account) for account in told.accounts})
-        known, denied = says
-        notes = [AccountNote(lane=lane, known=known, denied=denied, seen_at_us=now_us) for lane in lanes]
+        known, denied, urgent = says
+        notes = [AccountNote(lane=lane, known=known, denied=denied, urgent=urgent, seen_at_us=now_us) for lane in lanes]
         if notes:
             await self._desk.spool.store.note_accounts(notes)
         await self._accounts.refresh()
@@ -118,6 +122,7 @@ class AccountBook:
         return AccountShown(
             lane=str(lane),
             standing=standing.value,
+            urgent=note is not None and bool(note.urgent),
             seen_at="" if note is None else moment(note.seen_at_us),
             has_answer=heard is not None,
         )

@@ -102,8 +102,8 @@ class Forwarding(Protocol):
         """Whatever waits in this lane is to be read anew, in order."""
         ...
 
-    def entry_waits(self, due_at_us: int) -> None:
-        """An entry waits, from `due_at_us` on."""
+    def entry_waits(self, due_at_us: int, rank: int | None = None) -> None:
+        """An entry of this rank (any, where none is named) waits, from `due_at_us` on."""
         ...
 
 

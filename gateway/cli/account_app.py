@@ -33,6 +33,8 @@ _note("import", "known", "Note that billing has these accounts.")
 _note("forget", "unknown", "Note that billing does not have these accounts, or no more.")
 _note("deny", "denied", "Put these accounts on the negative list. Nothing is taken for them in an outage.")
 _note("allow", "allowed", "Take these accounts off the negative list.")
+_note("urgent", "urgent", "Note that the service of these accounts is cut off, or about to be: see the route's order.")
+_note("calm", "calm", "Note that the service of these accounts is in order again.")
 
 
 @verb(accounts_app, "show")

@@ -99,4 +99,5 @@ def count(reach: Reach, *, json: bool) -> int:
 def _words(found: AccountShown) -> str:
     seen = f", last heard of {found.seen_at}" if found.seen_at else ""
     answer = ", with its last answer to a check" if found.has_answer else ""
-    return f"{found.standing} (lane {found.lane}){seen}{answer}"
+    urgent = ", urgent" if found.urgent else ""
+    return f"{found.standing}{urgent} (lane {found.lane}){seen}{answer}"

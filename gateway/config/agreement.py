@@ -5,7 +5,7 @@ Where a part has faults of its own, the rules leave it out: its faults are told 
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +21,7 @@ from gateway.config.tree import leaves
 KEYED: Final = ("cores", "channels", "routes")
 """Tables whose parts have names: a fault in one leaves the others standing."""
 
-_WITHIN: Final = ("breaker", "forward", "standin")
+_WITHIN: Final = ("breaker", "forward", "standin", "order")
 """Parts of a route that have defaults: a fault in one leaves the rest of the route standing."""
 
 _WITH_PASSWORD: Final = re.compile(r"://[^/?#@]*:[^/?#@]*@")
@@ -194,13 +194,17 @@ def _routes(parts: Parts) -> Iterator[Finding]:
         own = parts.names("channels").intersection(route.channels)
         for channel in route.standin.channels:
             yield from _reference((*place, "standin", "channels", channel), channel, own, "channel of this route")
-        for number, rule in enumerate(route.standin.rules):
-            for index, channel in enumerate(rule.channels):
-                at = (*place, "standin", "rules", number, "channels", index)
-                yield from _reference(at, channel, own, "channel of this route")
+        for part, rules in (
+            ("standin", [rule.channels for rule in route.standin.rules]),
+            ("order", [rule.channels for rule in route.order.rules]),
+        ):
+            for number, channels in enumerate(rules):
+                for index, channel in enumerate(channels):
+                    at = (*place, part, "rules", number, "channels", index)
+                    yield from _reference(at, channel, own, "channel of this route")
         yield from _money(place, route, parts.config)
+        yield from _limits(place, route, parts.broken)
         if (*place, "standin") not in parts.broken:
-            yield from _limits(place, route)
             yield from _waits(place, route, parts.config)
         if (*place, "forward") not in parts.broken:
             yield from _amounts_at_once(place, route)
@@ -232,27 +236,30 @@ def _money(place: Place, route: RouteSettings, config: Config) -> Iterator[Findi
             )
 
 
-def _limits(place: Place, route: RouteSettings) -> Iterator[Finding]:
-    """Every amount of the stand-in policy is one of the route's currency."""
+def _limits(place: Place, route: RouteSettings, broken: Collection[Place]) -> Iterator[Finding]:
+    """Every amount of the stand-in policy and of the order is one of the route's currency."""
     for limit, text in _amounts(route):
+        if (*place, limit[0]) in broken:
+            continue
         try:
             scale(route.currency).read(text)
         except UnknownCurrency:
             return
         except BadAmount as error:
-            yield _found((*place, "standin", *limit), f"no amount in {route.currency}", str(error))
+            yield _found((*place, *limit), f"no amount in {route.currency}", str(error))
 
 
 def _amounts(route: RouteSettings) -> Iterator[tuple[Place, str]]:
-    """Every amount the stand-in policy names."""
+    """Every amount the stand-in policy and the order name."""
     standin = route.standin
     owners: Sequence[tuple[Place, Any]] = [
-        ((), standin),
-        *((("channels", name), own) for name, own in standin.channels.items()),
-        *((("rules", number), rule) for number, rule in enumerate(standin.rules)),
+        (("standin",), standin),
+        *((("standin", "channels", name), own) for name, own in standin.channels.items()),
+        *((("standin", "rules", number), rule) for number, rule in enumerate(standin.rules)),
+        *((("order", "rules", number), rule) for number, rule in enumerate(route.order.rules)),
     ]
     for place, owner in owners:
-        for key in ("payment_max", "exposure_sum_max", "account_day_sum_max"):
+        for key in ("payment_max", "exposure_sum_max", "account_day_sum_max", "amount_min", "amount_max"):
             if (text := getattr(owner, key, None)) is not None:
                 yield (*place, key), text
 

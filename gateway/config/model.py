@@ -21,6 +21,7 @@ from gateway.config.tree import changed
 from gateway.custody.settings import KeysSettings
 from gateway.engines.settings import SpoolSettings
 from gateway.evidence.settings import EvidenceSettings
+from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.page.settings import PageSettings
 from gateway.returns.settings import ReturnSettings
@@ -324,6 +325,7 @@ class RouteSettings(BaseModel):
     standin: Annotated[StandinSettings, Field(description="What is answered while the core cannot.")] = (
         StandinSettings()
     )
+    order: Annotated[OrderSettings, Field(description="Which waiting payments go before others.")] = OrderSettings()
 
 
 class Config(BaseModel):

@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.conclude import may_resend
 from gateway.forward.courier import Courier
 from gateway.forward.estimate import Estimate, Flow
+from gateway.forward.reading import Reading
 from gateway.forward.walks import Walks, operation_of
 from gateway.forward.window import Window
 from gateway.log import log
@@ -25,6 +26,7 @@ from gateway.settle import Settler
 from spool.entry import Entry
 from spool.errors import SpoolError
 from spool.lifecycle import FINAL, POST, Kind, State, Told
+from spool.rank import RANKS
 from spool.spool import Spool
 from spool.store import Move, Ready
 
@@ -48,9 +50,6 @@ GOING: Final = frozenset({State.READY, State.IN_FLIGHT, State.IN_DOUBT})
 
 _OPEN: Final = Zone.OPEN  # looked up once: in an enumeration that costs each payment as much as a call
 
-NUMBER_MAX: Final = 2**63
-"""Above every number."""
-
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
     """What one round did."""
@@ -70,16 +69,12 @@ class Forwarder:
         self._route = route
         self._store = spool.store
         self._clock = clock
-        self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max)
+        self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max, route.order.ahead)
+        self._reading = Reading(route.order.ranks)
         self.pace = route.health.pace
         courier = Courier(route=route, clock=clock, meter=meter)
         self._flow = Flow()
         self._walks = Walks(route=route, spool=spool, clock=clock, settler=settler, courier=courier, line=self)
-        self._cursor = 0
-        #: Lowest place gone back to since the last load began.
-        self._rewound_to = NUMBER_MAX
-        #: There may be more in arrival order above the cursor.
-        self._more = True
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
         self._due_at_us = 0
         self._freed: set[int] = set()
@@ -101,12 +96,12 @@ class Forwarder:
 
     # What others tell
 
-    def entry_waits(self, due_at_us: int) -> None:
-        """An entry waits, from `due_at_us` on (0 = at once). Costs nothing while the route is open."""
+    def entry_waits(self, due_at_us: int, rank: int | None = None) -> None:
+        """An entry waits, from `due_at_us` on (0 = at once); of any rank where none is named. Costs little while open."""
         if due_at_us:
             self._due_at_us = min(self._due_at_us, due_at_us)
         else:
-            self._more = True
+            self._reading.more_of(rank)
         if self._route.health.zone is not _OPEN:
             self._wake.set()
 
@@ -122,9 +117,7 @@ class Forwarder:
 
     def rewind(self, number: int) -> None:
         """Entries from this number on may stand in arrival order again."""
-        self._cursor = min(self._cursor, number - 1)
-        # A load under way ends by moving the cursor on, but not past this.
-        self._rewound_to = min(self._rewound_to, self._cursor)
+        self._reading.rewind(number)
         self.entry_waits(0)
 
     def look_anew(self) -> None:
@@ -174,7 +167,7 @@ class Forwarder:
 
     def may_wait(self) -> bool:
         """Entries wait for leave to be sent, or may as far as is known before the next look at the disk."""
-        return self._more or self._finished is not None or len(self._window) > 0
+        return self._reading.more or self._finished is not None or len(self._window) > 0
 
     # The loop
 
@@ -225,7 +218,10 @@ class Forwarder:
 
     @property
     def _wants_more(self) -> bool:
-        return self._more and 2 * len(self._window) < self._route.forward.window_entries_max
+        return any(self._wants(rank) for rank in range(RANKS))
+
+    def _wants(self, rank: int) -> bool:
+        return self._reading.wants(rank) and self._window.wants(rank)
 
     def _wait_s(self) -> float:
         if self._wants_more:
@@ -272,25 +268,29 @@ class Forwarder:
                 self.rewind(1)
 
     async def _load(self) -> tuple[int, int]:
-        """Fill the window in order of arrival; how many were read, and how many of them must wait behind."""
-        if not self._wants_more:
-            return 0, 0
-        self._more = False
+        """Fill the window in order of arrival; how many were read, and how many of them must wait behind.
+
+        The best rank is read last: of what is read of a worse one, all that comes before it in its lane is known then.
+        """
+        loaded = behind = 0
+        for rank in reversed(range(RANKS)):
+            if self._wants(rank):
+                found, set_behind = await self._load_rank(rank)
+                loaded, behind = loaded + found, behind + set_behind
+        return loaded, behind
+
+    async def _load_rank(self, rank: int) -> tuple[int, int]:
         self._finished = set()
-        self._rewound_to = NUMBER_MAX
+        place = self._reading.begin(rank)
         try:
-            limit = min(self._window.room, LOAD_MAX)
-            found = await self._store.ready(self._route.name, self._cursor, limit)
+            limit = min(self._window.room(rank), LOAD_MAX)
+            found = await self._store.ready(self._route.name, rank, place, limit)
             behind = self._window.offer(found)
-            await self._store.set_behind(behind)
-        except SpoolError:
-            self._more = True
-            raise
+            if behind:
+                await self._store.set_behind(behind)
         finally:
             finished, self._finished = self._finished, None
-        if found:
-            self._cursor = min(self._rewound_to, max(self._cursor, found[-1].entry.number))
-        self._more = self._more or len(found) == limit
+        self._reading.end(rank, found[-1].entry.number if found else 0, more=len(found) == limit)
         # What blocked an entry when it was read may have finished before it was set behind: look at its lane again.
         self._freed |= finished & {entry.lane for entry in behind}
         return len(found), len(behind)
@@ -342,6 +342,9 @@ class Forwarder:
         """As many walks as pace and route allow now."""
         if self._clock.monotonic() < self._paused_until:
             return 0
+        self._window.bound = self._reading.bound(self._window.turn)
+        if self._route.health.zone not in PASSING:
+            return self._start_trial()
         started, payments_only = 0, False
         while self._walks.room > 0:
             entry = self._window.take(payments_only=payments_only)
@@ -351,11 +354,21 @@ class Forwarder:
                 started += 1
                 continue
             self._window.put_back(entry)
-            if payments_only or entry.kind is Kind.PAYMENT or self._route.health.zone not in PASSING:
+            if payments_only or entry.kind is Kind.PAYMENT:
                 break
             # The core takes payments and no reversals: these wait with their lanes, and hold up nobody else.
             payments_only = True
         return started
+
+    def _start_trial(self) -> int:
+        """The oldest payment, alone, with the trial's leave; a reversal only where no payment waits."""
+        entry = self._window.oldest() if self._walks.room > 0 else None
+        permit = None if entry is None else self._route.health.trial(operation_of(entry))
+        if entry is None or permit is None:
+            return 0
+        self._window.pick(entry)
+        self._walks.send(entry, permit)
+        return 1
 
     def _send(self, entry: Entry) -> bool:
         """Begin to send, if the route lets us: one alone with the trial's leave, any while it passes calls."""
@@ -376,7 +389,7 @@ class Forwarder:
             self._window.put_back(entry)
         else:
             self._window.finish(entry)
-            self.entry_waits(entry.due_at_us)
+            self.entry_waits(entry.due_at_us, entry.rank)
 
     async def overtaken(self, entry: Entry) -> None:
         """Somebody else may hold it: whatever waits for its lane stands behind until it is looked at anew."""
@@ -413,7 +426,7 @@ class Forwarder:
             self._window.put_back(entry)
             return []
         if entry.due_at_us:
-            self.entry_waits(entry.due_at_us)
+            self.entry_waits(entry.due_at_us, entry.rank)
         if entry.state is State.PARKED:
             log.warning("entry_parked", route=self._route.name, number=entry.number, reason=entry.reason)
         return self._window.block(entry)

@@ -1,34 +1,49 @@
 """The forwarder's view of the backlog: a bounded window of ready entries, and which lane is free. No I/O.
 
-Order is by number, which is order of arrival; at most one entry of a lane is in hand. What can't be sent for its lane's
-sake is named to the caller, who sets it behind on disk, so that memory stays bounded whatever waits.
+Order is by turn: the number, which is order of arrival, less what an entry's rank is ahead by. Within a lane no entry has a
+better rank than one before it (`spool.rank`), so there it is the order of arrival. At most one entry of a lane is in hand.
+What can't be sent for its lane's sake is named to the caller, who sets it behind on disk, so that memory stays bounded
+whatever waits.
 """
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from spool.entry import Entry
 from spool.lifecycle import Kind
+from spool.rank import RANKS, USUAL
 from spool.store import Ready
+
+EQUAL: Final = (0,) * RANKS
+"""No rank is ahead of another."""
+
+ANY_TURN: Final = 2**64
+"""After every turn."""
 
 
 class Window:
     """Ready entries in memory, by lane."""
 
-    def __init__(self, entries_max: int, lane_entries_max: int) -> None:
-        """Hold at most `entries_max` entries, at most `lane_entries_max` of one lane."""
+    def __init__(self, entries_max: int, lane_entries_max: int, ahead: Sequence[int] = EQUAL) -> None:
+        """Hold about `entries_max` entries, at most `lane_entries_max` of one lane; `ahead` is by rank, in numbers."""
         self._entries_max = entries_max
+        self._ahead = tuple(ahead)
+        #: How many of each rank wait.
+        self._by_rank = Counter[int]()
+        #: Nothing whose turn is later may go: something before it may not have been read.
+        self.bound = ANY_TURN
         self._lane_entries_max = lane_entries_max
         self._lanes: dict[int, deque[Entry]] = {}
         #: Numbers in the window or in hand.
         self._known: set[int] = set()
         #: Lanes with an entry in hand.
         self._busy: set[int] = set()
-        #: (number, lane) of each free lane's first entry, lowest first; stale pairs are skipped when met.
-        self._heads: list[tuple[int, int]] = []
-        #: Such pairs that were passed over.
-        self._passed_over: list[tuple[int, int]] = []
+        #: (turn, number, lane) of each free lane's first entry, lowest first; stale ones are skipped when met.
+        self._heads: list[tuple[int, int, int]] = []
+        #: Such that were passed over.
+        self._passed_over: list[tuple[int, int, int]] = []
         #: Lanes of which entries were set behind for want of room.
         self._overflowed: set[int] = set()
         #: Lanes given back as a whole: whatever of them is read before they are opened anew stands behind as well.
@@ -38,10 +53,19 @@ class Window:
     def __len__(self) -> int:
         return self._waiting
 
-    @property
-    def room(self) -> int:
-        """How many more entries it may hold."""
-        return max(0, self._entries_max - self._waiting)
+    def turn(self, number: int, rank: int) -> int:
+        """Where an entry of this number and rank stands in the order."""
+        return number - self._ahead[rank]
+
+    def room(self, rank: int = USUAL) -> int:
+        """How many more entries of a rank it may hold. Each has some, however many of the others there are."""
+        own = self._entries_max // RANKS - self._by_rank[rank]
+        return max(0, self._entries_max - self._waiting, own)
+
+    def wants(self, rank: int) -> bool:
+        """Half of what it holds, or of what it may of this rank, is gone."""
+        few = 2 * self._by_rank[rank] < self._entries_max // RANKS
+        return few or 2 * self._waiting < self._entries_max
 
     @property
     def in_hand(self) -> int:
@@ -49,7 +73,7 @@ class Window:
         return len(self._busy)
 
     def offer(self, found: Iterable[Ready]) -> list[Entry]:
-        """Take entries in, in order of number; those that must wait behind their lane are given back."""
+        """Take entries of one rank in, in order of number; those that must wait behind their lane are given back."""
         behind = list[Entry]()
         for each in found:
             entry = each.entry
@@ -77,7 +101,7 @@ class Window:
         if len(waiting) <= self._lane_entries_max:
             return []
         last = waiting.pop()
-        self._waiting -= 1
+        self._leaves(last)
         self._known.discard(last.number)
         self._overflowed.add(entry.lane)
         return [last]
@@ -89,10 +113,21 @@ class Window:
             self._lanes[entry.lane] = waiting = deque(sorted((*waiting, entry), key=_number))
         else:
             waiting.append(entry)
+        self._comes(entry)
+        if waiting[0] is entry and entry.lane not in self._busy:
+            self._heads_lane(entry)
+
+    def _comes(self, entry: Entry) -> None:
         self._known.add(entry.number)
         self._waiting += 1
-        if waiting[0] is entry and entry.lane not in self._busy:
-            heapq.heappush(self._heads, (entry.number, entry.lane))
+        self._by_rank[entry.rank] += 1
+
+    def _leaves(self, entry: Entry) -> None:
+        self._waiting -= 1
+        self._by_rank[entry.rank] -= 1
+
+    def _heads_lane(self, entry: Entry) -> None:
+        heapq.heappush(self._heads, (self.turn(entry.number, entry.rank), entry.number, entry.lane))
 
     def overflow(self, lane: int) -> None:
         """More of this lane is behind on disk: whoever finishes it must look. A lane nobody is in has nobody to look."""
@@ -109,25 +144,44 @@ class Window:
             heapq.heappush(self._heads, self._passed_over.pop())
 
     def take(self, *, payments_only: bool = False) -> Entry | None:
-        """The earliest entry whose lane is free, now in hand; None when there is none.
+        """The next entry by turn whose lane is free, now in hand; None when there is none.
 
         With `payments_only` reversals are passed over, and their lanes with them, until `look_anew`.
         """
-        while self._heads:
-            number, lane = heapq.heappop(self._heads)
-            waiting = self._lanes.get(lane)
-            if lane in self._busy or not waiting or waiting[0].number != number:
+        while self._heads and self._heads[0][0] <= self.bound:
+            head = heapq.heappop(self._heads)
+            entry = self._first_of(head)
+            if entry is None:
                 continue
-            if payments_only and waiting[0].kind is not Kind.PAYMENT:
-                self._passed_over.append((number, lane))
+            if payments_only and entry.kind is not Kind.PAYMENT:
+                self._passed_over.append(head)
                 continue
-            entry = waiting.popleft()
-            self._waiting -= 1
-            if not waiting:
-                del self._lanes[lane]
-            self._busy.add(lane)
+            self.pick(entry)
             return entry
         return None
+
+    def oldest(self) -> Entry | None:
+        """Of all that may go, the payment that came first; where there is none, whatever did. It isn't in hand yet."""
+        firsts = (self._first_of(head) for head in self._heads if head[0] <= self.bound)
+        return min((entry for entry in firsts if entry is not None), key=_by_kind, default=None)
+
+    def pick(self, entry: Entry) -> None:
+        """Take in hand what is first of its lane."""
+        waiting = self._lanes[entry.lane]
+        assert waiting[0] is entry, "no entry overtakes another of its lane"
+        waiting.popleft()
+        self._leaves(entry)
+        if not waiting:
+            del self._lanes[entry.lane]
+        self._busy.add(entry.lane)
+
+    def _first_of(self, head: tuple[int, int, int]) -> Entry | None:
+        """The entry a head means; None when it is stale."""
+        _, number, lane = head
+        waiting = self._lanes.get(lane)
+        if lane in self._busy or not waiting or waiting[0].number != number:
+            return None
+        return waiting[0]
 
     def seize(self, entry: Entry) -> bool:
         """Take in hand an entry that fell due; False when its lane has one in hand already."""
@@ -141,16 +195,15 @@ class Window:
         """An entry in hand is ready again, first of its lane as before."""
         self._release(entry)
         self._lanes.setdefault(entry.lane, deque()).appendleft(entry)
-        self._known.add(entry.number)
-        self._waiting += 1
-        heapq.heappush(self._heads, (entry.number, entry.lane))
+        self._comes(entry)
+        self._heads_lane(entry)
 
     def finish(self, entry: Entry) -> bool:
         """An entry in hand is done with, its lane free; True when more of the lane may be behind on disk."""
         self._release(entry)
         waiting = self._lanes.get(entry.lane)
         if waiting:
-            heapq.heappush(self._heads, (waiting[0].number, entry.lane))
+            self._heads_lane(waiting[0])
             return False
         overflowed = entry.lane in self._overflowed
         self._overflowed.discard(entry.lane)
@@ -164,7 +217,8 @@ class Window:
         self._release(entry)
         self._shut.add(entry.lane)
         waiting = self._lanes.pop(entry.lane, deque())
-        self._waiting -= len(waiting)
+        for other in waiting:
+            self._leaves(other)
         self._known.difference_update(other.number for other in waiting)
         self._overflowed.discard(entry.lane)
         return list(waiting)
@@ -176,3 +230,7 @@ class Window:
 
 def _number(entry: Entry) -> int:
     return entry.number
+
+
+def _by_kind(entry: Entry) -> tuple[int, int]:
+    return entry.kind, entry.number

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from adapters.core import Core
+from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.route.health import RouteHealth
 from gateway.standin.outage import Outage
@@ -23,6 +24,7 @@ class Route:
         forward: ForwardSettings,
         standin: StandinSettings,
         channels: Iterable[str],
+        order: OrderSettings | None = None,
     ) -> None:
         """Resolve the policy of each channel, and see outages begin and end."""
         self.name = name
@@ -31,14 +33,16 @@ class Route:
         self.currency = currency
         self.forward = forward
         self.channels = tuple(channels)
+        #: Which of its waiting payments go before others.
+        self.order = (order or OrderSettings()).order(currency)
         self.stand_in_by(standin)
         self.outage = Outage()
         #: Told of a lane whose account billing has just booked for: set where accounts are learned.
         self.account_proved: Callable[[int], None] = _nobody_waits
         #: Told when a lane may have entries free to go: set by the forwarder.
         self.lane_freed: Callable[[int], None] = _nobody_waits
-        #: Told when an entry waits, and from when on (µs since 1970; 0 = at once): set by the forwarder.
-        self.entry_waits: Callable[[int], None] = _nobody_listens
+        #: Told when an entry waits, from when on (µs since 1970; 0 = at once), and its rank: set by the forwarder.
+        self.entry_waits: Callable[[int, int | None], None] = _nobody_listens
         #: Told of a lane in which an uncertain commit may have changed anything: set by the forwarder.
         self.lane_unsure: Callable[[int], None] = _nobody_waits
 
@@ -52,7 +56,7 @@ def _nobody_waits(_lane: int) -> None:
     """Before the forwarder runs nobody waits for lanes; it finds them by itself when it starts."""
 
 
-def _nobody_listens(_what: int) -> None:
+def _nobody_listens(_due_at_us: int, _rank: int | None) -> None:
     """As above, for entries."""
 
 

@@ -66,16 +66,17 @@ class Accounts:
         """Something has to be looked up before these terms can be decided on."""
         return self.denies or not terms.plain
 
-    async def facts(self, terms: Terms, lane: int, outage: Outage) -> Facts:
-        """What these terms need to be decided on.
+    async def facts(self, terms: Terms, lane: int, outage: Outage, *, look: bool = False) -> Facts:
+        """What these terms need to be decided on; the account is looked up in any case where it is to be (`look`).
 
         Raises:
             SpoolClosed: it can't be read now.
         """
         outage_s = outage.lasts_s(self._clock.now_us())
-        if not (self.denies or terms.known_accounts_only):
+        if not (look or self.denies or terms.known_accounts_only):
             return Facts(outage_s=outage_s)
-        return Facts(outage_s=outage_s, standing=standing_of(await self._known(lane)))
+        note = await self._known(lane)
+        return Facts(outage_s=outage_s, standing=standing_of(note), urgent=note is not None and bool(note.urgent))
 
     async def _known(self, lane: int) -> AccountNote | None:
         kept, learned = await self._spool.store.account(lane), self._learned.get(lane)
@@ -124,14 +125,23 @@ class Accounts:
         if route.standin.learns:
             self.learn(lane)
 
-    def learn(self, lane: int, fields_shown: tuple[tuple[str, str], ...] | None = None, *, known: bool = True) -> None:
+    def learn(
+        self,
+        lane: int,
+        fields_shown: tuple[tuple[str, str], ...] | None = None,
+        *,
+        known: bool = True,
+        urgent: bool | None = None,
+    ) -> None:
         """Billing said that it has an account, or (not `known`) that it has none; with what it said of it."""
         if (known and fields_shown is None and lane in self._lately) or len(self._learned) >= LEARNED_MAX:
             return
         key_id, sealed, now_us = 0, None, self._clock.now_us()
         if fields_shown:
             key_id, sealed = self._spool.seal_note(lane, now_us, msgspec.msgpack.encode(fields_shown))
-        self._learned[lane] = AccountNote(lane=lane, known=known, seen_at_us=now_us, key_id=key_id, sealed=sealed)
+        note = AccountNote(lane=lane, known=known, urgent=urgent, seen_at_us=now_us, key_id=key_id, sealed=sealed)
+        before = self._learned.get(lane)
+        self._learned[lane] = note if before is None else note.over(before)
         if len(self._lately) >= LATELY_MAX:
             self._lately.clear()
         (self._lately.add if known else self._lately.discard)(lane)

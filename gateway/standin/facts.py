@@ -22,6 +22,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds since the outage began.
     outage_s: float = 0.0
     standing: Standing = Standing.UNKNOWN
+    #: The account's service is cut off, or about to be.
+    urgent: bool = False
 
 
 NO_FACTS: Final = Facts()

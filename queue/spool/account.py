@@ -14,6 +14,8 @@ class AccountNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     known: bool | None = None
     #: A person put it on the negative list. None leaves it.
     denied: bool | None = None
+    #: Its service is cut off, or about to be. None leaves what was known; nothing known is no.
+    urgent: bool | None = None
     #: When this was heard, microseconds since 1970 in UTC; the latest counts.
     seen_at_us: int
     #: What the core said of it, sealed under `key_id`. None leaves what was said before.
@@ -21,7 +23,7 @@ class AccountNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sealed: bytes | None = None
 
     def __repr__(self) -> str:
-        return f"AccountNote(known={self.known}, denied={self.denied})"
+        return f"AccountNote(known={self.known}, denied={self.denied}, urgent={self.urgent})"
 
     def over(self, before: "AccountNote") -> "AccountNote":
         """Both as one: this one where it says something."""
@@ -31,6 +33,7 @@ class AccountNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             lane=self.lane,
             known=before.known if self.known is None else self.known,
             denied=before.denied if self.denied is None else self.denied,
+            urgent=before.urgent if self.urgent is None else self.urgent,
             seen_at_us=max(before.seen_at_us, self.seen_at_us),
             key_id=self.key_id if is_said else before.key_id,
             sealed=self.sealed if is_said else before.sealed,

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from spool.lifecycle import Kind, State, Told
+from spool.rank import RANKS, USUAL
 from spool.tally import Limit
 
 _REVERSAL: Final = Kind.REVERSAL
@@ -40,6 +41,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     policy: str = ""
     #: Number of the payment a reversal undoes; 0 for payments.
     reverses: int = 0
+    #: The rank it is to have (`spool.rank`); what stands before it in its lane may keep it from it.
+    rank: int = USUAL
     #: Limits that a payment told provisionally is to be within, wherever the others were taken.
     within: tuple[Limit, ...] = ()
     #: The content to be sealed.
@@ -49,6 +52,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         assert 0 < self.number < 2**63, "a number fits 63 bits"
         assert len(self.id) == 16, "an id is a UUID"  # noqa: PLR2004 - bytes of a UUID
         assert self.amount > 0, "an entry is about money"
+        assert 0 <= self.rank < RANKS, "a rank is one of those there are"
         assert -(2**63) <= self.lane < 2**63, "a lane fits a signed 64-bit integer"
         assert (self.kind is _REVERSAL) == bool(self.reverses), "a reversal names its payment, a payment none"
 
@@ -89,6 +93,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     #: Data key the content is sealed under.
     key_id: int
     sealed: bytes
+    #: How soon it goes, beside other lanes' (`spool.rank`).
+    rank: int
 
     def __repr__(self) -> str:
         return f"Entry({self.kind.word} {self.number}, {self.state.word}, epoch={self.epoch})"

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from spool import work as works
+from spool.entry import Draft
 from spool.lanes import LaneFilter
 from spool.lifecycle import FINAL, State
+from spool.rank import WORST
 from spool.store import Inserted
 from spool.tally import Cell, Tally
 
@@ -14,12 +18,13 @@ class Lanes(Protocol):
     """What is kept of lanes: see `spool.lanes.LaneFilter`."""
 
     complete: bool
+    worst: int
 
-    def add(self, route: str, lane: int) -> None:
+    def add(self, route: str, lane: int, rank: int) -> None:
         """One more unfinished entry."""
         ...
 
-    def remove(self, route: str, lane: int) -> None:
+    def remove(self, route: str, lane: int, rank: int) -> None:
         """One less."""
         ...
 
@@ -29,6 +34,10 @@ class Lanes(Protocol):
 
     def is_clear(self, route: str, lane: int) -> bool:
         """No unfinished entry is in the lane, surely."""
+        ...
+
+    def rank_behind(self, route: str, lane: int, rank: int) -> int:
+        """The rank of an entry that asks for this one, so that it isn't before any unfinished one of its lane."""
         ...
 
 
@@ -41,11 +50,17 @@ class Expected:
         self._make_lanes = make_lanes
         self.lanes = make_lanes()
 
-    def renew(self, cells: Mapping[Cell, tuple[int, int]]) -> None:
-        """Forget everything: sums as the disk has them, lanes yet to be loaded."""
+    def renew(self, cells: Mapping[Cell, tuple[int, int]], worst: int = WORST) -> None:
+        """Forget everything: sums as the disk has them, lanes yet to be loaded, none of a worse rank than this."""
         self.tally.load(cells)
         self.lanes = self._make_lanes()
         self.lanes.complete = False
+        self.lanes.worst = worst
+
+    def ranked(self, draft: Draft) -> Draft:
+        """A draft as it may be stored: none of its lane is ranked behind it that stands before it."""
+        rank = self.lanes.rank_behind(draft.route, draft.lane, draft.rank)
+        return draft if rank == draft.rank else replace(draft, rank=rank)
 
     def expect(self, work: works.Work) -> None:
         """A work was submitted."""
@@ -53,13 +68,13 @@ class Expected:
             entry = work.entry
             self.tally.add(work.cell, 1, entry.amount)
             if entry.state not in FINAL:
-                self.lanes.add(entry.route, entry.lane)
+                self.lanes.add(entry.route, entry.lane, entry.rank)
         elif isinstance(work, works.Moves):
             for each in work.planned:
                 if each.after.state not in FINAL:
                     self._shift(each, 1)
         elif isinstance(work, works.Reversing):
-            self.lanes.add(work.draft.route, work.draft.lane)
+            self.lanes.add(work.draft.route, work.draft.lane, work.draft.rank)
 
     def settle(self, work: works.Work, result: Any) -> None:
         """Bring memory in step with what became of a work: its result, or the error that stored nothing of it."""
@@ -77,7 +92,7 @@ class Expected:
         entry = work.entry
         self.tally.add(work.cell, -1, -entry.amount)
         if entry.state not in FINAL:
-            self.lanes.remove(entry.route, entry.lane)
+            self.lanes.remove(entry.route, entry.lane, entry.rank)
 
     def _shift(self, each: works.Planned, sign: int) -> None:
         """Count a move; a move that crosses (two of one entry at once) may only be taken back."""
@@ -93,12 +108,12 @@ class Expected:
             # Counted only now: room under a limit that a failing commit takes back would have been given to others.
             self._shift(each, 1)
             if each.move.entry.state not in FINAL:
-                self.lanes.remove(each.after.route, each.after.lane)
+                self.lanes.remove(each.after.route, each.after.lane, each.after.rank)
 
     def _settle_reversing(self, work: works.Reversing, result: Any) -> None:
         entry = result.entry if isinstance(result, Inserted) else None
         if entry is None or entry.state in FINAL:
-            self.lanes.remove(work.draft.route, work.draft.lane)
+            self.lanes.remove(work.draft.route, work.draft.lane, work.draft.rank)
         if entry is None:
             return
         self.tally.add(works.cell_of(entry), 1, entry.amount)
@@ -110,4 +125,4 @@ class Expected:
         self.tally.add(works.cell_of(payment), -1, -payment.amount)
         cancelled = works.cell_of(payment)._replace(state=State.CANCELLED)
         self.tally.add(cancelled, 1, payment.amount)
-        self.lanes.remove(payment.route, payment.lane)
+        self.lanes.remove(payment.route, payment.lane, payment.rank)

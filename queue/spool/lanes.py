@@ -1,29 +1,42 @@
-"""Which lanes hold something unfinished: a counting filter, exact where it matters and small at any backlog.
+"""Which lanes hold something unfinished, and of which ranks: a counting filter, exact where it matters, small at any backlog.
 
 A lane with waiting entries is never overtaken, so each new payment asks whether its lane is clear. An index on lanes
 would answer exactly, but its random writes make every accept dearer the longer an outage lasts. Counters in buckets by
 lane answer "surely clear" or "perhaps not": with a few thousand entries waiting one clear lane in thousands is taken
-for occupied, with a million one in sixteen. That costs the payment a direct answer, never its order.
+for occupied, with a million one in sixteen. That costs the payment a direct answer (and, where it is to go first, that),
+never its order.
+
+Entries of another rank than the usual are counted in buckets of their rank besides: what is left is of the usual one.
 """
 
 import mmap
 import zlib
 from typing import Final
 
+from spool.rank import USUAL, WORST
+
 BUCKET_BITS: Final = 24
 _MASK: Final = (1 << BUCKET_BITS) - 1
 _FULL: Final = 255
+
+
+def _buckets() -> mmap.mmap:
+    # Mapped, as its pages take no memory until they are written; a bytearray writes its zeros.
+    return mmap.mmap(-1, 1 << BUCKET_BITS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 class LaneFilter:
     """Counts unfinished entries by lane. A bucket that overflowed stays occupied until the filter is made anew."""
 
     def __init__(self) -> None:
-        # Mapped, as its pages take no memory until they are written; a bytearray writes its zeros.
-        self._buckets = mmap.mmap(-1, 1 << BUCKET_BITS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._buckets = _buckets()
+        #: By rank, but for the usual one; there once there was any of it.
+        self._unusual: dict[int, mmap.mmap] = {}
         #: While False, entries of an earlier run aren't counted yet, so no lane may be called clear.
         self.complete = True
-        self._late: list[int] = []
+        #: Until then, the worst rank there may be.
+        self.worst = WORST
+        self._late: list[tuple[int, int]] = []
         self._salts: dict[str, int] = {}
 
     def bucket(self, route: str, lane: int) -> int:
@@ -33,33 +46,60 @@ class LaneFilter:
             salt = self._salts[route] = zlib.crc32(route.encode())
         return (lane ^ salt) & _MASK
 
-    def add(self, route: str, lane: int) -> None:
+    def add(self, route: str, lane: int, rank: int = USUAL) -> None:
         """One more unfinished entry."""
         at = self.bucket(route, lane)
         if self._buckets[at] < _FULL:
             self._buckets[at] += 1
+        if rank != USUAL:
+            unusual = self._unusual.get(rank)
+            if unusual is None:
+                unusual = self._unusual[rank] = _buckets()
+            if unusual[at] < _FULL:
+                unusual[at] += 1
 
-    def remove(self, route: str, lane: int) -> None:
+    def remove(self, route: str, lane: int, rank: int = USUAL) -> None:
         """One less."""
         if not self.complete:
             # It may be one that isn't counted yet; counting goes down once it is.
-            self._late.append(self.bucket(route, lane))
+            self._late.append((self.bucket(route, lane), rank))
             return
-        self._take(self.bucket(route, lane))
+        self._take(self.bucket(route, lane), rank)
 
     def finish_loading(self) -> None:
         """Everything of an earlier run has been added."""
         self.complete = True
-        for at in self._late:
-            self._take(at)
+        for at, rank in self._late:
+            self._take(at, rank)
         self._late.clear()
 
     def is_clear(self, route: str, lane: int) -> bool:
         """No unfinished entry is in the lane, surely."""
         return self.complete and self._buckets[self.bucket(route, lane)] == 0
 
-    def _take(self, at: int) -> None:
+    def rank_behind(self, route: str, lane: int, rank: int) -> int:
+        """The rank of an entry that asks for this one, so that it isn't before any unfinished one of its lane."""
+        if not self.complete:
+            return max(rank, self.worst)
+        if rank == USUAL and not self._unusual:
+            return rank
+        at = self.bucket(route, lane)
         count = self._buckets[at]
-        assert count > 0, "a lane is left only by what entered it"
-        if count < _FULL:
-            self._buckets[at] = count - 1
+        if count == 0:
+            return rank
+        counts = {each: buckets[at] for each, buckets in self._unusual.items()}
+        if count == _FULL or count > sum(counts.values()):
+            rank = max(rank, USUAL)
+        return max([rank, *(each for each, unusual in counts.items() if unusual)])
+
+    def _take(self, at: int, rank: int) -> None:
+        _count_down(self._buckets, at)
+        if rank != USUAL:
+            _count_down(self._unusual[rank], at)
+
+
+def _count_down(buckets: mmap.mmap, at: int) -> None:
+    count = buckets[at]
+    assert count > 0, "a lane is left only by what entered it"
+    if count < _FULL:
+        buckets[at] = count - 1

@@ -26,6 +26,7 @@ from spool.nodes import Alone, Nodes
 from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Sum, Tally
 from spool.waiting import Spot, Waiting, spot_of
+from spool.work import cell_of
 
 RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
@@ -184,10 +185,10 @@ class MemoryStore:
         self._need_open()
         return self._entries.get(self._reversals.get(number, 0))
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
-        """Entries waiting in arrival order above number `after`."""
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
+        """Entries of a rank waiting in arrival order above number `after`."""
         self._need_open()
-        entries = (self._entries[n] for n in self._waiting.in_line(route, after, limit))
+        entries = (self._entries[n] for n in self._waiting.in_line(route, rank, after, limit))
         return [Ready(entry=entry, blocked=self._waiting.is_blocked(entry)) for entry in entries]
 
     async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:
@@ -244,8 +245,7 @@ class MemoryStore:
     async def oldest_waiting_us(self, route: str) -> int:
         """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
         self._need_open()
-        first = self._waiting.in_line(route, 0, 1)
-        return self._entries[first[0]].accepted_at_us if first else 0
+        return self._entries[oldest].accepted_at_us if (oldest := self._waiting.oldest_in_line(route)) else 0
 
     async def returns_due(self, route: str, limit: int) -> list[Entry]:
         """Refused entries of a route whose channel had a positive answer, refused first first."""
@@ -373,7 +373,8 @@ class MemoryStore:
         return now is not None and (now.state, now.epoch, now.told) == (known.state, known.epoch, known.told)
 
     def _record(self, draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
-        entry = _recorded(draft, state, key_id, sealed)
+        rank = self._waiting.rank_behind(draft.route, draft.lane, draft.rank)
+        entry = _recorded(replace(draft, rank=rank), state, key_id, sealed)
         assert entry.number not in self._entries, "a number is given out once"
         self._entries[entry.number] = entry
         insort(self._numbers, entry.number)
@@ -438,11 +439,6 @@ def _is_owed(entry: Entry) -> bool:
     return entry.state is State.REFUSED and entry.told in POSITIVE
 
 
-def cell_of(entry: Entry) -> Cell:
-    """The cell of the tally an entry is counted at."""
-    return Cell(entry.route, entry.channel, entry.currency, entry.kind, entry.state, entry.told)
-
-
 def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
     """A draft as it is kept: in flight its first attempt has begun; a reversal netted at once is done."""
     begun = int(state is State.IN_FLIGHT)
@@ -471,6 +467,7 @@ def _recorded(draft: Draft, state: State, key_id: int, sealed: bytes) -> Entry:
         core_id="",
         key_id=key_id,
         sealed=sealed,
+        rank=draft.rank,
     )
 
 

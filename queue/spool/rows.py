@@ -16,7 +16,7 @@ from spool.tally import Cell
 
 COLUMNS: Final = (
     "number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,"
-    " due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed"
+    " due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed, rank"
 )
 """Columns of an entry, in the order `entry_of` takes them."""
 
@@ -71,6 +71,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
         row[20],
         row[21],
         row[22],
+        row[23],
     )
 
 
@@ -118,6 +119,7 @@ def row_of(entry: Entry) -> tuple[Any, ...]:
         entry.core_id,
         entry.key_id,
         entry.sealed,
+        entry.rank,
     )
 
 
@@ -127,7 +129,7 @@ def act_row(act: Act) -> tuple[Any, ...]:
 
 
 def account_of(row: Sequence[Any]) -> AccountNote:
-    """The note in a row of lane, known, denied, time, key, sealed."""
+    """The note in a row of lane, known, denied, time, key, sealed, urgent."""
     return AccountNote(
         lane=row[0],
         known=None if row[1] is None else bool(row[1]),
@@ -135,6 +137,7 @@ def account_of(row: Sequence[Any]) -> AccountNote:
         seen_at_us=row[3],
         key_id=row[4],
         sealed=row[5],
+        urgent=None if row[6] is None else bool(row[6]),
     )
 
 

@@ -294,8 +294,12 @@ class Store(Protocol):
         """The reversal of a payment that was not refused, if there is one."""
         ...
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
-        """Entries waiting in arrival order above number `after`."""
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
+        """Entries of this rank waiting in arrival order above number `after`.
+
+        In order of (rank, number) none comes before one that it stands behind in its lane: a draft that asks for a better
+        rank than what is unfinished before it in its lane is stored with that one's (`spool.rank`).
+        """
         ...
 
     async def followers(self, route: str, lane: int, limit: int) -> list[Entry]:

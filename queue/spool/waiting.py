@@ -7,6 +7,7 @@ from itertools import islice, takewhile
 
 from spool.entry import Entry
 from spool.lifecycle import WAITING, State
+from spool.rank import RANKS
 
 
 class Spot(enum.Enum):
@@ -27,11 +28,13 @@ class Waiting:
 
     def __init__(self) -> None:
         self._spots: dict[int, Spot] = {}
-        #: Per spot and route: (time due or 0, number), ascending.
+        #: Per spot and route: (time due or rank, number), ascending.
         self._queues: defaultdict[tuple[Spot, str], list[tuple[int, int]]] = defaultdict(list)
         #: Per route and lane: numbers unfinished but not in arrival order, ascending.
         self._aside: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         self._unfinished: Counter[tuple[str, int]] = Counter()
+        #: Of those, by rank.
+        self._ranks: Counter[tuple[str, int, int]] = Counter()
 
     def put(self, entry: Entry, spot: Spot) -> None:
         """Let an entry wait at a spot; a finished one waits nowhere."""
@@ -40,6 +43,7 @@ class Waiting:
         self._spots[entry.number] = spot
         insort(self._queues[spot, entry.route], _place(spot, entry))
         self._unfinished[entry.route, entry.lane] += 1
+        self._ranks[entry.route, entry.lane, entry.rank] += 1
         if spot is not Spot.LINE:
             insort(self._aside[entry.route, entry.lane], entry.number)
 
@@ -49,6 +53,7 @@ class Waiting:
         queue = self._queues[spot, entry.route]
         del queue[bisect_left(queue, _place(spot, entry))]
         self._unfinished[entry.route, entry.lane] -= 1
+        self._ranks[entry.route, entry.lane, entry.rank] -= 1
         if spot is not Spot.LINE:
             aside = self._aside[entry.route, entry.lane]
             del aside[bisect_left(aside, entry.number)]
@@ -57,11 +62,20 @@ class Waiting:
         """The entry waits in arrival order."""
         return self._spots.get(entry.number) is Spot.LINE
 
-    def in_line(self, route: str, after: int, limit: int) -> list[int]:
-        """Numbers in arrival order above `after`."""
+    def in_line(self, route: str, rank: int, after: int, limit: int) -> list[int]:
+        """Numbers of a rank in arrival order above `after`."""
         line = self._queues[Spot.LINE, route]
-        begin = bisect_right(line, (0, after))
-        return [number for _, number in line[begin : begin + limit]]
+        begin, end = bisect_right(line, (rank, after)), bisect_left(line, (rank + 1, 0))
+        return [number for _, number in line[begin : min(end, begin + limit)]]
+
+    def oldest_in_line(self, route: str) -> int:
+        """The lowest number in arrival order, whatever its rank; 0 when there is none."""
+        firsts = [self.in_line(route, rank, 0, 1) for rank in range(RANKS)]
+        return min((number for first in firsts for number in first), default=0)
+
+    def rank_behind(self, route: str, lane: int, rank: int) -> int:
+        """This rank, or the worst of what is unfinished in the lane."""
+        return max([rank, *(each for each in range(rank + 1, RANKS) if self._ranks[route, lane, each])])
 
     def behind(self, route: str, lane: int, limit: int) -> list[int]:
         """Numbers set behind in one lane, in order, up to the first entry that waits for anything else."""
@@ -96,4 +110,4 @@ def spot_of(entry: Entry) -> Spot:
 
 
 def _place(spot: Spot, entry: Entry) -> tuple[int, int]:
-    return (entry.due_at_us if spot is Spot.CLOCK else 0, entry.number)
+    return (entry.due_at_us if spot is Spot.CLOCK else entry.rank, entry.number)

@@ -212,6 +212,7 @@ def entry_from(draft: Draft, key_id: int, sealed: bytes) -> Entry:
         "",  # core_id
         key_id,
         sealed,
+        draft.rank,
     )
 
 

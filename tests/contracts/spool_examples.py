@@ -13,6 +13,7 @@ from spool.lifecycle import FINAL, WAITING, Kind, State, Told, Transition
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, id_of
 from spool.postgres import PostgresSettings, PostgresStore
+from spool.rank import USUAL
 from spool.sqlite import SqliteStore
 from spool.store import Inserted, Move, Store
 from tests.contracts.postgres_server import SHARED
@@ -146,8 +147,8 @@ async def put_as(store: Store, new: Draft, state: State) -> Entry:
 
 
 async def ready_numbers(store: Store, route: str = "billing", after: int = 0, limit: int = 100) -> list[int]:
-    """Numbers waiting in arrival order."""
-    return [found.entry.number for found in await store.ready(route, after, limit)]
+    """Numbers of the usual rank waiting in arrival order."""
+    return [found.entry.number for found in await store.ready(route, USUAL, after, limit)]
 
 
 async def due_numbers(store: Store, now_us: int, route: str = "billing", limit: int = 100) -> list[int]:

@@ -9,6 +9,7 @@ import pytest
 from spool import lifecycle as way
 from spool.errors import SpoolClosed
 from spool.lifecycle import Kind, State, Told
+from spool.rank import USUAL
 from spool.store import Filter, Inserted, Move, Store
 from tests.contracts.spool_examples import (
     NOW_US,
@@ -206,7 +207,7 @@ ENTRY_CALLS: dict[str, Callable[[Store, Any], Awaitable[Any]]] = {
     "get": lambda store, _: store.get(1),
     "find": lambda store, _: store.find("kiosk", "key-1"),
     "reversal_of": lambda store, _: store.reversal_of(1),
-    "ready": lambda store, _: store.ready("billing", 0, 10),
+    "ready": lambda store, _: store.ready("billing", USUAL, 0, 10),
     "followers": lambda store, entry: store.followers("billing", entry.lane, 10),
     "due": lambda store, _: store.due("billing", NOW_US, 10),
     "next_due_us": lambda store, _: store.next_due_us("billing"),

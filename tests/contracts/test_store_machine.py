@@ -25,6 +25,7 @@ from spool import lifecycle as way
 from spool.entry import Draft, Entry
 from spool.errors import LaneTaken
 from spool.lifecycle import FINAL, POSITIVE, TRANSITIONS, UNSENT, WAITING, Kind, State, Told
+from spool.rank import RANKS, USUAL
 from spool.store import Filter, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from tests.contracts.spool_examples import ENGINES, NOW_US, draft, reversal
@@ -99,6 +100,10 @@ class Model:
         """Whether something of a lane is in one of these states."""
         return any(e.lane == lane and e.state in states for e in self.entries.values())
 
+    def rank_behind(self, lane: int, rank: int) -> int:
+        """This rank, or the worst of what is unfinished in the lane."""
+        return max([rank, *(e.rank for e in self.entries.values() if e.lane == lane and e.state in WAITING)])
+
     def apply(self, entry: Entry, name: str) -> None:
         """An entry has changed, or is new."""
         self.entries[entry.number] = entry
@@ -163,10 +168,13 @@ class StoreMachine(RuleBasedStateMachine):
         amount=st.integers(1, 9),
         state=st.sampled_from([State.READY, State.IN_FLIGHT]),
         told=st.sampled_from([Told.NOTHING, Told.PROVISIONAL]),
+        rank=st.integers(0, RANKS - 1),
     )
-    def insert(self, key: str, lane: int, amount: int, state: State, told: Told) -> None:
+    def insert(  # noqa: PLR0917 - what a rule draws
+        self, key: str, lane: int, amount: int, state: State, told: Told, rank: int
+    ) -> None:
         """A payment arrives."""
-        new = self.next_draft(key=key, lane=lane, amount=amount, state=state, told=told)
+        new = self.next_draft(key=key, lane=lane, amount=amount, state=state, told=told, rank=rank)
         owner = self.model.owner(key)
 
         if owner is None and state is State.IN_FLIGHT and self.shared and self.model.in_lane(lane, WAITING):
@@ -179,7 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert result == Known(entry=owner)
             return
         assert isinstance(result, Inserted)
-        assert result.entry.state is state
+        assert (result.entry.state, result.entry.rank) == (state, self.model.rank_behind(lane, rank))
         self.model.apply(result.entry, "record")
 
     @precondition(lambda self: self.model.entries)
@@ -207,6 +215,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.check_netted(payment, result)
         else:
             assert result.entry.state is (state if payment.state is State.POSTED else State.READY)
+            assert result.entry.rank == self.model.rank_behind(payment.lane, USUAL)
             self.model.apply(result.entry, "record")
 
     def check_netted(self, payment: Entry, result: Inserted) -> None:
@@ -293,8 +302,12 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def order_is_the_models(self) -> None:
         """Who is in line, who is blocked, who is due, and whose lane is clear."""
-        ready = self.run(self.store.ready(ROUTE, 0, 1000))
-        assert [(r.entry, r.blocked) for r in ready] == [(e, bool(self.model.aside(e))) for e in self.model.in_line()]
+        for rank in range(RANKS):
+            ready = self.run(self.store.ready(ROUTE, rank, 0, 1000))
+            in_line = [e for e in self.model.in_line() if e.rank == rank]
+            assert [(r.entry, r.blocked) for r in ready] == [(e, bool(self.model.aside(e))) for e in in_line]
+        oldest = next((e.accepted_at_us for e in self.model.in_line()), 0)
+        assert self.run(self.store.oldest_waiting_us(ROUTE)) == oldest
         for time_us in TIMES_US:
             due = self.run(self.store.due(ROUTE, time_us, 1000))
             assert Counter(e.number for e in due) == Counter(e.number for e in self.model.due(time_us))

@@ -6,6 +6,7 @@ import pytest
 
 from spool import lifecycle as way
 from spool.lifecycle import State, Transition
+from spool.rank import USUAL
 from spool.store import Move, Store
 from tests.contracts.spool_examples import (
     ASIDE,
@@ -26,7 +27,7 @@ LANE = 77
 
 async def blocked_numbers(store: Store) -> list[int]:
     """Numbers in arrival order that must stay behind."""
-    return [found.entry.number for found in await store.ready("billing", 0, 100) if found.blocked]
+    return [found.entry.number for found in await store.ready("billing", USUAL, 0, 100) if found.blocked]
 
 
 # Arrival order
@@ -60,7 +61,7 @@ async def test_a_ready_entry_is_shown_as_it_is_kept(store: Store) -> None:
     """The forwarder claims it as it read it."""
     entry = await put(store, draft(1))
 
-    (found,) = await store.ready("billing", 0, 10)
+    (found,) = await store.ready("billing", USUAL, 0, 10)
 
     assert found.entry == entry
 

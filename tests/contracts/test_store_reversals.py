@@ -6,6 +6,7 @@ import pytest
 
 from spool import lifecycle as way
 from spool.lifecycle import UNSENT, State, Told, Transition
+from spool.rank import USUAL
 from spool.store import Inserted, Known, Move, NotReversible, Store
 from tests.contracts.spool_examples import (
     NOW_US,
@@ -81,7 +82,7 @@ async def test_a_reversal_waits_behind_an_undecided_payment(store: Store, state:
 
     assert (waiting.state, waiting.attempts) == (State.READY, 0)
     assert await store.get(1) == payment
-    (found,) = await store.ready("billing", 0, 10)
+    (found,) = await store.ready("billing", USUAL, 0, 10)
     assert (found.entry, found.blocked) == (waiting, True)
 
 

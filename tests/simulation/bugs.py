@@ -153,9 +153,9 @@ class CallsEveryLaneClear(SimStore):
 class SeesNothingInTheWay(SimStore):
     """What waits in arrival order is never seen to be behind something in doubt."""
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Nothing is blocked."""
-        return [Ready(entry=each.entry, blocked=False) for each in await super().ready(route, after, limit)]
+        return [Ready(entry=each.entry, blocked=False) for each in await super().ready(route, rank, after, limit)]
 
 
 class CancelsWhatIsInFlight(SimStore):

@@ -18,10 +18,11 @@ from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.records import Records
 from spool.lifecycle import CANCEL, FINAL
-from spool.memory import MemoryStore, cell_of
+from spool.memory import MemoryStore
 from spool.nodes import Alone, Nodes
 from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Sum, Tally
+from spool.work import cell_of
 from tests.simulation.nature import Nature
 
 T = TypeVar("T")
@@ -401,9 +402,9 @@ class SimStore:
         """The reversal of a payment."""
         return await self._read(lambda: self.image.reversal_of(number))
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Entries waiting in arrival order."""
-        return await self._read(lambda: self.image.ready(route, after, limit))
+        return await self._read(lambda: self.image.ready(route, rank, after, limit))
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
         """Entries whose time has come."""

@@ -11,6 +11,7 @@ from gateway.accept.acceptor import Acceptor
 from gateway.admin.acts import Acts
 from gateway.admin.closing import Closing
 from gateway.forward.forwarder import Forwarder
+from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
 from gateway.route.health import RouteHealth
@@ -127,6 +128,7 @@ class Process:
             forward=forward_of(mix),
             standin=standin_of(mix) if name == ROUTE else StandinSettings(answer_margin_s=0.5),
             channels=CHANNELS_OF[name],
+            order=order_of(mix),
         )
 
     def start(self) -> "asyncio.Task[None]":
@@ -238,6 +240,14 @@ def forward_of(mix: Mix) -> ForwardSettings:
         window_entries_max=mix.window_max,
         lane_entries_max=mix.lane_max,
     )
+
+
+def order_of(mix: Mix) -> OrderSettings:
+    """Which waiting payments of this seed go before others: with every other window, most by rules."""
+    if mix.window_max % 64:
+        rules = [OrderRuleSettings(goes="first", amount_min="5"), OrderRuleSettings(goes="late", channels=["bank"])]
+        return OrderSettings(rules=rules, first_ahead_s=3600, late_behind_s=60)
+    return OrderSettings()
 
 
 def standin_of(mix: Mix) -> StandinSettings:

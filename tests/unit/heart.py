@@ -9,6 +9,7 @@ from adapters.payment import Answer, Payment, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import ManualClock, settle
 from gateway.forward.forwarder import Forwarder
+from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
 from gateway.route.health import Probe, RouteHealth
@@ -69,6 +70,7 @@ class Heart:
     breaker: BreakerSettings
     #: Asks whether the core is there; without it an open route is tried by a payment.
     probe: Probe | None = None
+    order: OrderSettings = field(default_factory=OrderSettings)
     spool: Spool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,7 @@ class Heart:
             forward=self.forward,
             standin=self.standin,
             channels=("kiosk", "bank"),
+            order=self.order,
         )
         routing = Routing([("kiosk", frozenset(), self.route), ("bank", frozenset(), self.route)])
         self.accounts.watch(self.route)
@@ -119,7 +122,9 @@ class Heart:
     async def restarted(self) -> "Heart":
         """The next process over the same store and core."""
         await self.crash()
-        again = Heart(self.store, self.core, self.clock, self.standin, self.forward, self.breaker, self.probe)
+        again = Heart(
+            self.store, self.core, self.clock, self.standin, self.forward, self.breaker, self.probe, self.order
+        )
         await again.open()
         return again
 
@@ -197,6 +202,7 @@ def make(
     forward: ForwardSettings = FORWARD,
     breaker: BreakerSettings | None = None,
     store: MemoryStore | None = None,
+    order: OrderSettings | None = None,
     seed: int = 1,
 ) -> Heart:
     """A heart over an empty store (with bad moments to be had) and an honest core."""
@@ -207,4 +213,5 @@ def make(
         standin=standin or StandinSettings(),
         forward=forward,
         breaker=breaker or BreakerSettings(),
+        order=order or OrderSettings(),
     )

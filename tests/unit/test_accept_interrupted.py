@@ -36,9 +36,9 @@ class Belated(MemoryStore):
         """The entry that owns this key, as far as it is seen."""
         return None if key in self.unseen else await super().find(channel, key)
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Entries waiting in arrival order, as they were when this was asked."""
-        found = await super().ready(route, after, limit)
+        found = await super().ready(route, rank, after, limit)
         await self.arrives.wait()
         return found
 

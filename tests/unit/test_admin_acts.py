@@ -33,7 +33,7 @@ class Remembering:
         """What waits in this lane is to be read anew."""
         self.lanes.append(lane)
 
-    def entry_waits(self, due_at_us: int) -> None:
+    def entry_waits(self, due_at_us: int, rank: int | None = None) -> None:  # noqa: ARG002 - whichever
         """An entry waits."""
         self.waits.append(due_at_us)
 

@@ -72,7 +72,7 @@ def test_an_entry_that_is_known_is_not_taken_in_twice(window: Window) -> None:
     assert window.offer(found(entry(1), entry(2))) == []
     assert taken(window) == [2]
     assert window.finish(entry(1)) is window.finish(entry(2)) is False
-    assert (taken(window), window.room) == ([], 10)
+    assert (taken(window), window.room()) == ([], 10)
 
 
 def test_what_is_blocked_on_disk_is_given_back(window: Window) -> None:
@@ -198,7 +198,7 @@ def test_an_entry_ready_anew_goes_before_a_lane_that_is_full(window: Window) -> 
     """The last of the lane makes room, and is looked for behind when its turn comes (seed 223 of the simulation)."""
     window.offer(found(*(entry(number, lane=7) for number in (2, 3, 4))))
     behind = window.offer(found(entry(1, lane=7)))
-    assert (numbers_of(behind), window.room) == ([4], 7)
+    assert (numbers_of(behind), window.room()) == ([4], 7)
     assert numbers_of(window.offer(found(entry(4, lane=7), entry(5, lane=7)))) == [4, 5]
     first = window.take()
     assert first == entry(1, lane=7)
@@ -209,11 +209,11 @@ def test_room_is_what_is_left_and_never_less_than_none(window: Window) -> None:
     """Entries put back may come on top."""
     window.offer(found(*[entry(number) for number in range(1, 11)]))
     first = window.take()
-    assert (window.room, window.in_hand) == (1, 1)
+    assert (window.room(), window.in_hand) == (1, 1)
     assert first is not None
     window.offer(found(entry(11)))
     window.put_back(first)
-    assert (window.room, len(window)) == (0, 11)
+    assert (window.room(), len(window)) == (0, 11)
 
 
 class WindowAgainstADisk(RuleBasedStateMachine):
@@ -245,7 +245,7 @@ class WindowAgainstADisk(RuleBasedStateMachine):
     @rule()
     def load(self) -> None:
         """As the forwarder does: read above the cursor, offer, set behind."""
-        numbers = [number for number in self.line if number > self.cursor][: self.window.room]
+        numbers = [number for number in self.line if number > self.cursor][: self.window.room()]
         over = self.window.offer(Ready(entry=entry(n, self.lanes[n]), blocked=self._is_blocked(n)) for n in numbers)
         self.cursor = max([self.cursor, *numbers])
         self._set_behind(over)

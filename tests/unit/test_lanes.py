@@ -3,6 +3,7 @@
 import pytest
 
 from spool.lanes import BUCKET_BITS, LaneFilter
+from spool.rank import USUAL, WORST
 
 ROUTE = "billing"
 LANE = 7
@@ -149,3 +150,58 @@ def test_an_overflow_while_loading_sticks(loading: LaneFilter) -> None:
     loading.finish_loading()
 
     assert not loading.is_clear(ROUTE, LANE)
+
+
+# Ranks
+
+
+def test_in_a_clear_lane_an_entry_has_the_rank_it_asks_for(lanes: LaneFilter) -> None:
+    """Whatever waits in others."""
+    lanes.add(ROUTE, LANE + 1, WORST)
+
+    assert [lanes.rank_behind(ROUTE, LANE, rank) for rank in range(4)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("before", range(4))
+def test_nothing_is_ranked_before_what_is_in_its_lane(lanes: LaneFilter, before: int) -> None:
+    """The worst of these counts."""
+    lanes.add(ROUTE, LANE, 0)
+    lanes.add(ROUTE, LANE, before)
+
+    assert [lanes.rank_behind(ROUTE, LANE, rank) for rank in range(4)] == [max(rank, before) for rank in range(4)]
+
+
+@pytest.mark.parametrize("rank", range(4))
+def test_what_left_a_lane_is_in_nobodys_way(lanes: LaneFilter, rank: int) -> None:
+    """Whatever its rank was."""
+    lanes.add(ROUTE, LANE, 0)
+    lanes.add(ROUTE, LANE, rank)
+    lanes.remove(ROUTE, LANE, rank)
+
+    assert lanes.rank_behind(ROUTE, LANE, 0) == 0
+
+
+def test_a_bucket_that_overflowed_may_hold_the_usual(lanes: LaneFilter) -> None:
+    """Its count is not known any more, so neither is what is left of it without the others."""
+    for _ in range(300):
+        lanes.add(ROUTE, LANE, 0)
+
+    assert lanes.rank_behind(ROUTE, LANE, 0) == USUAL
+
+
+@pytest.mark.parametrize("worst", [USUAL, WORST])
+def test_while_loading_there_may_be_anything_up_to_the_worst_there_is(loading: LaneFilter, worst: int) -> None:
+    """So it is ranked behind that."""
+    loading.worst = worst
+
+    assert loading.rank_behind(ROUTE, LANE, 0) == worst
+
+
+def test_a_rank_that_leaves_before_it_is_counted_is_counted_down_later(loading: LaneFilter) -> None:
+    """As the entry is."""
+    loading.remove(ROUTE, LANE, WORST)
+    loading.add(ROUTE, LANE, WORST)
+
+    loading.finish_loading()
+
+    assert loading.rank_behind(ROUTE, LANE, 0) == 0

@@ -79,7 +79,7 @@ def entry(state: State) -> Entry:
         "policy": "",
         "reverses": 0,
     }
-    return Entry(**{**DRAFT, **kept, "state": state, "core_id": "core-1", "key_id": 1, "sealed": b""})
+    return Entry(**{**DRAFT, **kept, "state": state, "core_id": "core-1", "key_id": 1, "sealed": b"", "rank": 2})
 
 
 def name_of(value: object) -> str:

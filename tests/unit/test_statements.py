@@ -10,12 +10,12 @@ from spool.sqlite.schema import bring_up_to_date
 from spool.sqlite.statements import SQL, ManyRows, migrations
 
 WIDTHS: Final = {
-    "insert_entries": 19,
+    "insert_entries": 20,
     "move_entries": 13,
     "insert_events": 12,
     "add_to_tally": 8,
     "index_keys": 2,
-    "note_accounts": 6,
+    "note_accounts": 7,
 }
 """Values of a row of the statements that take many."""
 
@@ -43,7 +43,7 @@ WAYS: Final = {
     ],
     "reversal_of": ["SEARCH entry USING INDEX entry_reverses (reverses=?)"],
     "ready": [
-        "SEARCH entry USING INDEX entry_arrival (route=? AND number>?)",
+        "SEARCH entry USING INDEX entry_turn (route=? AND rank=? AND number>?)",
         "SEARCH ahead USING COVERING INDEX entry_aside (route=? AND lane=? AND number<?)",
     ],
     "set_behind": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
@@ -116,6 +116,7 @@ AT_OPENING: Final = {
     "in_flight",
     "lanes_in_arrival",
     "lanes_aside",
+    "has_late",
     "tally",
     "things",
     "is_adopting",

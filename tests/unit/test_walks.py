@@ -311,7 +311,7 @@ async def test_what_waits_behind_a_doubt_keeps_its_order_when_it_cannot_be_set_b
     """It may still stand in arrival order, or not: it is read anew, and overtakes nobody."""
     await taken(heart, 6, accounts=1)
     heart.core.will(BOOKED_SILENTLY)
-    heart.troubles.will("set_behind", Trouble.NONE, trouble)
+    heart.troubles.will("set_behind", trouble)
     await heart.forwards()
     assert not heart.troubles.ahead["set_behind"]
     for _ in range(20):

@@ -91,9 +91,9 @@ class TroubledStore(MemoryStore):
         """As the seam says."""
         return await self._through("get", super().get(number))
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """As the seam says."""
-        return await self._through("ready", super().ready(route, after, limit))
+        return await self._through("ready", super().ready(route, rank, after, limit))
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:
         """As the seam says."""

@@ -12,12 +12,13 @@ import msgspec
 
 from spool.entry import Act, Entry, Event
 from spool.lifecycle import State, Told
+from spool.rank import USUAL
 
 _encode: Final = msgspec.json.Encoder().encode
 _sha256: Final = hashlib.sha256
 
 
-class _Accepted(msgspec.Struct, frozen=True, gc=False, tag_field="event", tag="accepted"):
+class _Accepted(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="accepted"):
     """An entry was taken."""
 
     number: int
@@ -37,6 +38,7 @@ class _Accepted(msgspec.Struct, frozen=True, gc=False, tag_field="event", tag="a
     reverses: int
     key_id: int
     sealed_sha256: bytes
+    rank: int = USUAL
 
 
 class _Moved(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="moved"):
@@ -91,6 +93,7 @@ def accepted(entry: Entry, state: State, told: Told, seal: tuple[int, bytes] | N
             entry.reverses,
             key_id,
             sealed_sha256,
+            entry.rank,
         )
     )
 

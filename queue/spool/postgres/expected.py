@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from spool.expected import Expected
-from spool.lanes import LaneFilter
 from spool.lifecycle import WAITING
-from spool.postgres.lanes import LanesUnknown
+from spool.postgres.lanes import LanesUnknown, LanesUnranked
 from spool.postgres.work import Rescue, Work
 from spool.tally import Cell
 from spool.work import Insertion, Moves, Planned, Reversing
@@ -19,7 +18,7 @@ class Expectations(Expected):
 
     def __init__(self, *, shared: bool) -> None:
         """Nobody did anything yet; where others write too, nothing is known of lanes."""
-        super().__init__(LanesUnknown if shared else LaneFilter)
+        super().__init__(LanesUnknown if shared else LanesUnranked)
         self._others: Mapping[Cell, tuple[int, int]] = {}
 
     def begin(self, cells: Mapping[Cell, tuple[int, int]], others: Mapping[Cell, tuple[int, int]]) -> None:

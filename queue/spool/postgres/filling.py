@@ -37,7 +37,7 @@ _EVENT: Final = [
 ]
 _ACT: Final = ["leaf", "at_us", "name", "subject", "detail", "actor", "note"]
 _BLOCK: Final = ["first", "size", "at_us", "peaks", "leaves"]
-_ACCOUNT: Final = ["lane", "known", "denied", "seen_at_us", "key_id", "sealed"]
+_ACCOUNT: Final = ["lane", "known", "denied", "seen_at_us", "key_id", "sealed", "urgent"]
 _PROMISED: Final = ["day", "lane", "entries", "amount"]
 
 
@@ -85,7 +85,10 @@ class PostgresFilling:
 
     async def accounts(self, notes: Sequence[AccountNote]) -> None:
         """See `Filling.accounts`."""
-        rows = [(each.lane, each.known, each.denied, each.seen_at_us, each.key_id, each.sealed) for each in notes]
+        rows = [
+            (each.lane, each.known, each.denied, each.seen_at_us, each.key_id, each.sealed, each.urgent)
+            for each in notes
+        ]
         await self._all("account", _ACCOUNT, rows)
 
     async def promised(self, promised: Sequence[Promised]) -> None:

@@ -1,4 +1,26 @@
-"""What a node knows of lanes without asking: that it can't know them clear, as others write as well."""
+"""What a node knows of lanes without asking: alone, which are clear; beside others that write as well, nothing.
+
+Which rank an entry is to have for its lane's sake, the transaction that stores it finds out.
+"""
+
+from spool.lanes import LaneFilter
+from spool.rank import USUAL, WORST
+
+
+class LanesUnranked(LaneFilter):
+    """A filter that counts all ranks alike."""
+
+    def add(self, route: str, lane: int, rank: int = USUAL) -> None:  # noqa: ARG002 - whichever
+        """One more unfinished entry."""
+        super().add(route, lane)
+
+    def remove(self, route: str, lane: int, rank: int = USUAL) -> None:  # noqa: ARG002 - whichever
+        """One less."""
+        super().remove(route, lane)
+
+    def rank_behind(self, route: str, lane: int, rank: int) -> int:  # noqa: ARG002 - whichever
+        """What is asked for."""
+        return rank
 
 
 class LanesUnknown:
@@ -7,11 +29,12 @@ class LanesUnknown:
     def __init__(self) -> None:
         """Nothing is counted, so nothing is to be loaded."""
         self.complete = True
+        self.worst = WORST
 
-    def add(self, route: str, lane: int) -> None:
+    def add(self, route: str, lane: int, rank: int) -> None:
         """Nothing is counted."""
 
-    def remove(self, route: str, lane: int) -> None:
+    def remove(self, route: str, lane: int, rank: int) -> None:
         """Nothing is counted."""
 
     def finish_loading(self) -> None:
@@ -20,3 +43,7 @@ class LanesUnknown:
     def is_clear(self, route: str, lane: int) -> bool:  # noqa: ARG002 - whichever
         """Never surely."""
         return False
+
+    def rank_behind(self, route: str, lane: int, rank: int) -> int:  # noqa: ARG002 - whichever
+        """What is asked for."""
+        return rank

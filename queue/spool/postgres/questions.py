@@ -50,10 +50,10 @@ class Questions:
         """The reversal of a payment that was not refused, if there is one."""
         return await self._one("reversal_of", number)
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
-        """Entries waiting in arrival order above number `after`, of this node's share of the lanes."""
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
+        """Entries of a rank waiting in arrival order above number `after`, of this node's share of the lanes."""
         share = self._share(route)
-        rows = await self._rows("ready", route, after, limit, share.of, share.at)
+        rows = await self._rows("ready", route, after, limit, share.of, share.at, rank)
         return [Ready(entry=entry_of(row), blocked=row["blocked"]) for row in rows]
 
     async def due(self, route: str, now_us: int, limit: int) -> list[Entry]:

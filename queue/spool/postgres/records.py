@@ -12,7 +12,7 @@ from spool.postgres.connection import Connection
 from spool.postgres.statements import SQL
 from spool.rows import account_of, entry_of, event_in
 
-_ENTRY_COLUMNS: Final = 23
+_ENTRY_COLUMNS: Final = 24
 
 
 class PostgresRecords:

@@ -21,6 +21,7 @@ from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 from spool.postgres.transaction import ORPHANS_MAX
 from spool.postgres.work import Closed, Renewal, Rescue, Sweep, Work
+from spool.rank import USUAL
 from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Tally
 from spool.work import Behind, Followers, Insertion, Moves, Resealing, Reversing, tell
@@ -148,7 +149,7 @@ class PostgresStore(Questions, Keeping):
         lanes, after = self._expected.lanes, _FIRST_LANE
         while not self.shared and (rows := await db.fetch(SQL["lanes"], *after)):
             for lane, route, _ in rows:
-                lanes.add(route, lane)
+                lanes.add(route, lane, USUAL)
             after = tuple(rows[-1])
         lanes.finish_loading()
 

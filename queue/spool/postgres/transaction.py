@@ -6,7 +6,7 @@ one transaction at a time adds to it, whichever node's; so nobody waits for anyt
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -51,6 +51,17 @@ _TELLING: Final = (Insertion, Moves, Reversing, Acting, Resealing, Spend, Rescue
 """Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
 
 
+class _InTheWay(NamedTuple):
+    """What new entries meet."""
+
+    #: Owners of their keys.
+    owners: dict[tuple[str, str], Entry]
+    #: Numbers of those in flight whose lane isn't clear.
+    taken: set[int]
+    #: By number, the rank of the last unfinished entry of its lane, where that is worse.
+    worst: dict[int, int]
+
+
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
@@ -63,8 +74,9 @@ class Transaction:
         self._growth = Growth()
         self._deltas: dict[Cell, list[int]] = {}
         self._limits = Limits()
-        #: Lanes that new entries of this transaction are in: an attempt that comes after them may not overtake them.
-        self._entered: set[tuple[str, int]] = set()
+        #: Lanes that new entries of this transaction are in, and the worst rank of these: an attempt that comes after them may
+        #: not overtake them.
+        self._entered: dict[tuple[str, int], int] = {}
 
     async def apply(self, works: Sequence[Work], lease_s: float) -> list[Any]:
         """Do all works; one result (or error of its own) for each, in order.
@@ -119,7 +131,14 @@ class Transaction:
         elif isinstance(work, Notes):
             for note in sorted(work.notes, key=lambda each: each.lane):
                 await self._db.execute(
-                    SQL["note_account"], note.lane, note.known, note.denied, note.seen_at_us, note.key_id, note.sealed
+                    SQL["note_account"],
+                    note.lane,
+                    note.known,
+                    note.denied,
+                    note.seen_at_us,
+                    note.key_id,
+                    note.sealed,
+                    note.urgent,
                 )
         elif isinstance(work, Closed):
             await self._db.execute(SQL["say_closed"], self._seat.number, sorted(work.routes))
@@ -168,39 +187,45 @@ class Transaction:
     async def _insert(self, insertions: Sequence[Insertion]) -> Sequence[Inserted | Known | SpoolError]:
         if not insertions:
             return ()
-        owners, taken = await self._in_the_way([work.entry for work in insertions])
-        results = [self._admit(work, owners, taken) for work in insertions]
+        way = await self._in_the_way([work.entry for work in insertions])
+        results = [self._admit(work, way) for work in insertions]
         await self._record([each.entry for each in results if isinstance(each, Inserted)])
         return results
 
-    async def _in_the_way(self, entries: Sequence[Entry]) -> tuple[dict[tuple[str, str], Entry], set[int]]:
-        """Owners of these entries' keys, and numbers of those in flight whose lane isn't clear.
-
-        Nobody else can add to either until we have committed, as only one transaction adds to the log.
-        """
-        rows = [(e.number, e.channel, e.key, e.route, e.lane, +e.state) for e in entries]
+    async def _in_the_way(self, entries: Sequence[Entry]) -> "_InTheWay":
+        """What these entries meet. Nobody else can add to it until we have committed: one transaction adds to the log."""
+        rows = [(e.number, e.channel, e.key, e.route, e.lane, +e.state, e.rank) for e in entries]
         found = await self._db.fetch(SQL["in_the_way"], *_columns(rows))
         numbers = [row["owner"] for row in found if row["owner"] is not None]
         kept = map(entry_of, await self._db.fetch(SQL["get_entries"], numbers)) if numbers else ()
-        return {(e.channel, e.key): e for e in kept}, {row["number"] for row in found if row["taken"]}
+        return _InTheWay(
+            {(e.channel, e.key): e for e in kept},
+            {row["number"] for row in found if row["taken"]},
+            {row["number"]: row["worst"] for row in found if row["worst"] is not None},
+        )
 
-    def _admit(
-        self, work: Insertion, owners: dict[tuple[str, str], Entry], taken: set[int]
-    ) -> Inserted | Known | SpoolError:
+    def _admit(self, work: Insertion, way: "_InTheWay") -> Inserted | Known | SpoolError:
         """What becomes of a new entry, given those before it in the same transaction."""
         entry = work.entry
-        owner = owners.get((entry.channel, entry.key))
+        owner = way.owners.get((entry.channel, entry.key))
         if owner is not None:
             return Known(entry=owner)
         lane = (entry.route, entry.lane)
-        if entry.number in taken or (entry.state is State.IN_FLIGHT and lane in self._entered):
+        if entry.number in way.taken or (entry.state is State.IN_FLIGHT and lane in self._entered):
             return _lane_taken()
         over = self._limits.broken(work.cell, entry.amount, work.within)
         if over is not None:
             return over
-        owners[entry.channel, entry.key] = entry
-        self._entered.add(lane)
+        entry = self._ranked(entry, way)
+        way.owners[entry.channel, entry.key] = entry
         return Inserted(entry=entry)
+
+    def _ranked(self, entry: Entry, way: "_InTheWay") -> Entry:
+        """A new entry as it is stored: none of its lane is ranked behind it that stands before it."""
+        lane = (entry.route, entry.lane)
+        rank = max(entry.rank, way.worst.get(entry.number, 0), self._entered.get(lane, 0))
+        self._entered[lane] = rank
+        return entry if rank == entry.rank else replace(entry, rank=rank)
 
     async def _record(self, entries: Sequence[Entry]) -> None:
         """Store entries that nothing is in the way of."""
@@ -255,16 +280,17 @@ class Transaction:
         draft = work.draft
         payment = entry_of(await self._db.fetchrow(SQL["get_entry"], draft.reverses))
         reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
-        owners, taken = await self._in_the_way([reversal])
-        if owners:
-            return Known(entry=owners[draft.channel, draft.key])
+        way = await self._in_the_way([reversal])
+        if way.owners:
+            return Known(entry=way.owners[draft.channel, draft.key])
         other = await self._db.fetchrow(SQL["reversal_of"], draft.reverses)
         if other is not None:
             return NotReversible(entry=payment, reversal=entry_of(other))
         if payment.state in FINAL and payment.state is not State.POSTED:
             return NotReversible(entry=payment)
-        if taken:
+        if way.taken:
             return _lane_taken()
+        reversal = self._ranked(reversal, way)
         if reversal.state is State.CANCELLED:
             await self._cancel(payment, draft.accepted_at_us)
         await self._record([reversal])
@@ -400,6 +426,7 @@ def _row_of(entry: Entry, leaf: int) -> tuple[Any, ...]:
         +entry.told,
         entry.sealed,
         leaf,
+        entry.rank,
     )
 
 

@@ -64,7 +64,10 @@ class SqliteFilling:
 
     async def accounts(self, notes: Sequence[AccountNote]) -> None:
         """See `Filling.accounts`."""
-        rows = [(each.lane, each.known, each.denied, each.seen_at_us, each.key_id, each.sealed) for each in notes]
+        rows = [
+            (each.lane, each.known, each.denied, each.seen_at_us, each.key_id, each.sealed, each.urgent)
+            for each in notes
+        ]
         self._all(SQL["fill_account"], rows)
 
     async def promised(self, promised: Sequence[Promised]) -> None:

@@ -55,9 +55,9 @@ class Questions:
         """The reversal of a payment that was not refused, if there is one."""
         return await self._one(SQL["reversal_of"], (number,))
 
-    async def ready(self, route: str, after: int, limit: int) -> list[Ready]:
-        """Entries waiting in arrival order above number `after`."""
-        rows = await self._rows(SQL["ready"], (route, after, limit))
+    async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
+        """Entries of a rank waiting in arrival order above number `after`."""
+        rows = await self._rows(SQL["ready"], (route, rank, after, limit))
         await self._on_disk(rows)
         return [Ready(entry=entry_of(row), blocked=bool(row[-1])) for row in rows]
 

@@ -15,7 +15,7 @@ from spool.sqlite.fetching import fetch_all, fetch_one
 from spool.sqlite.keys import Keys
 from spool.sqlite.statements import SQL
 
-_ENTRY_COLUMNS: Final = 23
+_ENTRY_COLUMNS: Final = 24
 _FAULTS_MAX: Final = 20
 
 

@@ -16,6 +16,7 @@ from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
 from spool.lifecycle import DOUBT, WAITING
 from spool.nodes import Alone, Nodes
+from spool.rank import USUAL, WORST
 from spool.rows import cell_in
 from spool.sqlite.adopting import adopt
 from spool.sqlite.commit import Disk, commit
@@ -217,7 +218,8 @@ class SqliteStore(Looking, Keeping):
         self._snapshot = snapshot = await self._connect(self.path, writing=False)
         await snapshot.execute("BEGIN")
         rows = await snapshot.execute_fetchall(SQL["tally"])
-        self._expected.renew({cell_in(row): (row[6], row[7]) for row in rows})
+        (has_late,) = next(iter(await snapshot.execute_fetchall(SQL["has_late"])))
+        self._expected.renew({cell_in(row): (row[6], row[7]) for row in rows}, WORST if has_late else USUAL)
         waiting = sum(total.entries for cell, total in self.tally.cells() if cell.state in WAITING)
         if waiting <= LANES_LOADED_AT_ONCE:
             await self._load_lanes(snapshot)
@@ -230,8 +232,8 @@ class SqliteStore(Looking, Keeping):
         for name in _LANES:
             cursor = await snapshot.execute(SQL[name])
             while rows := await cursor.fetchmany(2_000):
-                for route, lane in rows:
-                    lanes.add(route, lane)
+                for route, lane, rank in rows:
+                    lanes.add(route, lane, rank)
             await cursor.close()
         lanes.finish_loading()
         self._snapshot = None
@@ -246,7 +248,7 @@ class SqliteStore(Looking, Keeping):
             for name in _LANES:
                 cursor = await snapshot.execute(SQL[name])
                 while rows := await cursor.fetchmany(2_000):
-                    yield [lane for _, lane in rows]
+                    yield [lane for _, lane, _ in rows]
                 await cursor.close()
         finally:
             await snapshot.close()
@@ -261,11 +263,11 @@ class SqliteStore(Looking, Keeping):
 
     def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known]:
         """Record a new payment. See `Store.insert`."""
-        return self._submit(Insertion(draft, key_id, sealed))
+        return self._submit(Insertion(self._expected.ranked(draft), key_id, sealed))
 
     def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known | NotReversible]:
         """Record a reversal. See `Store.reverse`."""
-        return self._submit(Reversing(draft, key_id, sealed))
+        return self._submit(Reversing(self._expected.ranked(draft), key_id, sealed))
 
     def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make moves by compare-and-set. See `Store.move`."""

@@ -45,12 +45,12 @@ from spool.work import (
     place_of,
 )
 
-_INSERT: Final = ManyRows("insert_entries", 19)
+_INSERT: Final = ManyRows("insert_entries", 20)
 _MOVE: Final = ManyRows("move_entries", 13)
 _EVENT: Final = ManyRows("insert_events", 12)
 _TALLY: Final = ManyRows("add_to_tally", 8)
 _KEY: Final = ManyRows("index_keys", 2)
-_NOTE: Final = ManyRows("note_accounts", 6)
+_NOTE: Final = ManyRows("note_accounts", 7)
 
 _LOOKED_UP: Final = None
 """In the place of a row's hash: whoever else has it is known to have another key."""
@@ -328,13 +328,15 @@ def _row_of(entry: Entry, hashed: int | None, leaf: int) -> tuple[Any, ...]:
         entry.sealed,
         hashed,
         leaf,
+        entry.rank,
     )
 
 
 def _note_row(note: AccountNote) -> tuple[Any, ...]:
     known = None if note.known is None else int(note.known)
     denied = None if note.denied is None else int(note.denied)
-    return (note.lane, known, denied, note.seen_at_us, note.key_id, note.sealed)
+    urgent = None if note.urgent is None else int(note.urgent)
+    return (note.lane, known, denied, note.seen_at_us, note.key_id, note.sealed, urgent)
 
 
 def _move_row(each: Planned) -> tuple[Any, ...]:

@@ -101,18 +101,24 @@ WITH mine AS (
 SELECT log.size, log.peaks FROM mine, log FOR UPDATE OF log;
 
 -- name: in_the_way
--- Of new entries, those whose key has an owner and those in flight whose lane isn't clear.
-SELECT w.number, w.owner, w.taken FROM (
+-- Of new entries, those whose key has an owner, those in flight whose lane isn't clear, and those whose lane ends with an
+-- entry of a worse rank.
+SELECT w.number, w.owner, w.taken, w.worst FROM (
     SELECT
         n.number,
         (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1) AS owner,
         n.state = 2 AND (
             SELECT e.number FROM entry AS e WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0 LIMIT 1
-        ) IS NOT NULL AS taken
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::smallint[])
-        AS n (number, channel, key, route, lane, state)
+        ) IS NOT NULL AS taken,
+        n.rank,
+        (
+            SELECT e.rank FROM entry AS e WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0
+            ORDER BY e.number DESC LIMIT 1
+        ) AS worst
+    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::smallint[], $7::smallint[])
+        AS n (number, channel, key, route, lane, state, rank)
     OFFSET 0
-) AS w WHERE w.owner IS NOT NULL OR w.taken;
+) AS w WHERE w.owner IS NOT NULL OR w.taken OR w.worst > w.rank;
 
 -- name: reseal
 -- A content sealed anew, in the place of the one before it.
@@ -137,19 +143,20 @@ SELECT /*entry*/ FROM entry WHERE number = ANY ($1::bigint[]);
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
-    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, seat, lease
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank, seat, lease
 )
 SELECT
     n.number, n.id, n.kind, n.channel, n.key, n.fingerprint, n.route, n.lane, n.amount, n.currency, n.accepted_at_us,
     n.state, n.policy, n.reverses, n.key_id, n.state, CASE n.state WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
-    (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, $19::smallint, $20::bigint
+    (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
+    $20::smallint, $21::bigint
 FROM unnest(
     $1::bigint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::bigint[],
     $9::bigint[], $10::text[], $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[],
-    $16::smallint[], $17::bytea[], $18::bigint[]
+    $16::smallint[], $17::bytea[], $18::bigint[], $19::smallint[]
 ) AS n (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
-    key_id, told, sealed, leaf
+    key_id, told, sealed, leaf, rank
 );
 
 -- name: move_entries
@@ -223,14 +230,16 @@ WHERE reverses = $1 AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorde
 ORDER BY number LIMIT 1;
 
 -- name: ready
--- Entries in arrival order, of one's own share of lanes; blocked tells that something earlier of the lane waits aside.
+-- Entries of one rank in arrival order, of one's own share of lanes; blocked tells that something earlier of the lane waits
+-- aside, or in a worse rank (a program that knows no ranks, or two nodes at once, may have put it there).
 SELECT /*entry*/, (
     SELECT ahead.number FROM entry AS ahead
-    WHERE ahead.lane = entry.lane AND ahead.route = entry.route AND ahead.place = 2 AND ahead.number < entry.number
+    WHERE ahead.lane = entry.lane AND ahead.route = entry.route AND ahead.number < entry.number
+        AND (ahead.place = 2 OR (ahead.place = 1 AND ahead.rank > entry.rank))
     LIMIT 1
 ) IS NOT NULL AS blocked
 FROM entry
-WHERE place = 1 AND route = $1 AND number > $2 AND (lane & 1023) % $4::bigint = $5::bigint
+WHERE place = 1 AND route = $1 AND rank = $6::smallint AND number > $2 AND (lane & 1023) % $4::bigint = $5::bigint
 ORDER BY number LIMIT $3;
 
 -- name: set_behind
@@ -288,7 +297,10 @@ ORDER BY due_at_us, number LIMIT $3;
 SELECT min(due_at_us) FROM entry WHERE place = 2 AND due_at_us > 0 AND route = $1;
 
 -- name: oldest_arrival
-SELECT accepted_at_us FROM entry WHERE place = 1 AND route = $1 ORDER BY number LIMIT 1;
+-- The oldest of each rank, and the oldest of these.
+SELECT min(oldest.accepted_at_us) FROM generate_series(0, 3) AS r (rank), LATERAL (
+    SELECT accepted_at_us FROM entry WHERE place = 1 AND route = $1 AND entry.rank = r.rank ORDER BY number LIMIT 1
+) AS oldest;
 
 -- name: tally
 -- The sums over all nodes.
@@ -417,15 +429,15 @@ DELETE FROM spent WHERE (day, lane) IN (SELECT day, lane FROM spent WHERE day < 
 
 -- name: note_account
 -- What is not said leaves what was known.
-INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed, urgent) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (lane) DO UPDATE SET
     known = coalesce(excluded.known, account.known), denied = coalesce(excluded.denied, account.denied),
     seen_at_us = greatest(account.seen_at_us, excluded.seen_at_us),
     key_id = CASE WHEN excluded.sealed IS NULL THEN account.key_id ELSE excluded.key_id END,
-    sealed = coalesce(excluded.sealed, account.sealed);
+    sealed = coalesce(excluded.sealed, account.sealed), urgent = coalesce(excluded.urgent, account.urgent);
 
 -- name: account
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE lane = $1;
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE lane = $1;
 
 -- name: accounts_counted
 SELECT count(*) FILTER (WHERE known), count(*) FILTER (WHERE denied) FROM account;
@@ -485,7 +497,7 @@ UPDATE key_store SET content = $2 WHERE content = $1;
 SELECT name, value FROM memo WHERE name > $1 ORDER BY name LIMIT $2;
 
 -- name: accounts
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE $1 OR lane > $2 ORDER BY lane LIMIT $3;
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE $1 OR lane > $2 ORDER BY lane LIMIT $3;
 
 -- name: promised
 SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > ($1, $2) ORDER BY day, lane LIMIT $3;

@@ -3,12 +3,12 @@
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
-    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank
 )
 SELECT
     column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11, column12, column13,
     column14, column15, column12, (column12 = 1) + 2 * (column12 = 2), column12 = 2, column12 = 2, column11, column16, column16,
-    column17, column19
+    column17, column19, column20
 FROM (VALUES /*rows*/) WHERE NOT EXISTS (SELECT 1 FROM key WHERE hash = column18);
 
 -- name: index_keys
@@ -143,13 +143,13 @@ WHERE reverses = ? AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorded
 ORDER BY number LIMIT 1;
 
 -- name: ready
--- Entries in arrival order; blocked tells that something earlier of the lane waits aside.
+-- Entries of one rank in arrival order; blocked tells that something earlier of the lane waits aside.
 SELECT /*entry*/, EXISTS (
     SELECT 1 FROM entry AS ahead INDEXED BY entry_aside
     WHERE ahead.place = 2 AND ahead.route = entry.route AND ahead.lane = entry.lane AND ahead.number < entry.number
 ) AS blocked
-FROM entry INDEXED BY entry_arrival
-WHERE entry.place = 1 AND entry.route = ? AND entry.number > ?
+FROM entry INDEXED BY entry_turn
+WHERE entry.place = 1 AND entry.route = ? AND entry.rank = ? AND entry.number > ?
 ORDER BY entry.number LIMIT ?;
 
 -- name: set_behind
@@ -198,11 +198,15 @@ SELECT accepted_at_us FROM entry INDEXED BY entry_arrival WHERE place = 1 AND ro
 SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE place = 2 AND state = 2 AND number > ? ORDER BY number LIMIT 512;
 
 -- name: lanes_in_arrival
--- Lanes of all entries in arrival order, from the index alone.
-SELECT route, lane FROM entry INDEXED BY entry_arrival WHERE place = 1;
+-- Lanes and ranks of all entries in arrival order, from the index alone.
+SELECT route, lane, rank FROM entry INDEXED BY entry_turn WHERE place = 1;
 
 -- name: lanes_aside
-SELECT route, lane FROM entry INDEXED BY entry_aside WHERE place = 2;
+SELECT route, lane, rank FROM entry INDEXED BY entry_aside WHERE place = 2;
+
+-- name: has_late
+-- Whether any unfinished entry has the worst rank.
+SELECT EXISTS (SELECT 1 FROM entry INDEXED BY entry_late WHERE place > 0 AND rank = 3);
 
 -- name: tally
 SELECT route, channel, currency, kind, state, told, entries, amount FROM tally;
@@ -378,14 +382,15 @@ DELETE FROM spent WHERE (day, lane) IN (SELECT day, lane FROM spent WHERE day < 
 
 -- name: note_accounts
 -- What is not said leaves what was known.
-INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES /*rows*/
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed, urgent) VALUES /*rows*/
 ON CONFLICT DO UPDATE SET
     known = coalesce(excluded.known, known), denied = coalesce(excluded.denied, denied),
     seen_at_us = max(seen_at_us, excluded.seen_at_us),
-    key_id = iif(excluded.sealed IS NULL, key_id, excluded.key_id), sealed = coalesce(excluded.sealed, sealed);
+    key_id = iif(excluded.sealed IS NULL, key_id, excluded.key_id), sealed = coalesce(excluded.sealed, sealed),
+    urgent = coalesce(excluded.urgent, urgent);
 
 -- name: account
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE lane = ?;
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE lane = ?;
 
 -- name: accounts_counted
 SELECT count(*) FILTER (WHERE known = 1), count(*) FILTER (WHERE denied = 1) FROM account;
@@ -401,7 +406,7 @@ SELECT count(*) FROM sqlite_master;
 SELECT name, value FROM memo WHERE name > ? ORDER BY name LIMIT ?;
 
 -- name: accounts
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account WHERE ? OR lane > ? ORDER BY lane LIMIT ?;
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE ? OR lane > ? ORDER BY lane LIMIT ?;
 
 -- name: promised
 SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > (?, ?) ORDER BY day, lane LIMIT ?;
@@ -410,11 +415,12 @@ SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > (?, ?) ORDER BY
 -- An entry from another engine, as it was there.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,
-    due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed, recorded_as, told_as, leaf, owns_key, place
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    due_at_us, changed_at_us, told, reason, policy, reverses, core_id, key_id, sealed, rank, recorded_as, told_as, leaf, owns_key,
+    place
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: fill_account
-INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed, urgent) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: fill_promised
 INSERT INTO spent (day, lane, entries, amount) VALUES (?, ?, ?, ?);
