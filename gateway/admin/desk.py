@@ -10,10 +10,12 @@ from gateway.custody.keeper import Keeper
 from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
+from gateway.outages.recorder import Recorder
 from gateway.route.route import Route
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.telling import Telling
 from gateway.windows.plan import Plan
 from spool.spool import Spool
 from spool.store import Store
@@ -39,6 +41,8 @@ class Desk:
     plan: Plan
     trend: Trend
     evidence: Evidence
+    telling: Telling
+    outages: Recorder
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]
     #: True from the moment requests are taken until stopping begins.

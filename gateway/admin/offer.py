@@ -10,12 +10,14 @@ from gateway.admin.duties import CloseBody
 from gateway.admin.duty_views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
 from gateway.admin.job_side import JobBody, JobShown, JobsPage, SpeedBody
 from gateway.admin.keys import DestroyedShown, KeysShown, RotateBody
+from gateway.admin.outage_side import OutageShown, OutagesShown
 from gateway.admin.paths import Path, Paths
 from gateway.admin.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
 from gateway.admin.reveal import RevealedShown
 from gateway.admin.shape import ShapeShown
 from gateway.admin.status import RouteShown, Status
 from gateway.admin.stuck import StuckShown
+from gateway.admin.telling_side import SinksShown, TestShown
 from gateway.admin.tokens import Right
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
 from gateway.admin.window_side import AddBody, WindowShown, WindowsShown
@@ -224,6 +226,39 @@ OFFER: Final = Paths(
             handler=lambda parts, call: parts.windows.cancel(call),
             summary="Take a window out of the plan",
             answer=WindowShown,
+            body=asks.OneBody,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/outages",
+            right=Right.READ,
+            handler=lambda parts, call: parts.outages.list(call),
+            summary="Outages that go on, and the reports of those that are over",
+            answer=OutagesShown,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/outages/{key}",
+            right=Right.READ,
+            handler=lambda parts, call: parts.outages.show(call),
+            summary="The report of one outage",
+            answer=OutageShown,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/sinks",
+            right=Right.READ,
+            handler=lambda parts, call: parts.telling.list(call),
+            summary="Ways to people, and how each stands",
+            answer=SinksShown,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/sinks/{name}/test",
+            right=Right.ACT,
+            handler=lambda parts, call: parts.telling.try_out(call),
+            summary="Have a sink tell a test, and wait for what becomes of it",
+            answer=TestShown,
             body=asks.OneBody,
         ),
         Path(

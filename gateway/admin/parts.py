@@ -12,9 +12,11 @@ from gateway.admin.job_side import JobSide
 from gateway.admin.keys import KeysSide
 from gateway.admin.looking import Looking
 from gateway.admin.metrics import AdminMeter
+from gateway.admin.outage_side import OutageSide
 from gateway.admin.policy_side import PolicySide
 from gateway.admin.shape import Shape
 from gateway.admin.stuck_side import StuckSide
+from gateway.admin.telling_side import TellingSide
 from gateway.admin.window_side import WindowSide
 
 
@@ -35,5 +37,7 @@ class Parts:
         self.keys = KeysSide(desk, meter)
         self.core_word = CoreWord(desk, meter)
         self.windows = WindowSide(desk, meter)
+        self.telling = TellingSide(desk, meter)
+        self.outages = OutageSide(desk)
         self.policies = PolicySide(desk, self.duties.proposals)
         self.accounts = AccountBook(desk, meter, desk.accounts)

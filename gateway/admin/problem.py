@@ -22,6 +22,8 @@ class Code(enum.Enum):
     NO_SUCH_CORE = (404, "No such core, or not this token's")
     NO_SUCH_WINDOW = (404, "No such window")
     NO_SUCH_JOB = (404, "No such job")
+    NO_SUCH_OUTAGE = (404, "No such outage, or its report made room for newer ones")
+    NO_SUCH_SINK = (404, "No such sink")
     NO_SUCH_PROPOSAL = (404, "No such proposal")
     METHOD = (405, "The resource has no such method")
     WRONG_STATE = (409, "The entry is not in a state this can be done from")

@@ -6,7 +6,17 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.cli import account_app, act_app, duty_app, evidence_app, key_app, look_app, policy_app, window_app
+from gateway.cli import (
+    account_app,
+    act_app,
+    duty_app,
+    evidence_app,
+    key_app,
+    look_app,
+    policy_app,
+    telling_app,
+    window_app,
+)
 from gateway.cli.exits import CODES
 from gateway.cli.options import ConfigOption, group, verb
 
@@ -131,5 +141,6 @@ duty_app.register(app)
 account_app.register(app)
 policy_app.register(app)
 window_app.register(app)
+telling_app.register(app)
 evidence_app.register(app)
 app.add_typer(key_app.keys_app, name="keys")

@@ -27,6 +27,7 @@ from gateway.page.settings import PageSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
 from gateway.standin.settings import Decimal, StandinSettings
+from gateway.telling.settings import TellingSettings
 
 SETTINGS: Final = ConfigDict(
     extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=False
@@ -347,6 +348,9 @@ class Config(BaseModel):
     evidence: Annotated[
         EvidenceSettings, Field(description="Signed heads of the log of all that happens, and who keeps them.")
     ] = EvidenceSettings()
+    telling: Annotated[TellingSettings, Field(description="Who is told of outages, limits, windows and duties.")] = (
+        TellingSettings()
+    )
     channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
     cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
     routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}

@@ -12,6 +12,9 @@ from adapters.channel import Reply
 
 _SERVER: Final = b"Server: Nightsafe\r\n"
 _CLOSE: Final = b"Connection: close\r\n"
+NOT_MODIFIED: Final = 304
+"""Has a length and no body (RFC 9110, 15.4.5)."""
+
 _RETRY: Final = {503: b"Retry-After: 1\r\n"}
 
 
@@ -38,7 +41,7 @@ class Answers:
         if not stays:
             parts.append(_CLOSE)
         parts.append(b"Content-Length: %d\r\n\r\n" % len(reply.body))
-        if not bodiless:
+        if not bodiless and reply.status != NOT_MODIFIED:
             parts.append(reply.body)
         return b"".join(parts)
 

@@ -69,7 +69,7 @@ class Doors:
         elif inbound.query:
             tell(problem(Code.INVALID, "there are no query parameters here"))
         else:
-            tell(write_status(self._board.status(channel.name)))
+            tell(write_status(self._board.status(channel.name), inbound.headers.get("If-None-Match", "")))
         return None
 
     def _read(self, inbound: Inbound) -> tuple[Channel, Request, float]:

@@ -98,3 +98,21 @@ async def test_who_has_no_token_is_told_nothing_of_billing(house: House, tmp_pat
     async with house.client.get(f"http://127.0.0.1:{house.service.channel_listener.port}/v1/status") as answer:
         assert answer.status == 401
     assert [(await told(house, tmp_path, *how))[0] for how in (("POST",), ("GET", "?a=1"))] == [405, 400]
+
+
+async def test_a_status_that_is_still_so_is_not_sent_again(house: House, tmp_path: Path) -> None:
+    """Many channels ask every few seconds; what changed is sent."""
+    token = (tmp_path / "var/secrets/bank.token").read_text().strip()
+    url = f"http://127.0.0.1:{house.service.channel_listener.port}/v1/status"
+    asks = {"Authorization": f"Bearer {token}"}
+    async with house.client.get(url, headers=asks) as answer:
+        tag, body = answer.headers["ETag"], await answer.read()
+    for known in (tag, f'"other", W/{tag}', "*"):
+        async with house.client.get(url, headers={**asks, "If-None-Match": known}) as answer:
+            assert (answer.status, answer.headers["ETag"], await answer.read()) == (304, tag, b"")
+            assert answer.headers["Cache-Control"] == "private, max-age=5"
+            assert answer.headers["Content-Length"] == str(len(body))
+    await house.post("/admin/v1/routes/main/open", **{"for": 60})
+    async with house.client.get(url, headers={**asks, "If-None-Match": tag}) as answer:
+        assert (answer.status, (await answer.json())["services"][0]["billing"]) == (200, "down")
+        assert answer.headers["ETag"] != tag

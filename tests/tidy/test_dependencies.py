@@ -32,6 +32,7 @@ COMPANIONS: Final = {
 """Packages that come along with another as part of what it offers: its own pages tell to import them."""
 
 UNIMPORTED: Final = {
+    "smpplib": "imported by name, as it has no types (gateway/telling/sinks/smpp.py)",
     "pysqlite3": "imported by name, where its wheel exists (queue/spool/sqlite/connection.py)",
     "tzdata": "data that the standard library's zoneinfo finds by itself",
 }

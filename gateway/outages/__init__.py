@@ -1,0 +1,1 @@
+"""Outages, from their beginning until everything they left is settled: followed, and reported."""

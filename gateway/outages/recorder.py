@@ -1,0 +1,194 @@
+"""Follows outages: looks at each route, keeps what it saw over restarts, and writes the report at the end."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.log import log
+from gateway.outages.record import Figures, Look, Outage, Report, figures_of, is_settled, report_of, went_on
+from gateway.route.route import Route
+from gateway.route.zone import PASSING
+from gateway.telling.condition import Condition
+from gateway.telling.event import US, Facts, Kind, Severity
+from gateway.telling.watch import written
+from spool.errors import SpoolError
+from spool.store import Store
+
+LOOK_S: Final = 1.0
+KEPT_MAX: Final = 500
+"""Reports kept; the oldest make room."""
+
+KEEP_US: Final = 10 * US
+"""An outage that lasts is written so often, so that a restart loses at most so much of its figures."""
+
+TOLD_FOR_US: Final = 600 * US
+"""A report is new for so long; within it, whoever tells has seen it."""
+
+
+class Recorder:
+    """The outages of one node's routes."""
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Sequence[Route],
+        node: str,
+        clock: Clock,
+        *,
+        estimate_s: Callable[[str], float],
+        planned: Callable[[str], bool],
+    ) -> None:
+        """Keep them in `store`.
+
+        `estimate_s` says how long a route's backlog takes, infinite where it can't; `planned`, whether it is away on purpose.
+        """
+        self._store = store
+        self._routes = routes
+        self._node = node
+        self._clock = clock
+        self._estimate_s, self._planned = estimate_s, planned
+        #: What isn't settled, by route.
+        self.current: dict[str, Outage] = {}
+        self._written_us: dict[str, int] = {}
+        #: Reports of this run and the last of the former one, newest last.
+        self._new: list[Report] = []
+        self._last = 0
+
+    async def open(self) -> None:
+        """Take up what the former run left: an outage that isn't over began when it began. Errors: see `Store.recall`."""
+        reports = await self.reports()
+        self._last = max((each.number for each in reports), default=0)
+        self._new = reports[:1]
+        for route in self._routes:
+            kept = await self._store.recall(self._name(route.name))
+            outage = _read(kept)
+            if outage is None:
+                continue
+            self.current[route.name] = outage
+            self._last = max(self._last, outage.number)
+            if not outage.ended_us:
+                route.outage.went_on(outage.began_us)
+
+    async def reports(self) -> list[Report]:
+        """Every report there is, newest first. Errors: see `Store.recall_some`."""
+        found = list[Report]()
+        for _, value in await self._store.recall_some(f"outages/{self._node}/", "", KEPT_MAX):
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(value, type=Report))
+        return sorted(found, key=_by_number, reverse=True)
+
+    async def look(self) -> None:
+        """Look at every route once. Errors: see `Store.remember`."""
+        cells = list(self._store.tally.cells())
+        for route in self._routes:
+            figures = figures_of(cells, route.name, route.currency)
+            await self._look(route, figures)
+
+    async def _look(self, route: Route, figures: Figures) -> None:
+        now_us, passes = self._clock.now_us(), route.health.zone in PASSING
+        outage = self.current.get(route.name)
+        if outage is None:
+            if not passes:
+                await self._keep(self._begun(route, figures, now_us))
+            return
+        empty_s = self._estimate_s(route.name)
+        look = Look(
+            now_us=now_us,
+            passes=passes,
+            cause=_cause(route),
+            figures=figures,
+            empty_s=None if empty_s == float("inf") else round(empty_s),
+        )
+        after = went_on(outage, look)
+        self.current[route.name] = after
+        if is_settled(after, figures):
+            await self._report(report_of(after, figures, self._node, route.currency, now_us))
+        elif after.ended_us != outage.ended_us or now_us - self._written_us.get(route.name, 0) >= KEEP_US:
+            await self._keep(after)
+
+    def _begun(self, route: Route, figures: Figures, now_us: int) -> Outage:
+        began_us, diagnosis = route.outage.began_us or now_us, route.health.diagnosis
+        return Outage(
+            number=self._last + 1,
+            route=route.name,
+            began_us=began_us,
+            seen_us=min(began_us, began_us if diagnosis is None else diagnosis.first_seen_us),
+            cause=_cause(route),
+            planned=self._planned(route.name),
+            before=figures,
+            looked_us=now_us,
+        )
+
+    async def _keep(self, outage: Outage) -> None:
+        self.current[outage.route] = outage
+        self._last = max(self._last, outage.number)
+        self._written_us[outage.route] = self._clock.now_us()
+        await self._store.remember(self._name(outage.route), msgspec.json.encode(outage))
+
+    async def _report(self, report: Report) -> None:
+        """The report first: after a crash in between, it is written over by the same."""
+        await self._store.remember(f"outages/{self._node}/{report.number % KEPT_MAX:04}", msgspec.json.encode(report))
+        await self._store.remember(self._name(report.route), b"null")
+        del self.current[report.route]
+        self._new = [*self._new[-9:], report]
+        log.warning("outage_over", route=report.route, outage=report.number)
+
+    def conditions(self) -> Iterator[Condition]:
+        """Reports that are new, to be told."""
+        now_us = self._clock.now_us()
+        for report in self._new:
+            if now_us - report.drained_us < TOLD_FOR_US:
+                yield Condition(
+                    kind=Kind.OUTAGE_OVER,
+                    subject=f"{report.route}/{report.number}",
+                    severity=Severity.INFO if report.planned else Severity.WARNING,
+                    facts=facts_of(report),
+                )
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        while True:
+            with contextlib.suppress(SpoolError):
+                await self.look()
+            await self._clock.sleep(LOOK_S)
+
+    def _name(self, route: str) -> str:
+        return f"outage/{self._node}/{route}"
+
+
+def facts_of(report: Report) -> Facts:
+    """A report in short."""
+    return {
+        "number": report.number,
+        "route": report.route,
+        "cause": report.cause,
+        "lasted_s": (report.ended_us - report.began_us) // US,
+        "taken": report.taken[0],
+        "taken_sum": written(report.taken[1], report.currency),
+        "posted": report.posted[0],
+        "refused": report.refused[0],
+        "parked": report.left[0],
+        "drain_s": (report.drained_us - report.ended_us) // US,
+    }
+
+
+def _cause(route: Route) -> str:
+    diagnosis = route.health.diagnosis
+    return "" if diagnosis is None else diagnosis.cause.value
+
+
+def _read(kept: bytes | None) -> Outage | None:
+    if kept is None:
+        return None
+    try:
+        return msgspec.json.decode(kept, type=Outage | None)
+    except msgspec.DecodeError as error:
+        log.error("outage_unreadable", error=type(error).__name__)
+        return None
+
+
+def _by_number(report: Report) -> int:
+    return report.number

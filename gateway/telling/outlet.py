@@ -1,0 +1,155 @@
+"""One sink's part: what waits for it, one letter at a time, tried until it is taken. No outlet knows another."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.forward.backoff import Backoff
+from gateway.log import log
+from gateway.telling.digest import choose, wants
+from gateway.telling.event import Event, Severity
+from gateway.telling.journal import Journal, Reached
+from gateway.telling.letter import Letter, letter_of
+from gateway.telling.settings import SinkSettings
+from gateway.telling.sink import NotTold, Sink, Undeliverable
+from gateway.telling.words.speech import speech
+from spool.errors import SpoolError
+
+LOOK_S: Final = 1.0
+SHORTEST_S: Final = 0.1
+"""Between two tries."""
+
+WHY_MAX: Final = 200
+
+
+class OutletState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sink stands."""
+
+    name: str
+    protocol: str
+    #: Events that wait to be told.
+    waiting: int
+    #: When it took a letter last, and how many it took in this run.
+    sent_us: int
+    sent: int
+    #: Why it didn't take the last one; empty when it did.
+    error: str
+    error_us: int
+    #: Tries that failed since it took one.
+    failures: int
+
+
+class Outlet:
+    """Tells one sink."""
+
+    def __init__(self, name: str, settings: SinkSettings, sink: Sink, journal: Journal, clock: Clock) -> None:
+        """Tell `sink` of what comes into `journal`."""
+        self.name = name
+        self.settings = settings
+        self.sink = sink
+        self._journal = journal
+        self._clock = clock
+        self._backoff = Backoff(settings.pace.retry_first_s, settings.pace.retry_max_s)
+        self._reached = Reached()
+        self._sent = self._failures = self._error_us = self._sent_us = 0
+        self._error = ""
+        #: The letter in hand, and the last event in it. It stays the same until it is taken.
+        self._letter: tuple[Letter, int] | None = None
+        #: The monotonic time before which there is no other try.
+        self._not_before = 0.0
+
+    async def open(self) -> None:
+        """Go on where the former run ended. Errors: see `Store.recall`."""
+        self._reached = await self._journal.reached(self.name)
+        # The journal may have been lost with a disk, or put back to an older copy.
+        if self._reached.sequence > self._journal.newest:
+            self._reached = Reached(sequence=0)
+        self._sent_us = self._reached.at_us
+        await self._journal.reach(self.name, self._reached)
+
+    @property
+    def state(self) -> OutletState:
+        """How it stands."""
+        least = Severity[self.settings.least.upper()]
+        waiting = [each for each in self._waiting() if wants(each, self.name, least)]
+        return OutletState(
+            name=self.name,
+            protocol=getattr(self.settings, "protocol", ""),
+            waiting=len(waiting),
+            sent_us=self._sent_us,
+            sent=self._sent,
+            error=self._error,
+            error_us=self._error_us,
+            failures=self._failures,
+        )
+
+    def _waiting(self) -> list[Event]:
+        return self._journal.after(self._reached.sequence)
+
+    async def run_once(self) -> float:
+        """Send one letter if one is due; the seconds until there may be another (0: soon)."""
+        if self._letter is None:
+            wait_s = await self._compose()
+            if self._letter is None:
+                return wait_s
+        left_s = self._not_before - self._clock.monotonic()
+        if left_s > 0:
+            return left_s
+        letter, last = self._letter
+        try:
+            async with asyncio.timeout(self.settings.pace.timeout_s * 2):
+                await self.sink.send(letter)
+        except NotTold as error:
+            return self._failed(str(error), error.retry_after_s)
+        except TimeoutError:
+            return self._failed("no end in time", 0.0)
+        except Undeliverable as error:
+            # Another try changes nothing, and what comes after it must not wait for ever.
+            self._note(str(error))
+        except Exception as error:  # noqa: BLE001 - a library's or our own bug must not end the telling by this way
+            log.error("sink_failed", sink=self.name, error=type(error).__name__, exc_info=True)
+            return self._failed(f"a fault of its own ({type(error).__name__})", 0.0)
+        else:
+            self._sent += 1
+            self._error = ""
+        self._failures, self._not_before, self._letter = 0, 0.0, None
+        self._sent_us = self._clock.now_us()
+        await self._reach(last)
+        return 0.0
+
+    async def _compose(self) -> float:
+        """Make the next letter, if one is due; else the seconds until there may be one."""
+        waiting = self._waiting()
+        choice = choose(waiting, self.name, self.settings, self._clock.now_us(), self._sent_us)
+        if choice.passed:
+            await self._reach(choice.passed)
+        if choice.events:
+            lost = max(0, waiting[0].sequence - self._reached.sequence - 1)
+            letter = letter_of(choice.events, speech(self.settings.language), self.settings.pace.events_max, lost)
+            self._letter = letter, waiting[-1].sequence
+        return choice.wait_s
+
+    async def _reach(self, sequence: int) -> None:
+        self._reached = Reached(sequence=sequence, at_us=self._sent_us)
+        with contextlib.suppress(SpoolError):
+            # Where the disk doesn't take it, a restart tells it again.
+            await self._journal.reach(self.name, self._reached)
+
+    def _failed(self, why: str, retry_after_s: float) -> float:
+        self._note(why)
+        self._failures += 1
+        wait_s = max(retry_after_s, SHORTEST_S, self._backoff.wait_s(self._failures, self._clock.fraction()))
+        self._not_before = self._clock.monotonic() + wait_s
+        return wait_s
+
+    def _note(self, why: str) -> None:
+        self._error, self._error_us = why[:WHY_MAX], self._clock.now_us()
+        log.warning("sink_refused", sink=self.name, why=self._error, failures=self._failures)
+
+    async def run(self) -> None:
+        """Tell, again and again, until cancelled."""
+        while True:
+            await self._clock.sleep(await self.run_once() or LOOK_S)

@@ -1,0 +1,257 @@
+"""What stands against all being well: a look at the parts of a running service, in facts and figures. Changes nothing."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from adapters.amount import UnknownCurrency, write_amount
+from gateway.clock import Clock
+from gateway.returns.duty import Stage, stage_of
+from gateway.returns.settings import ReturnSettings
+from gateway.route.route import Route
+from gateway.route.zone import PASSING, Zone
+from gateway.standin.headroom import Headroom
+from gateway.standin.policy import Ceiling
+from gateway.telling.condition import Condition
+from gateway.telling.event import US, Facts, Kind, Severity
+from gateway.telling.letter import instant
+from gateway.telling.outlet import OutletState
+from gateway.telling.settings import TellingSettings
+from gateway.windows.plan import Plan
+from gateway.windows.window import Window, concerns, following
+from spool.errors import SpoolError
+from spool.lifecycle import POSITIVE, WAITING, State, Told
+from spool.lifecycle import Kind as EntryKind
+from spool.store import Store
+from spool.tally import NOTHING, Cell, Sum
+
+AHEAD_SHOWN: Final = 3
+"""Coming times of a window that are looked at."""
+
+SINK_FAILURES: Final = 3
+"""So many tries have to fail before a sink is in trouble."""
+
+_STAGES: Final[Mapping[Stage, Severity]] = {
+    Stage.DUE: Severity.INFO,
+    Stage.LATE: Severity.WARNING,
+    Stage.OVERDUE: Severity.CRITICAL,
+}
+
+Cells = Sequence[tuple[Cell, Sum]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What is looked at."""
+
+    store: Store
+    routes: Sequence[Route]
+    plan: Plan
+    headroom: Headroom
+    clock: Clock
+    returns: ReturnSettings
+    telling: TellingSettings
+    #: What stands against the house itself being well, beside its disk.
+    own: Callable[[], Iterable[Condition]]
+
+
+class Watch:
+    """Looks at one service."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Look at these parts."""
+        self._parts = parts
+
+    async def look(self, outlets: Iterable[OutletState] = ()) -> list[Condition]:
+        """Everything that stands against all being well, each once."""
+        cells = list(self._parts.store.tally.cells())
+        found = list[Condition]()
+        for route in self._parts.routes:
+            own = [each for each in cells if each[0].route == route.name]
+            found += self._route(route, own)
+            found += self._limits(route)
+            found += self._entries(route, own)
+        found += [each async for each in self._returns(cells)]
+        found += self._ahead()
+        found += await self._disk()
+        found += self._parts.own()
+        found += _sinks(outlets)
+        return found
+
+    def totals(self) -> dict[str, dict[str, int]]:
+        """By route, what was ever taken in its core's place."""
+        cells = list(self._parts.store.tally.cells())
+        return {
+            route.name: counts_of([each for each in cells if each[0].route == route.name])
+            for route in self._parts.routes
+        }
+
+    # Routes
+
+    def _route(self, route: Route, cells: Cells) -> Iterator[Condition]:
+        name, zone, plan = route.name, route.health.zone, self._parts.plan
+        planned = name in plan.entered
+        if zone not in PASSING:
+            # In a planned window nobody has to be woken for it.
+            severity = Severity.INFO if planned else Severity.CRITICAL
+            yield self._away(route, Kind.ROUTE_OPEN, severity, cells)
+        elif zone is Zone.SOFT:
+            yield self._away(route, Kind.ROUTE_SOFT, Severity.INFO if planned else Severity.WARNING, cells)
+        if planned:
+            ends: Facts = {"ends": instant(plan.entered[name][1].ends_us)}
+            yield Condition(kind=Kind.WINDOW_BEGUN, subject=name, severity=Severity.INFO, facts=ends)
+        if name in plan.overruns:
+            yield Condition(kind=Kind.WINDOW_OVERRUN, subject=name, severity=Severity.CRITICAL)
+
+    def _away(self, route: Route, kind: Kind, severity: Severity, cells: Cells) -> Condition:
+        diagnosis = route.health.diagnosis
+        waiting = total(cells, WAITING)
+        facts: Facts = {
+            "cause": "" if diagnosis is None else diagnosis.cause.value,
+            "example": "" if diagnosis is None else diagnosis.example,
+            "waiting": waiting.entries,
+            "waiting_sum": sums(cells, WAITING),
+            "doubtful": total(cells, {State.IN_DOUBT}).entries,
+            "currency": route.currency,
+        }
+        return Condition(kind=kind, subject=route.name, severity=severity, facts=facts, counts=counts_of(cells))
+
+    def _limits(self, route: Route) -> Iterator[Condition]:
+        for policy in list(route.policies.values())[:1]:
+            yield from self._limit(route, "", policy.route)
+        for channel, policy in route.policies.items():
+            yield from self._limit(route, channel, policy.channel)
+
+    def _limit(self, route: Route, channel: str, ceiling: Ceiling) -> Iterator[Condition]:
+        parts = self._parts
+        held = parts.store.tally.exposure(route.name, channel)
+        share = used_percent(held, ceiling)
+        full_in_s = parts.headroom.full_in_s((route.name, channel), parts.clock.monotonic(), held, ceiling)
+        is_full = share >= 100  # noqa: PLR2004 - per cent
+        soon = full_in_s is not None and full_in_s <= parts.telling.limit_near_s and held.entries > 0
+        if not (is_full or soon or share >= parts.telling.limit_near_percent):
+            return
+        facts: Facts = {
+            "share_percent": share,
+            "held": held.entries,
+            "held_sum": written(held.amount, route.currency),
+            "full_in_s": 0 if full_in_s is None else round(full_in_s),
+        }
+        subject = f"{route.name}/{channel}" if channel else route.name
+        yield Condition(kind=Kind.LIMIT_NEAR, subject=subject, severity=Severity.WARNING, facts=facts)
+        if is_full:
+            yield Condition(kind=Kind.LIMIT_REACHED, subject=subject, severity=Severity.CRITICAL, facts=facts)
+
+    # Entries
+
+    def _entries(self, route: Route, cells: Cells) -> Iterator[Condition]:
+        looked_at = [
+            (Kind.ENTRIES_PARKED, State.PARKED, Severity.WARNING),
+            (Kind.ENTRIES_QUARANTINED, State.QUARANTINED, Severity.CRITICAL),
+        ]
+        if route.health.zone in PASSING:
+            looked_at.append((Kind.ENTRIES_DOUBTFUL, State.IN_DOUBT, Severity.WARNING))
+        for kind, state, severity in looked_at:
+            if count := total(cells, {state}).entries:
+                facts: Facts = {"count": count, "sum": sums(cells, {state})}
+                yield Condition(kind=kind, subject=route.name, severity=severity, facts=facts)
+
+    async def _returns(self, cells: Cells) -> AsyncIterator[Condition]:
+        parts = self._parts
+        owed: dict[str, list[tuple[Cell, Sum]]] = {}
+        for cell, each in cells:
+            if cell.state is State.REFUSED and cell.told in POSITIVE:
+                owed.setdefault(cell.route, []).append((cell, each))
+        for route, own in owed.items():
+            try:
+                oldest = await parts.store.returns_due(route, 1)
+            except SpoolError:
+                oldest = []
+            since_us = oldest[0].changed_at_us if oldest else parts.clock.now_us()
+            stage = stage_of(since_us, parts.clock.now_us(), parts.returns)
+            facts: Facts = {
+                "count": total(own, {State.REFUSED}).entries,
+                "sum": sums(own, {State.REFUSED}),
+                "oldest": instant(since_us),
+                "stage": stage.value,
+            }
+            yield Condition(kind=Kind.RETURN_DUE, subject=route, severity=_STAGES[stage], facts=facts)
+
+    # Windows
+
+    def _ahead(self) -> Iterator[Condition]:
+        now_us = self._parts.clock.now_us()
+        for window in self._parts.plan.windows:
+            for span in following(window, now_us, AHEAD_SHOWN):
+                left_s = (span.begins_us - now_us) / US
+                due = [step for step in self._parts.telling.windows_ahead_s if 0 < left_s <= step]
+                if due:
+                    facts: Facts = {
+                        "route": self._named(window),
+                        "begins": instant(span.begins_us),
+                        "ends": instant(span.ends_us),
+                    }
+                    subject = f"{window.id}/{span.begins_us // US}/{min(due)}"
+                    yield Condition(kind=Kind.WINDOW_AHEAD, subject=subject, severity=Severity.INFO, facts=facts)
+
+    def _named(self, window: Window) -> str:
+        return ", ".join(route.name for route in self._parts.routes if concerns(window, route.name)) or window.route
+
+    # The house itself
+
+    async def _disk(self) -> list[Condition]:
+        health = await self._parts.store.health()
+        if health.accepting:
+            return []
+        facts: Facts = {"trouble": health.trouble}
+        return [Condition(kind=Kind.DISK_TROUBLE, subject="", severity=Severity.CRITICAL, facts=facts)]
+
+
+def _sinks(outlets: Iterable[OutletState]) -> Iterator[Condition]:
+    for each in outlets:
+        if each.failures >= SINK_FAILURES:
+            facts: Facts = {"trouble": each.error, "waiting": each.waiting}
+            yield Condition(kind=Kind.SINK_TROUBLE, subject=each.name, severity=Severity.WARNING, facts=facts)
+
+
+def counts_of(cells: Cells) -> dict[str, int]:
+    """Payments that were taken in the core's place, whatever became of them: this only rises."""
+    taken = NOTHING
+    for cell, each in cells:
+        if cell.kind is EntryKind.PAYMENT and cell.told is Told.PROVISIONAL:
+            taken += each
+    return {"taken": taken.entries, "taken_minor": taken.amount}
+
+
+def total(cells: Cells, states: Iterable[State]) -> Sum:
+    """All that is in these states."""
+    among = frozenset(states)
+    return sum((each for cell, each in cells if cell.state in among), NOTHING)
+
+
+def sums(cells: Cells, states: Iterable[State]) -> str:
+    """The sums of all that is in these states, with their currencies."""
+    among = frozenset(states)
+    by_currency: dict[str, int] = {}
+    for cell, each in cells:
+        if cell.state in among:
+            by_currency[cell.currency] = by_currency.get(cell.currency, 0) + each.amount
+    return " + ".join(written(minor, currency) for currency, minor in sorted(by_currency.items()))
+
+
+def written(minor: int, currency: str) -> str:
+    """A sum as people write it."""
+    try:
+        return f"{write_amount(minor, currency)} {currency}"
+    except UnknownCurrency:
+        return f"{minor} {currency}"
+
+
+def used_percent(held: Sum, ceiling: Ceiling) -> int:
+    """How much of the tighter of two limits is used, in whole per cent, rounded down."""
+    shares = [
+        100 * now // most if most else 100
+        for now, most in ((held.amount, ceiling.sum_max), (held.entries, ceiling.count_max))
+        if most is not None
+    ]
+    return max(shares, default=0)
