@@ -1,13 +1,13 @@
 """One connection of a channel: one answer to each of its requests, in order.
 
-Most answers are told while the request is read or by the commit that carries it, so no task waits for them. After any
-fault of a client the connection says so and ends, as where the next request would begin is then anybody's guess. What
-takes too long is ended by the listener's rounds.
+Whole requests are answered together with those of other connections (see `Handler`). Most answers are told by the commit
+that carries the payment, so no task waits for them. After any fault of a client the connection says so and ends, as where
+the next request would begin is then anybody's guess. What takes too long is ended by the listener's rounds.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, cast
 
 from adapters.channel import Inbound, Reply
@@ -25,11 +25,31 @@ WRITE_BUFFER_MAX: Final = 65_536
 """Bytes of answers not taken by a client, past which it gets no more before it takes some."""
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-Told = Callable[[Reply], None]
-"""Takes the answer to one request, once."""
 
-Handler = Callable[[Inbound, Told], Coroutine[Any, Any, Reply] | None]
-"""Answers one whole request: by `Told`, at once or later; or by what it returns, to be run for the answer."""
+
+class Asked(Protocol):
+    """A whole request in hand, to be answered once: by one of the three calls, now or later."""
+
+    @property
+    def inbound(self) -> Inbound:
+        """What was asked."""
+        ...
+
+    def tell(self, reply: Reply, /) -> None:
+        """This is the answer."""
+        ...
+
+    def run(self, more: Coroutine[Any, Any, Reply], /) -> None:
+        """To be run for the answer."""
+        ...
+
+    def fail(self, error: Exception, /) -> None:
+        """A bug of ours came between."""
+        ...
+
+
+Handler = Callable[[Sequence[Asked]], None]
+"""Answers the whole requests that came in one turn of the event loop, in the order in which they came; raises nothing."""
 
 
 # To look a member up in its enumeration costs as much as a call, for each of several turns of each request.
@@ -45,8 +65,11 @@ class Surroundings(Protocol):
     #: Monotonic seconds, a little behind.
     now_s: float
     stopping: bool
-    handle: Handler
     answers: Answers
+
+    def ask(self, asked: Asked, /) -> None:
+        """Have a request answered, with all others of this turn of the event loop."""
+        ...
 
     def opened(self, connection: "Connection") -> int:
         """A connection was made; 0 to serve it, else the status to turn it away with."""
@@ -65,8 +88,8 @@ class Connection(asyncio.Protocol):
     """Reads, asks, answers."""
 
     __slots__ = (
-        "_around", "_asked", "_closing", "_ended", "_is_reading_paused", "_is_stuck", "_is_taking", "_reader",
-        "_stuck_since_s", "_transport", "_unread", "_waiting", "peer", "phase", "serving", "since_s",
+        "_around", "_asked", "_closing", "_ended", "_is_reading_paused", "_is_stuck", "_reader", "_stuck_since_s",
+        "_transport", "_unread", "_waiting", "peer", "phase", "serving", "since_s",
     )  # fmt: skip
 
     def __init__(self, around: Surroundings) -> None:
@@ -86,8 +109,6 @@ class Connection(asyncio.Protocol):
         self._ended: asyncio.Future[None] | None = None
         #: Whole requests, each with whether the connection stays open after it, or the fault that ends it.
         self._waiting: deque[tuple[Inbound, bool] | Unfit] = deque()
-        #: Requests are being taken from those that wait: what is told meanwhile need not go on to the next.
-        self._is_taking = False
         #: The client doesn't take its answers.
         self._is_stuck = False
         self._stuck_since_s = 0.0
@@ -206,12 +227,9 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _take_up(self) -> None:
-        """Ask, one after the other, for those that wait, as long as answers come at once; then see what comes next."""
+        """Ask for the next of those that wait, where there is one; else see what comes."""
         transport = self._transport
         assert transport is not None, "requests come over a transport"
-        if self._is_taking:
-            return
-        self._is_taking = True
         while self._asked is None and self.phase is not _PARTING:
             if self._waiting:
                 if self._is_stuck:
@@ -220,7 +238,8 @@ class Connection(asyncio.Protocol):
                 if isinstance(item, Unfit):
                     self._part(transport, item.status)
                 else:
-                    self._ask(*item)
+                    self._asked = item
+                    self._around.ask(self)
             elif self._closing or self._around.stopping:
                 self._leave(transport)
             elif self._is_stuck:
@@ -231,7 +250,6 @@ class Connection(asyncio.Protocol):
                 if self.phase is _ANSWER:
                     self.turn(_IDLE)
                 break
-        self._is_taking = False
 
     def _go_on_reading(self, transport: asyncio.Transport) -> None:
         """Read what came already, and more once that holds no whole request."""
@@ -241,38 +259,36 @@ class Connection(asyncio.Protocol):
         if not self._waiting:
             transport.resume_reading()
 
-    def _ask(self, inbound: Inbound, stays: bool) -> None:  # noqa: FBT001 - a pair that waited
-        """Have a request answered."""
-        self._asked = (inbound, stays)
-        try:
-            more = self._around.handle(inbound, self._tell)
-        except Exception as error:  # noqa: BLE001 - see `_fail`
-            self._fail(error)
-            return
-        if more is not None:
-            self.serving = asyncio.get_running_loop().create_task(self._serve(more))
+    @property
+    def inbound(self) -> Inbound:
+        """See `Asked`."""
+        assert self._asked is not None, "it was asked"
+        return self._asked[0]
+
+    def run(self, more: Coroutine[Any, Any, Reply]) -> None:
+        """See `Asked`."""
+        self.serving = asyncio.get_running_loop().create_task(self._serve(more))
 
     async def _serve(self, more: Coroutine[Any, Any, Reply]) -> None:
-        """Run what there is to do for an answer."""
         try:
-            self._tell(await more)
-        except Exception as error:  # noqa: BLE001 - see `_fail`
-            self._fail(error)
+            self.tell(await more)
+        except Exception as error:  # noqa: BLE001 - see `fail`
+            self.fail(error)
 
-    def _tell(self, reply: Reply) -> None:
-        """Write the answer to the request in hand, and go on."""
+    def tell(self, reply: Reply) -> None:
+        """See `Asked`."""
         assert self._asked is not None, "a request is answered once"
         inbound, stays = self._asked
         around = self._around
         stays = stays and not around.stopping
         try:
             answer = around.answers.whole(reply, stays=stays, bodiless=inbound.method == "HEAD")
-        except Exception as error:  # noqa: BLE001 - see `_fail`
-            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - see `fail`
+            self.fail(error)
         else:
             self._write(answer, stays=stays)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """Our own bug: the client is told so, and we are told loudly."""
         log.error("request_failed", error=type(error).__name__, exc_info=error)
         self._around.unfit("failed")

@@ -1,7 +1,7 @@
 """Where payments come in: from an HTTP request to a channel's request, and from an answer back to HTTP."""
 
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Final
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
 from adapters.channels.json_status import PATH as STATUS
@@ -12,13 +12,18 @@ from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
-from gateway.http.connection import Told
+from gateway.http.connection import Asked
+from gateway.log import log
 from gateway.meter import Meter
+from gateway.turn import Turn
 from gateway.windows.board import Board
 
 OSMP: Final = "/osmp/"
 JSON: Final = "/v1/"
 OPENAPI: Final = "/v1/openapi.json"
+
+Read = tuple[Channel, Request, float]
+"""Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
 
 _NO_SUCH_PATH: Final = problem(Code.NO_SUCH_PATH)
 _NO_CHANNEL: Final = Reply(status=404, content_type="text/plain; charset=utf-8", body=b"no such channel\n")
@@ -39,41 +44,48 @@ class Doors:
         self._by_name: Mapping[str, Channel] = {each.name: each for each in known}
         self._json = JsonDoor(each for each in known if isinstance(each, JsonChannel))
         self._acceptor = acceptor
-        self.clock = clock
-        self.meter = meter
+        self._clock = clock
+        self._meter = meter
+        #: Has an answer said.
+        self.say: Final = Turn[tuple[Visit, Answer]](self._say).add
 
-    def handle(self, inbound: Inbound, tell: Told) -> Coroutine[Any, Any, Reply] | None:
-        """Answer one request of a channel: by `tell`, now or later, or by what is returned, to be run for the answer."""
-        if inbound.path == OPENAPI and inbound.method == "GET":
-            tell(Reply(status=200, content_type="application/json", body=document_bytes()))
-            return None
-        if inbound.path == STATUS:
-            return self._status(inbound, tell)
-        arrived = self.clock.monotonic()
-        try:
-            channel, asked, twin_wait_s = self._read(inbound)
-        except Rejected as rejected:
-            return self._rejected(rejected)
-        visit = Visit(self, channel, asked, arrived, tell)
-        more = self._ask(visit, arrived + channel.deadline_s, arrived + twin_wait_s)
-        return None if more is None else visit.see(more)
+    def handle(self, asked: Sequence[Asked]) -> None:
+        """Answer requests of channels: each step for all of them before the next (see `gateway.turn`)."""
+        for visit in [visit for each in asked if (visit := self._understood(each)) is not None]:
+            self._see(visit)
 
-    def _status(self, inbound: Inbound, tell: Told) -> Coroutine[Any, Any, Reply] | None:
-        """How it stands with billing, for a channel that has a token."""
+    def _understood(self, asked: Asked) -> "Visit | None":
+        """A request that has to do with payments; every other is answered."""
+        inbound = asked.inbound
+        arrived = self._clock.monotonic()
         try:
-            channel = self._json.channel(inbound)
+            if inbound.path == OPENAPI and inbound.method == "GET":
+                asked.tell(Reply(status=200, content_type="application/json", body=document_bytes()))
+                return None
+            if inbound.path == STATUS:
+                asked.tell(self._status(inbound))
+                return None
+            return Visit(self, asked, arrived, self._read(inbound))
         except Rejected as rejected:
-            return self._rejected(rejected)
-        if inbound.method != "GET":
-            tell(problem(Code.METHOD, headers={"Allow": "GET"}))
-        elif inbound.query:
-            tell(problem(Code.INVALID, "there are no query parameters here"))
-        else:
-            tell(write_status(self._board.status(channel.name), inbound.headers.get("If-None-Match", "")))
+            asked.run(self._rejected(rejected))
+        except Exception as error:  # noqa: BLE001 - see `Asked.fail`
+            asked.fail(error)
         return None
 
-    def _read(self, inbound: Inbound) -> tuple[Channel, Request, float]:
-        """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
+    def _status(self, inbound: Inbound) -> Reply:
+        """How it stands with billing, for a channel that has a token.
+
+        Raises:
+            Rejected: who asks has none.
+        """
+        channel = self._json.channel(inbound)
+        if inbound.method != "GET":
+            return problem(Code.METHOD, headers={"Allow": "GET"})
+        if inbound.query:
+            return problem(Code.INVALID, "there are no query parameters here")
+        return write_status(self._board.status(channel.name), inbound.headers.get("If-None-Match", ""))
+
+    def _read(self, inbound: Inbound) -> Read:
         path = inbound.path
         if path.startswith(JSON):
             bank, asked = self._json.read(inbound)
@@ -83,16 +95,47 @@ class Doors:
             raise Rejected("path", _NO_CHANNEL if path.startswith(OSMP) else _NO_SUCH_PATH)
         return channel, channel.read(inbound), channel.deadline_s
 
-    def _ask(self, visit: "Visit", until: float, twin_until: float) -> Awaitable[Answer] | None:
-        asked = visit.asked
+    def _see(self, visit: "Visit") -> None:
+        """Have it answered: by `Visit.tell`, now or later, or by what is to be run for the answer."""
+        try:
+            more = self._ask(visit)
+        except Exception as error:  # noqa: BLE001 - see `Asked.fail`
+            visit.asked.fail(error)
+            return
+        if more is not None:
+            visit.asked.run(visit.see(more))
+
+    def _ask(self, visit: "Visit") -> Awaitable[Answer] | None:
+        asked, until = visit.request, visit.until
         if isinstance(asked, Payment):
-            return self._acceptor.pay(asked, until, twin_until, visit.tell)
+            return self._acceptor.pay(asked, until, visit.twin_until, visit.tell)
         if isinstance(asked, Reversal):
-            return self._acceptor.reverse(asked, until, twin_until)
+            return self._acceptor.reverse(asked, until, visit.twin_until)
         if isinstance(asked, Check):
             return self._acceptor.check(asked, until)
         assert isinstance(asked, Inquiry)
         return self._acceptor.inquire(asked)
+
+    def _say(self, told: "Sequence[tuple[Visit, Answer]]") -> None:
+        """Say answers in their channels' words: each step for all of them, and what breaks one of them breaks no other."""
+        for visit, reply in [(visit, self._in_words(visit, answer)) for visit, answer in told]:
+            try:
+                if reply is not None:
+                    visit.asked.tell(reply)
+            except Exception as error:  # noqa: BLE001 - as below
+                log.error("request_failed", error=type(error).__name__, exc_info=error)
+
+    def _in_words(self, visit: "Visit", answer: Answer) -> Reply | None:
+        try:
+            return self.reply(visit, answer)
+        except Exception as error:  # noqa: BLE001 - see `Asked.fail`
+            visit.asked.fail(error)
+            return None
+
+    def reply(self, visit: "Visit", answer: Answer) -> Reply:
+        """An answer in its channel's words, and counted."""
+        self._meter.answered(visit.channel.name, answer.kind, self._clock.monotonic() - visit.arrived)
+        return visit.channel.write(visit.request, answer)
 
     async def _rejected(self, rejected: Rejected) -> Reply:
         """A request only the channel's own rules are against may have been taken before they were made."""
@@ -102,31 +145,28 @@ class Doors:
             channel = self._by_name.get(rejected.channel)
             if answer is not None and channel is not None:
                 return channel.write(asked, answer)
-        self.meter.rejected(rejected.channel, rejected.reason)
+        self._meter.rejected(rejected.channel, rejected.reason)
         return rejected.reply
 
 
 class Visit:
     """A request that was understood, until it is answered."""
 
-    __slots__ = ("_arrived", "_channel", "_doors", "_tell", "asked")
+    __slots__ = ("_doors", "arrived", "asked", "channel", "request", "twin_until", "until")
 
-    def __init__(self, doors: Doors, channel: Channel, asked: Request, arrived: float, tell: Told) -> None:
-        """What `channel` asked, at this monotonic time."""
+    def __init__(self, doors: Doors, asked: Asked, arrived: float, read: Read) -> None:
+        """A request that came at this monotonic time."""
         self._doors = doors
-        self._channel, self.asked = channel, asked
-        self._arrived = arrived
-        self._tell = tell
+        self.asked, self.arrived = asked, arrived
+        self.channel, self.request, twin_wait_s = read
+        #: Monotonic times by which the channel must have its answer, and by which it must have a twin's.
+        self.until = arrived + self.channel.deadline_s
+        self.twin_until = arrived + twin_wait_s
 
     def tell(self, answer: Answer) -> None:
-        """Say it in the channel's words."""
-        self._tell(self._said(answer))
+        """Have it said in the channel's words."""
+        self._doors.say((self, answer))
 
     async def see(self, answering: Awaitable[Answer]) -> Reply:
-        """Wait for the answer, and say it in the channel's words."""
-        return self._said(await answering)
-
-    def _said(self, answer: Answer) -> Reply:
-        doors = self._doors
-        doors.meter.answered(self._channel.name, answer.kind, doors.clock.monotonic() - self._arrived)
-        return self._channel.write(self.asked, answer)
+        """Wait for the answer, for the channel's words."""
+        return self._doors.reply(self, await answering)

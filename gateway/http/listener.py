@@ -15,10 +15,11 @@ from gateway.clock import Clock
 from gateway.config.model import ChannelListenerSettings
 from gateway.http.answers import Answers
 from gateway.http.buffers import bound_buffers
-from gateway.http.connection import Connection, Handler
+from gateway.http.connection import Asked, Connection, Handler
 from gateway.http.reading import Phase
 from gateway.http.tls import TlsDoor, server_context
 from gateway.log import log
+from gateway.turn import Turn
 
 BACKLOG: Final = 1_024
 ROUND_S: Final = 0.5
@@ -50,13 +51,14 @@ class Listener:
 
         Args:
             settings: where, and every limit.
-            handle: answers one whole request (see `Handler`); what it raises is a bug of ours.
+            handle: answers whole requests (see `Handler`).
             clock: for time limits and the date.
             on_unfit: told why, in a bounded word, whenever something came that isn't HTTP as we take it.
             grace_s: what requests in hand get to end when we stop.
         """
         self._settings = settings
-        self.handle = handle
+        #: Has a request answered.
+        self.ask: Final = Turn[Asked](handle).add
         self._clock = clock
         self.unfit = on_unfit
         self._grace_s = grace_s

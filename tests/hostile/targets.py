@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +39,7 @@ from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
 from gateway.config.load import examine, load
 from gateway.config.model import ChannelListenerSettings
-from gateway.http.connection import Connection, Told
+from gateway.http.connection import Asked, Connection
 from gateway.http.listener import Listener
 from gateway.route.kept import KeptInFile
 from spool.errors import KeysUnfit
@@ -274,9 +274,10 @@ class _Heard:
         self.failures: list[str] = []
         self.seen: list[Inbound] = []
 
-    async def handle(self, inbound: Inbound, _tell: Told) -> Reply:
-        self.seen.append(inbound)
-        return Reply(status=200, content_type="text/plain", body=b"")
+    def handle(self, asked: Sequence[Asked]) -> None:
+        for each in asked:
+            self.seen.append(each.inbound)
+            each.tell(Reply(status=200, content_type="text/plain", body=b""))
 
 
 _HEARD: Final = _Heard()
@@ -298,8 +299,8 @@ async def _fed(*pieces: bytes) -> None:
     for piece in pieces:
         connection.data_received(piece)
     connection.eof_received()
-    if connection.serving is not None:
-        await connection.serving
+    if (ended := connection.ended()) is not None:
+        await ended
     connection.connection_lost(None)
     assert "failed" not in failures, "a stranger's bytes are never our failure"
     assert b"HTTP/1.1 5" not in sink.written.replace(b"HTTP/1.1 505", b""), "nor a 5xx, but for a version nobody speaks"

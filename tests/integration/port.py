@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from adapters.channel import Inbound, Reply
 from gateway.clock import ManualClock
 from gateway.config.model import ChannelListenerSettings
-from gateway.http.connection import Told
+from gateway.http.connection import Asked
 from gateway.http.listener import Listener
 
 WAIT_S: Final = 20.0
@@ -101,7 +101,12 @@ class Port:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     callers: list[Caller] = field(default_factory=list)
 
-    async def handle(self, inbound: Inbound, _tell: Told) -> Reply:
+    def handle(self, asked: Sequence[Asked]) -> None:
+        """Have each answered by a task of its own."""
+        for each in asked:
+            each.run(self.answer(each.inbound))
+
+    async def answer(self, inbound: Inbound) -> Reply:
         """Answer with what was asked; slowly, with a failure or with a bad header if the path says so."""
         self.seen.append(inbound)
         if inbound.path == "/fail":
