@@ -52,7 +52,7 @@ def serve(*, config: ConfigOption = None) -> None:
     from gateway.cli import serve as serving  # noqa: PLC0415 - the help is there at once
     from gateway.cli import setting_up  # noqa: PLC0415 - as above
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: serving.run(setting_up.config_path(config))))
+    raise typer.Exit(serving.run(setting_up.config_path(config)))
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
@@ -99,7 +99,7 @@ def config_check(*, config: ConfigOption = None) -> None:
     """Say every fault at once, with its line. Without faults, say what is joined."""
     from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: setting_up.check(config)))
+    raise typer.Exit(setting_up.check(config))
 
 
 @verb(config_app, "show")
@@ -107,7 +107,7 @@ def config_show(*, config: ConfigOption = None) -> None:
     """Print all of it, with defaults, as JSON. Secrets stay references, hashes are cut short."""
     from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: setting_up.show(config)))
+    raise typer.Exit(setting_up.show(config))
 
 
 @verb(token_app, "hash")

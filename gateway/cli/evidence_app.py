@@ -48,7 +48,7 @@ def move(
     """Move the spool to another engine while nobody works on it: entries, histories, evidence and keys."""
     from gateway.cli import moving, setting_up  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: moving.run(setting_up.config_path(config), to)))
+    raise typer.Exit(moving.run(setting_up.config_path(config), to))
 
 
 @verb(evidence_app, "key")

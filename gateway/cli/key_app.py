@@ -16,17 +16,17 @@ def status(
     reach: Reach,
 ) -> None:
     """List all keys, by which master each is wrapped, and whether that can be asked."""
-    from gateway.cli import keys, setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: keys.status(reach, json=json)))
+    raise typer.Exit(keys.status(reach, json=json))
 
 
 @verb(keys_app, "init")
 def init(*, config: ConfigOption = None) -> None:
     """Make the key file and the key store, where they are missing. Asks the master, so it shows that it can be used."""
-    from gateway.cli import keys, setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.with_readable_faults(lambda: keys.init(config)))
+    raise typer.Exit(keys.init(config))
 
 
 @verb(keys_app, "rotate")

@@ -3,7 +3,7 @@
 import json
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,6 @@ from adapters.cores.scripted.__main__ import main as run_core
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config import load as loading
-from gateway.config.fault import ConfigUnfit
 from gateway.config.init import CORE_URL, ConfigExists, make
 from spool.errors import KeysUnfit
 from spool.sqlite.connection import LIBRARY_VERSION
@@ -21,14 +20,6 @@ CORE_LEDGER: Final = Path("var/core/ledger.db")
 """Where `nightsafe core` keeps its ledger unless told otherwise."""
 
 config_path = loading.config_path
-
-
-def with_readable_faults(work: Callable[[], int]) -> int:
-    """Do it; a configuration with faults is told as the list it is."""
-    try:
-        return work()
-    except ConfigUnfit as unfit:
-        raise Failure(str(unfit), Exit.UNFIT) from unfit
 
 
 def init(folder: Path, *, if_missing: bool) -> int:
