@@ -26,7 +26,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation
+.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,11 @@ $(LAYERS): $(DEV_READY) smsc ## One layer: unit, contracts, integration, hostile
 
 acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the ledger
 	$(PYTEST) tests/acceptance
+
+PICTURES := docs/how-to/pictures
+
+pictures: $(DEV_READY) ## The documents' pictures of the page anew, by the tests that go through its stories
+	NIGHTSAFE_PICTURES=$(PICTURES) $(PYTEST) -p no:cacheprovider tests/acceptance/test_page_stories.py
 
 storm: $(DEV_READY) ## KILLS=200: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
 	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py

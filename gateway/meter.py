@@ -143,6 +143,12 @@ class Meter(Collector):
         self._attempts.add(route, operation, "yes" if live else "no", outcome)
         self._attempt_seconds.add(seconds, route, operation)
 
+    def of_channel(self, channel: str) -> tuple[dict[str, int], dict[str, int]]:
+        """What a channel was answered, by kind, and what of it was rejected before anything was stored, by reason."""
+        answers = {kind: count for (name, kind), count in self._answers.by_labels.items() if name == channel}
+        rejected = {reason: count for (name, reason), count in self._rejected.by_labels.items() if name == channel}
+        return answers, rejected
+
     def asked(self, route: str) -> tuple[int, float]:
         """How often a route's core was sent a payment, and the seconds that took together."""
         times = self._attempt_seconds.by_labels.get((route, "payment"))

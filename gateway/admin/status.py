@@ -191,6 +191,16 @@ class EvidenceShown(msgspec.Struct, frozen=True, kw_only=True):
     witnesses: tuple[WitnessShown, ...]
 
 
+class ChannelShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel was told since the service started."""
+
+    name: str
+    #: Answers by kind.
+    answers: dict[str, int]
+    #: Requests rejected before anything was stored, by reason: what it sends can't be understood, or isn't its own.
+    rejected: dict[str, int]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The whole service."""
 
@@ -214,6 +224,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     proposals: int = 0
     #: Known to a running service alone.
     evidence: EvidenceShown | None = None
+    #: Known to a running service alone.
+    channels: tuple[ChannelShown, ...] = ()
 
 
 async def status(desk: Desk, proposals: Proposals) -> Status:
@@ -236,7 +248,13 @@ async def status(desk: Desk, proposals: Proposals) -> Status:
         returns=await returns_of(desk.spool.store, desk.config.returns, now_us),
         proposals=await _waiting(proposals),
         evidence=evidence_shown(desk.evidence),
+        channels=tuple(_channel(desk, name) for name in desk.config.channels),
     )
+
+
+def _channel(desk: Desk, name: str) -> ChannelShown:
+    answers, rejected = desk.meter.of_channel(name)
+    return ChannelShown(name=name, answers=answers, rejected=rejected)
 
 
 def evidence_shown(evidence: Evidence) -> EvidenceShown:

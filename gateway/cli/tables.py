@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.status import EstimateShown, EvidenceShown, Exposure, RouteShown, Status
+from gateway.admin.status import ChannelShown, EstimateShown, EvidenceShown, Exposure, RouteShown, Status
 from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, VerdictShown
 from gateway.route.zone import Operation, Zone
 
@@ -54,6 +54,7 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     parts.append(_states(status))
     parts += [_conserved(line) for line in status.conservation]
     parts += _duties(status)
+    parts += [_nonsense(channel) for channel in status.channels if channel.rejected]
     parts.append(_spool(status))
     if status.evidence is not None:
         parts.append(_evidence(status.evidence))
@@ -234,6 +235,13 @@ def _duties(status: Status) -> list[Text]:
     if status.proposals:
         found.append(plain(f"{status.proposals} wait for a second person: nightsafe proposals list"))
     return found
+
+
+def _nonsense(channel: ChannelShown) -> Text:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in channel.rejected.items())
+    return plain(
+        f"{channel.name}: {sum(channel.rejected.values())} requests could not be taken since the start: {reasons}"
+    )
 
 
 def _conserved(line: Conservation) -> Text:

@@ -229,6 +229,9 @@ async def perform(folder: Path, console: Console, clock: Clock, *, seconds: floa
         DidNotStart: gateway or billing doesn't start.
     """
     scene = Scene(folder, [CorePart(name=BILLING)], clock)
+    # A token of this play alone, which ends with it.
+    page = f"The page: {scene.admin_url}/page/  Sign in with {scene.admin_token}"
+    console.print(page, highlight=False, soft_wrap=True, markup=False)
     with Show(console) as show:
         async with _staged(scene, show, clock, rate) as play:
             drained = await play.act(seconds)

@@ -107,8 +107,8 @@ def _points(places: list[float], values: list[float], top: float) -> str:
 
 
 def _round_up(highest: float) -> float:
-    """The next of 1, 2, 5, 10, ... so that the edge is a figure one can read."""
-    top = 1e-3
+    """The next of 1, 2, 5, 10, ... so that the edge is a figure one can read; of nothing, one."""
+    top = 1e-3 if highest else 1.0
     while top < highest:
         for factor in (2, 5, 10):
             if top * factor >= highest:

@@ -40,11 +40,12 @@ class Live:
         self._seen: dict[Language, _Seen] = {}
         self._streams = set[asyncio.Task[None]]()
         self._turn = asyncio.Lock()
+        self._is_closed = False
 
     @property
     def is_full(self) -> bool:
-        """Do as many look on as may?"""
-        return len(self._streams) >= STREAMS_MAX
+        """Do as many look on as may? None may any more, once it is closed."""
+        return self._is_closed or len(self._streams) >= STREAMS_MAX
 
     async def follow(
         self, request: web.BaseRequest, headers: Mapping[str, str], language: Language, counts: Callable[[], bool]
@@ -85,7 +86,8 @@ class Live:
             return seen.parts
 
     async def close(self) -> None:
-        """End all streams; those who look on ask again elsewhere, or later."""
+        """End all streams, and begin none; those who look on ask again elsewhere, or later."""
+        self._is_closed = True
         for stream in self._streams:
             stream.cancel()
         if self._streams:

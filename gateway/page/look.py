@@ -18,7 +18,7 @@ class Look:
 
     def __init__(self, language: Language, zone: ZoneInfo, now_us: int) -> None:
         """Write in `language`, for `zone`, at `now_us` (microseconds since 1970 in UTC)."""
-        self.language = language
+        self.language: Language = language
         self.languages = LANGUAGES
         self._zone = zone
         self._now = _EPOCH + timedelta(microseconds=now_us)
@@ -31,6 +31,10 @@ class Look:
         """A bounded word of the machine's in the reader's; one that the catalogue lacks (of a newer node, say) as it is."""
         key = f"{group}.{code}"
         return say(self.language, key) if key in WORDS else code
+
+    def deed(self, name: str) -> str:
+        """What a person did: an act of its own, or a move of an entry."""
+        return self.word("deed" if f"deed.{name}" in WORDS else "event", name)
 
     def number(self, count: int) -> str:
         """A whole number."""

@@ -8,13 +8,17 @@ from urllib.parse import urlencode
 import msgspec
 
 from gateway.admin import asks
+from gateway.admin.asks import Scope
+from gateway.admin.audit_side import DeedsPage
 from gateway.admin.desk import Desk
 from gateway.admin.duty_views import ClosedShown, ProposalsPage, ReturnsPage
 from gateway.admin.job_side import JobShown, JobsPage
+from gateway.admin.outage_side import OutageShown
 from gateway.admin.problem import Code, Trouble
+from gateway.admin.reveal import RevealedShown
 from gateway.admin.server import AdminSide
 from gateway.admin.status import Status
-from gateway.admin.views import EntryPage, VerdictShown
+from gateway.admin.views import EntryPage, EntryShown, VerdictShown
 from gateway.page.chart import charts
 from gateway.page.look import Look
 from gateway.page.verdict import verdict
@@ -27,7 +31,7 @@ PARTS: Final = ("clock", "verdict", "figures", "routes", "foot")
 """Pieces of the first screen that are kept fresh, each a template of its own."""
 
 ROWS: Final = 50
-NARROWING: Final = ("state", "route", "channel", "kind", "key", "lane", "accepted_from", "accepted_before")
+NARROWING: Final[tuple[str, ...]] = Scope.__struct_fields__
 TIMES: Final = ("accepted_from", "accepted_before")
 
 Screen = Callable[["Screens", Visit], Awaitable[Shown | Elsewhere]]
@@ -123,7 +127,15 @@ class Screens:
 
     async def payment(self, visit: Visit) -> Shown:
         """One payment and its story."""
-        return Shown(template="payment.html", fields={"shown": await self._ask(visit, f"/entries/{visit.parts[0]}")})
+        shown: EntryShown = await self._ask(visit, f"/entries/{visit.parts[0]}")
+        return Shown(template="payment.html", fields={"shown": shown, "revealed": None})
+
+    async def reveal(self, visit: Visit) -> Shown:
+        """What is sealed in one payment, for a stated reason; on this answer alone."""
+        number = visit.parts[0]
+        revealed: RevealedShown = await self._do(visit, f"/entries/{number}/reveal", reason=_reason(visit))
+        shown: EntryShown = await self._ask(visit, f"/entries/{number}")
+        return Shown(template="payment.html", fields={"shown": shown, "revealed": revealed})
 
     async def job(self, visit: Visit) -> Shown:
         """One act on many: what it would change, or how far it is."""
@@ -163,6 +175,15 @@ class Screens:
             template="windows.html", fields={"plan": await self._ask(visit, "/windows"), "status": now, "zone": zone}
         )
 
+    async def outages(self, visit: Visit) -> Shown:
+        """Outages that go on, and those that are over."""
+        return Shown(template="outages.html", fields={"found": await self._ask(visit, "/outages")})
+
+    async def outage(self, visit: Visit) -> Shown:
+        """The report of one outage; it prints well."""
+        report: OutageShown = await self._ask(visit, f"/outages/{visit.parts[0]}")
+        return Shown(template="outage.html", fields={"report": report})
+
     async def policy(self, visit: Visit) -> Shown:
         """By which rules a route stands in."""
         now = await self._status(visit)
@@ -177,9 +198,17 @@ class Screens:
 
     async def audit(self, visit: Visit) -> Shown:
         """Who did what, and whether anything was altered."""
-        after = asks.parameters(visit.query).get("after", [""])[0]
+        return await self._audit(visit, None)
+
+    async def _audit(self, visit: Visit, found: VerdictShown | None) -> Shown:
+        told = asks.parameters(visit.query)
+        after, begins = (told.get(name, [""])[0] for name in ("after", "from"))
         past: ProposalsPage = await self._ask(visit, "/proposals/all", urlencode({"after": after}) if after else "")
-        return Shown(template="audit.html", fields={"past": past, "status": await self._status(visit), "found": None})
+        deeds: DeedsPage | None = None
+        if visit.can("audit"):
+            deeds = await self._ask(visit, "/audit", urlencode({"from": begins}) if begins else "")
+        fields = {"past": past, "deeds": deeds, "status": await self._status(visit), "found": found}
+        return Shown(template="audit.html", fields=fields)
 
     # Doing
 
@@ -276,8 +305,7 @@ class Screens:
     async def verify(self, visit: Visit) -> Shown:
         """Count everything anew and hold it against the evidence."""
         found: VerdictShown = await self._do(visit, "/verify", seals=visit.form.get("seals") == "yes")
-        past: ProposalsPage = await self._ask(visit, "/proposals/all")
-        return Shown(template="audit.html", fields={"past": past, "status": await self._status(visit), "found": found})
+        return await self._audit(visit, found)
 
     async def accept_gap(self, visit: Visit) -> Elsewhere:
         """Accept that the spool lacks what was witnessed."""
@@ -291,7 +319,7 @@ def _said(value: str | list[str]) -> str:
 
 
 def _reason(visit: Visit) -> str:
-    return visit.form.get("reason", "").strip()
+    return visit.form.get("why", "").strip()
 
 
 def _whole(text: str) -> int:
@@ -323,6 +351,7 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("GET", _ONE, Screens.payment),
         ("POST", rf"{_ONE}/({_VERBS})", Screens.act_on_one),
         ("POST", rf"{_ONE}/close", Screens.close_one),
+        ("POST", rf"{_ONE}/reveal", Screens.reveal),
         ("GET", r"/page/routes", Screens.routes),
         ("POST", rf"/page/routes/{_NAME}/(open|close|auto)", Screens.steer),
         ("GET", r"/page/duties", Screens.duties),
@@ -330,6 +359,8 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("GET", r"/page/windows", Screens.windows),
         ("POST", r"/page/windows", Screens.add_window),
         ("POST", rf"/page/windows/{_NUMBER}/cancel", Screens.cancel_window),
+        ("GET", r"/page/outages", Screens.outages),
+        ("GET", r"/page/outages/([0-9]{1,10})", Screens.outage),
         ("GET", r"/page/policy", Screens.policy),
         ("GET", rf"/page/policy/{_NAME}", Screens.policy),
         ("POST", rf"/page/policy/{_NAME}/(try|propose)", Screens.change_policy),

@@ -117,15 +117,16 @@ class PageSide:
     async def _answer(self, asked: Asked, session: Session | None) -> web.StreamResponse:
         if asked.is_posted:
             _demand_own_form(asked.request)
-        elif asked.request.method not in {"GET", "HEAD"}:
-            raise Trouble(Code.METHOD, headers={"Allow": "GET, HEAD, POST"})
+        elif asked.request.method not in {"GET", "HEAD"} or (asked.path, asked.request.method) == (LIVE, "HEAD"):
+            raise Trouble(Code.METHOD, headers={"Allow": "GET" if asked.path == LIVE else "GET, HEAD, POST"})
         if (open_to_all := self._open_to_all(asked)) is not None:
             return open_to_all
         if asked.path == LIVE:
             # 204 is what tells a browser to ask no more.
             return web.Response(status=204, headers=HEADERS) if session is None else await self._follow(asked, session)
         if session is None:
-            return _elsewhere(SIGN_IN if asked.is_posted or asked.path == HOME else f"{SIGN_IN}?to={asked.path}")
+            back = not asked.is_posted and asked.path != HOME and _OWN_PAGE.fullmatch(asked.path)
+            return _elsewhere(f"{SIGN_IN}?to={asked.path}" if back else SIGN_IN)
         form = _form(asked.body) if asked.is_posted else {}
         if asked.is_posted and not session.is_own(form.pop("csrf", "")):
             raise Trouble(Code.FOREIGN_FORM)

@@ -18,8 +18,15 @@ _TEMPLATES: Final = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_TEMPLATES.globals.update(file=ADDRESSES.__getitem__, mood_of=verdict.mood_of, tones=verdict.TONES, signs=verdict.SIGNS)
-_TEMPLATES.globals.update(chart_width=chart.WIDTH, chart_height=chart.HEIGHT)
+_EVERYWHERE: Final[Mapping[str, Any]] = {
+    "file": ADDRESSES.__getitem__,
+    "mood_of": verdict.mood_of,
+    "tones": verdict.TONES,
+    "signs": verdict.SIGNS,
+    "chart_width": chart.WIDTH,
+    "chart_height": chart.HEIGHT,
+}
+_TEMPLATES.globals.update(_EVERYWHERE)
 
 
 def written(template: str, fields: Mapping[str, Any]) -> str:

@@ -38,6 +38,7 @@ async def test_the_demo_ends_well_and_says_what_it_counted(tmp_path: Path) -> No
     assert "lost 0, doubled 0" in said
     assert "conservation holds" in said
     assert "over 2 kills" in said
+    assert "The page: http://127.0.0.1:" in said
 
 
 async def test_the_demo_does_not_play_in_a_folder_that_was_played_in(tmp_path: Path) -> None:

@@ -36,9 +36,9 @@ class Reader:
     """One browser."""
 
     house: House
-    cookies: dict[str, str] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict[str, str])
     #: What every request says besides.
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict[str, str])
     csrf: str = ""
 
     async def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> Answer:
@@ -62,7 +62,7 @@ class Reader:
 
     async def post(self, path: str, **form: str) -> Answer:
         """Send a form of the page that was looked at last."""
-        return await self.ask("POST", path, {"csrf": self.csrf, "reason": "a drill", **form})
+        return await self.ask("POST", path, {"csrf": self.csrf, "why": "a drill", **form})
 
     async def sign_in(self, token: str) -> Answer:
         """Sign in, and look at the first screen."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from gateway.page.live import STREAMS_MAX
 from gateway.page.side import POLICY
 from tests.integration.house import ROLES, House, open_house
 from tests.integration.reader import Faults, Reader
@@ -20,6 +21,7 @@ PAGES: Final = (
     "/page/routes",
     "/page/duties",
     "/page/windows",
+    "/page/outages",
     "/page/policy",
     "/page/policy/main",
     "/page/audit",
@@ -30,6 +32,7 @@ FORMS: Final = (
     "/page/payments/1/release",
     "/page/payments/1/retry",
     "/page/payments/1/close",
+    "/page/payments/1/reveal",
     "/page/queue/hold",
     "/page/routes/main/open",
     "/page/routes/main/close",
@@ -109,6 +112,16 @@ async def test_a_token_that_does_not_count_opens_nothing(house: House, token: st
     assert "nightsafe_admin_denied_total{" in await house.get("/metrics")
 
 
+async def test_who_guesses_is_slowed_at_the_door_too(house: House) -> None:
+    """As at the API, and with it: its tries count together."""
+    stranger = Reader(house)
+    statuses = [(await stranger.sign_in(f"guess-{number}")).status for number in range(12)]
+    assert statuses == [401] * 11 + [429]
+    slowed = await stranger.sign_in("another")
+    assert slowed.headers["Retry-After"].isdigit()
+    assert (await stranger.sign_in("operator")).status == 429
+
+
 async def test_a_cores_own_team_has_no_page(house: House) -> None:
     """Their token says drain and maintenance, and shows nothing else."""
     stranger = Reader(house)
@@ -178,7 +191,7 @@ async def test_a_form_without_this_sessions_secret_does_nothing(reader: Reader, 
     other = Reader(house)
     await other.sign_in("operator")
     for secret in ("", "made-up", other.csrf):
-        refused = [(await reader.ask("POST", path, {**WHOLE, "reason": "x", "csrf": secret})).status for path in FORMS]
+        refused = [(await reader.ask("POST", path, {**WHOLE, "why": "x", "csrf": secret})).status for path in FORMS]
         assert set(refused) == {403}
     assert (await house.get("/admin/v1/status"))["routes"][0]["forced"] is None
 
@@ -186,7 +199,7 @@ async def test_a_form_without_this_sessions_secret_does_nothing(reader: Reader, 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
 async def test_a_form_of_another_site_does_nothing(reader: Reader, site: str) -> None:
     """Even with the right secret: browsers say where a form comes from."""
-    form = {"csrf": reader.csrf, "reason": "x", "minutes": "5"}
+    form = {"csrf": reader.csrf, "why": "x", "minutes": "5"}
     answer = await reader.ask("POST", "/page/routes/main/open", form, **{"Sec-Fetch-Site": site})
     assert answer.status == 403
     assert (await reader.ask("POST", "/page/sign-in", {"token": "viewer"}, **{"Sec-Fetch-Site": site})).status == 403
@@ -199,8 +212,13 @@ async def test_who_may_only_look_is_shown_no_forms_and_may_send_none(house: Hous
     reader = Reader(house)
     await reader.sign_in(role)
     shown = [(await reader.get(path)).text for path in (*PAGES, f"/page/payments/{number}")]
-    assert [text for text in shown if 'name="reason"' in text] == []
-    sent = [(await reader.post(path.replace("/1/", f"/{number}/"), **WHOLE)).status for path in FORMS]
+    forms = [re.findall(r'action="([^"]+)"', text) for text in shown if 'name="why"' in text]
+    assert {path.rpartition("/")[2] for paths in forms for path in paths} <= {"reveal", "sign-out"}
+    sent = [
+        (await reader.post(path.replace("/1/", f"/{number}/"), **WHOLE)).status
+        for path in FORMS
+        if role != "auditor" or not path.endswith("/reveal")
+    ]
     assert set(sent) == {403}
     assert (await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] == "held"
 
@@ -211,7 +229,7 @@ async def test_a_payment_is_held_released_and_its_story_told(reader: Reader, hou
     number = await house.pay("1")
     path = f"/page/payments/{number}"
     assert (await reader.get(path)).text.count("<summary>Hold</summary>") == 1
-    answer = await reader.post(f"{path}/hold", reason="the bank asked")
+    answer = await reader.post(f"{path}/hold", why="the bank asked")
     assert answer.headers["Location"] == path
     shown = (await reader.get(path)).text
     assert "Held." in shown
@@ -270,7 +288,7 @@ async def test_an_act_on_many_is_slowed_paused_and_stopped(reader: Reader, house
 async def test_ending_by_hand_takes_two_persons(reader: Reader, house: House) -> None:
     """The operator proposes, and may take back; the approver sees what is ordered, and confirms."""
     number = await held(house)
-    form = {"as": "returned", "reason": "transfer 4711"}
+    form = {"as": "returned", "why": "transfer 4711"}
     assert (await reader.post(f"/page/payments/{number}/close", **form)).status == 303
     mine = (await reader.get("/page/duties")).text
     assert "1 proposal to confirm" in (await reader.get("/page/")).text
@@ -282,7 +300,7 @@ async def test_ending_by_hand_takes_two_persons(reader: Reader, house: House) ->
     (confirm,) = re.findall(r'action="(/page/proposals/\d+/confirm)"', theirs)
     assert "transfer 4711" in theirs
     assert (await reader.post(confirm)).status == 403
-    assert (await approver.post(confirm, reason="I saw the transfer")).status == 303
+    assert (await approver.post(confirm, why="I saw the transfer")).status == 303
     assert (await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] == "returned"
     past = (await reader.get("/page/audit")).text
     assert "I saw the transfer" in past
@@ -290,7 +308,7 @@ async def test_ending_by_hand_takes_two_persons(reader: Reader, house: House) ->
 
 async def test_a_route_is_steered_with_a_reason_and_an_end(reader: Reader, house: House) -> None:
     """What a person said stands on the first screen."""
-    assert (await reader.post("/page/routes/main/open", minutes="30", reason="their release")).status == 303
+    assert (await reader.post("/page/routes/main/open", minutes="30", why="their release")).status == 303
     now = (await reader.get("/page/")).text
     assert "Billing is kept out by a person" in now
     assert "their release" in now
@@ -320,6 +338,23 @@ async def test_a_policy_is_tried_then_proposed(reader: Reader, house: House) -> 
     assert (await reader.post("/page/policy/main/propose", standin="{")).status == 400
 
 
+async def test_what_is_sealed_is_shown_once_for_a_reason_that_is_written_down(reader: Reader, house: House) -> None:
+    """Masked before and after; an auditor reads who saw it and why."""
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    number = await house.pay("1", account="79161234567")
+    path = f"/page/payments/{number}"
+    assert "*******4567" in (await reader.get(path)).text
+    shown = await reader.post(f"{path}/reveal", why="the bank's letter 12")
+    assert "79161234567" in shown.text
+    assert "79161234567" not in (await reader.get(path)).text
+    auditor = Reader(house)
+    await auditor.sign_in("auditor")
+    deeds = (await auditor.get("/page/audit")).text
+    assert "Looked at what is sealed" in deeds
+    assert "the bank&#39;s letter 12" in deeds
+    assert "What persons did" not in (await reader.get("/page/audit")).text
+
+
 async def test_everything_is_verified_on_demand(reader: Reader, house: House) -> None:
     """By an auditor too: looking is for every role."""
     await held(house)
@@ -347,6 +382,18 @@ async def test_of_several_payments_of_an_account_all_are_shown(reader: Reader, h
     shown = await reader.post("/page/find", q="79161234567")
     assert re.findall(r"/page/payments/(\d+)", shown.text) == numbers[::-1]
     assert "79161234567" not in shown.text
+
+
+async def test_a_list_is_narrowed_by_whatever_the_api_narrows_by(reader: Reader, house: House) -> None:
+    """An amount that nobody paid finds nothing; what was asked for stands in the form again, and in those that act."""
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    number = await house.pay("1")
+    found = (await reader.get("/page/queue?amount=10.00&accepted_from=2020-01-01T00:00")).text
+    assert f"/page/payments/{number}" in found
+    assert 'name="accepted_from" type="datetime-local" step="1" value="2020-01-01T00:00:00"' in found
+    assert found.count('name="amount" value="10.00"') == 4
+    assert f"/page/payments/{number}" not in (await reader.get("/page/queue?amount=10.01")).text
+    assert (await reader.get("/page/queue?accepted_from=yesterday")).status == 400
 
 
 async def test_pages_of_the_queue_go_by_number(reader: Reader, house: House) -> None:
@@ -471,3 +518,16 @@ async def test_a_stop_does_not_wait_for_who_looks_on(reader: Reader, house: Hous
     async with asyncio.timeout(house.service.config.node.stop_grace_s / 2):
         await house.service.page.close()
         assert "over" not in await following
+    assert (await reader.get("/page/live")).status == 204
+
+
+async def test_no_more_look_on_than_may(reader: Reader, house: House) -> None:
+    """Streams hold connections, and operators need some; a head alone is no stream."""
+    followers = [asyncio.create_task(events(reader, "nothing says this")) for _ in range(STREAMS_MAX)]
+    async with asyncio.timeout(20):
+        while not house.service.page._live.is_full:  # noqa: ASYNC110 - it waits for the listener, which tells nobody
+            await asyncio.sleep(0)
+    assert (await reader.get("/page/live")).status == 204
+    assert (await reader.ask("HEAD", "/page/live")).status == 405
+    await house.service.page.close()
+    await asyncio.gather(*followers)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from gateway.admin.status import RouteShown, Status
+from gateway.admin.status import ChannelShown, RouteShown, Status
 from gateway.admin.views import Money
 from gateway.page.look import Look
 from gateway.page.verdict import verdict
@@ -99,10 +99,10 @@ def test_an_unknown_word_of_the_machines_is_shown_as_it_is() -> None:
 
 STATES: Final[list[tuple[RouteShown, dict[str, Any], str, str]]] = [
     (UP, {}, "Billing is up", "Биллинг работает"),
-    (SOFT, {}, "Billing is in trouble", "Биллингу плохо"),
-    (DOWN, {}, "Billing is down", "Биллинг лежит"),
+    (SOFT, {}, "Billing is in trouble", "перебоями"),
+    (DOWN, {}, "Billing is down", "Биллинг недоступен"),
     (FORCED, {}, "Billing is kept out by a person", "Биллинг отключён человеком"),
-    (FULL, {}, "Billing is down, and the limit is reached", "Биллинг лежит, и лимит исчерпан"),
+    (FULL, {}, "Billing is down, and the limit is reached", "Биллинг недоступен, и лимит исчерпан"),
     (RECOVERING, {}, "Billing is back", "Биллинг вернулся"),
     (UP, {"spool": replace(SPOOL, accepting=False, trouble="no room")}, "Nothing is taken", "Платежи не принимаются"),
 ]
@@ -148,6 +148,15 @@ def test_limits_say_how_much_is_used_and_how_long_they_last() -> None:
     assert "3,841,200.50 RUB / 50,000,000.00 12,482 / 1,000,000 full in 11 h 23 min" in part("routes", standing(DOWN))
     assert "limit reached" in part("routes", standing(FULL))
     assert "The limit of main is reached" in part("figures", standing(FULL))
+
+
+def test_a_channel_that_sends_nonsense_is_named() -> None:
+    """With how much of what since the start; one that sends none is not."""
+    kiosk = ChannelShown(name="kiosk", answers={"posted": 9}, rejected={"amount": 3, "unheard_of": 1})
+    bank = ChannelShown(name="bank", answers={}, rejected={})
+    told = part("foot", standing(UP, channels=(kiosk, bank)))
+    assert "kiosk 4 requests could not be taken since the start: no right amount 3, unheard_of 1" in told
+    assert "bank" not in told
 
 
 def test_a_soft_route_says_how_much_passes() -> None:
