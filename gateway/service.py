@@ -12,8 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from adapters.channels.registry import open_channel
-from adapters.core import Core
-from adapters.cores import open_core
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.desk import Desk
 from gateway.admin.listener import AdminListener
@@ -33,12 +31,14 @@ from gateway.log import log
 from gateway.meter import Meter
 from gateway.outages.recorder import Recorder
 from gateway.page.side import PageSide
+from gateway.route.endpoints import Endpoints
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
 from gateway.route.kept import KeptInFile
+from gateway.route.opening import open_route_core, probe_of
 from gateway.route.record import KeptInMemory, RecordKeeper
 from gateway.route.route import Route, Routing
-from gateway.route.zone import Operation
+from gateway.route.zone import PASSING, Operation
 from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
@@ -95,7 +95,6 @@ class Service:
         )
         self.settler = Settler(self.spool, clock)
         self.accounts = Accounts(self.spool, clock)
-        self.cores = {name: open_core(name, settings) for name, settings in config.cores.items()}
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
         self.policies = Policies(self.spool.store, self.routes, clock)
         self.headroom = Headroom()
@@ -142,18 +141,29 @@ class Service:
         self._loops: list[asyncio.Task[None]] = []
 
     def _route(self, name: str, settings: RouteSettings) -> Route:
-        core = self.cores[settings.core]
+        forward = settings.forward
+        if not forward.live_max:
+            forward = forward.model_copy(update={"live_max": self._live_max})
+        core = open_route_core(
+            settings.core,
+            self.config.cores[settings.core],
+            settings.breaker,
+            self.clock,
+            lambda endpoint: _keeper(self.config, f"{name}.{endpoint}"),
+        )
         health = RouteHealth(
             name,
             settings.breaker,
             self.clock,
-            _probe(core, settings),
+            probe_of(core, settings.breaker),
             keeper=_keeper(self.config, name),
-            sending=settings.forward,
+            sending=forward,
             apart={
                 each: _keeper(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
             },
         )
+        if isinstance(core, Endpoints):
+            core.is_on_trial = lambda: health.zone not in PASSING
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
         health.on_change(lambda old, new, diagnosis: self.evidence.soon())  # noqa: ARG005 - a checkpoint at each change
         return Route(
@@ -161,7 +171,7 @@ class Service:
             core=core,
             health=health,
             currency=settings.currency,
-            forward=settings.forward,
+            forward=forward,
             standin=settings.standin,
             channels=settings.channels,
             order=settings.order,
@@ -187,6 +197,11 @@ class Service:
     def _gossip(self) -> Gossip:
         healths = [route.health for route in self.routes]
         return Gossip(self.spool.store, healths, self.clock, own=frozenset({WINDOW_ACTOR}))
+
+    @property
+    def _live_max(self) -> int:
+        """So many payers may wait for one route's core that others' find a connection, whatever becomes of it."""
+        return max(1, self.config.listen.channels.connections_max // (len(self.config.routes) + 1))
 
     async def _watch_headroom(self) -> None:
         """Note what is held, again and again, so that it can be told how long limits last."""
@@ -321,6 +336,8 @@ class Service:
             self._loops.append(asyncio.create_task(self._gossip().run(), name="gossip of nodes"))
         for route in self.routes:
             self._loops.append(asyncio.create_task(route.health.run(), name=f"health of {route.name}"))
+            if isinstance(route.core, Endpoints):
+                self._loops.append(asyncio.create_task(route.core.run(), name=f"endpoints of {route.name}"))
             self._loops.append(
                 asyncio.create_task(self.forwarders[route.name].run(), name=f"forwarder of {route.name}")
             )
@@ -360,9 +377,9 @@ class Service:
         if self._loops:
             await asyncio.wait(self._loops)
         await self.telling.close()
-        for core in self.cores.values():
+        for route in self.routes:
             with contextlib.suppress(OSError):
-                await core.close()
+                await route.core.close()
         await self._close_admin_side()
         await self.accounts.flush()
         await self.evidence.close()
@@ -375,12 +392,6 @@ def _keeper(config: Config, route: str) -> RecordKeeper:
     if config.spool.engine == "memory":
         return KeptInMemory()
     return KeptInFile(config.spool.path.with_name(f"route-{route}.json"))
-
-
-def _probe(core: Core, settings: RouteSettings) -> Any:
-    if not core.capabilities.safe_probe:
-        return None
-    return lambda: core.probe(settings.breaker.probe_deadline_s)
 
 
 def _log_zone(route: str, old: Any, new: Any, diagnosis: Any) -> None:

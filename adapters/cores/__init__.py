@@ -1,6 +1,7 @@
 """Cores: billing systems payments are posted to, one module per way of reaching them."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -11,6 +12,15 @@ from adapters.cores.osmp import OsmpCore, OsmpCoreSettings
 
 CoreSettings = Annotated[OsmpCoreSettings | JsonCoreSettings, Field(discriminator="protocol")]
 """One core's settings, told apart by `protocol`."""
+
+
+def each_endpoint(
+    settings: OsmpCoreSettings | JsonCoreSettings,
+) -> list[tuple[str, OsmpCoreSettings | JsonCoreSettings]]:
+    """The settings of each endpoint of a core by its host and port, the preferred first."""
+    alone = settings.model_copy(update={"endpoints": (), "shared_ledger": False})
+    further = (alone.model_copy(update={"url": at.url, "addresses": at.addresses}) for at in settings.endpoints)
+    return [(urlsplit(each.url).netloc, each) for each in (alone, *further)]
 
 
 def open_core(name: str, settings: OsmpCoreSettings | JsonCoreSettings) -> Core:

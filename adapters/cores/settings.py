@@ -121,9 +121,45 @@ def _is_address(host: str) -> bool:
     return True
 
 
+class EndpointSettings(BaseModel):
+    """Another address of the same core: `[[cores.<name>.endpoints]]`. All else is as for the first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+    url: Annotated[
+        str,
+        AfterValidator(_base_url),
+        Field(description="Its address; plain or by TLS as the first.", examples=["https://billing-2.example/osmp"]),
+    ]
+    addresses: Annotated[
+        tuple[IPvAnyAddress, ...],
+        Field(max_length=16, description="IP addresses to use instead of asking DNS; TLS still checks the name."),
+    ] = ()
+
+
 class ContractSettings(HttpSettings):
     """What the core's contract promises. When in doubt choose the weaker: it costs inquiries, never money."""
 
+    endpoints: Annotated[
+        tuple[EndpointSettings, ...],
+        Field(
+            max_length=8,
+            description=(
+                "Further addresses of this core, tried in this order while those before them can't be reached or don't"
+                " answer; connections_max is for each."
+            ),
+        ),
+    ] = ()
+    shared_ledger: Annotated[
+        bool,
+        Field(
+            description=(
+                "All endpoints book into one ledger and know each other's keys, so that what is in doubt at one may be sent"
+                " or asked at another. If false all are asked before anything in doubt is sent again, and bookings can't"
+                " be undone."
+            )
+        ),
+    ] = False
     level: Annotated[
         Level,
         Field(
@@ -161,6 +197,17 @@ class ContractSettings(HttpSettings):
         Raises:
             ValueError: it says what to write instead.
         """
+        if any(urlsplit(each.url).scheme != urlsplit(self.url).scheme for each in self.endpoints):
+            raise ValueError("all endpoints are http or all are https")
+        if len({self.url, *(each.url for each in self.endpoints)}) <= len(self.endpoints):
+            raise ValueError("two endpoints have one address")
+        if self.shared_ledger and not self.endpoints:
+            raise ValueError("shared_ledger is for a core with further endpoints")
+        if self.endpoints and not self.shared_ledger and self.level is not Level.C and not lookup:
+            raise ValueError(
+                "endpoints without a shared ledger have to be asked what they booked, and no lookup is set: set one, say"
+                " shared_ledger = true if it is one, or say level C"
+            )
         if self.level is Level.B and not lookup:
             raise ValueError("level B means that the core can be asked, and no lookup is set: set one or say level C")
         if self.level is Level.B and self.settle_delay_s == 0:

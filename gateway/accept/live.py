@@ -18,6 +18,7 @@ from gateway.deliver import ADAPTER_FAILED, Original, deliver, tell_of_bug
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.route.breaker import Permit
+from gateway.route.hurry import UnderWay
 from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation, Zone
 from gateway.settle import Settler
@@ -36,9 +37,6 @@ T = TypeVar("T")
 
 ATTEMPT_S_MIN: Final = 0.05
 """An attempt is worth beginning only with this much time left."""
-
-PATIENCE_S: Final = 1.0
-"""What an attempt under way gets when its route opens: its answer may be on the way."""
 
 _TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
 _POST: Final = Operation.POST
@@ -71,8 +69,8 @@ class Live:
         self._clock = clock
         self._settler = settler
         self._meter = meter
-        #: Attempts under way by route, each with the scope that can end it early.
-        self._under_way: dict[str, set[asyncio.Timeout]] = {}
+        #: Attempts under way by route.
+        self._under_way: dict[str, UnderWay] = {}
         #: Payments told posted, as they will be once that is recorded, by number.
         self._told: dict[int, Entry] = {}
 
@@ -82,11 +80,11 @@ class Live:
         When the route opens, attempts and checks under way get `PATIENCE_S` more. An attempt is then in doubt like any
         that got no answer; not where the core's own team asked for a drain, and not at a level C core, where in doubt means a person's work.
         """
-        under_way = self._under_way[route.name] = set()
+        under_way = self._under_way[route.name] = UnderWay()
         route.outage.changed(route.health.zone, route.health.since_us)
         route.health.on_change(lambda _old, new, _diagnosis: route.outage.changed(new, self._clock.now_us()))
         route.health.on_change(
-            lambda _old, new, _diagnosis: _hurry(under_way, unless=route.health.drains) if new is Zone.OPEN else None
+            lambda _old, new, _diagnosis: under_way.hurry() if new is Zone.OPEN and not route.health.drains else None
         )
 
     def leave(self, route: Route, channel: str, amount: int, operation: Operation = _POST) -> Permit | None:
@@ -177,16 +175,7 @@ class Live:
 
     async def _unless_opened(self, route: Route, asking: Awaitable[T]) -> T | None:
         """What the core says; None when it said nothing soon after the route opened."""
-        under_way = self._under_way[route.name]
-        try:
-            async with asyncio.timeout(None) as scope:
-                under_way.add(scope)
-                try:
-                    return await asking
-                finally:
-                    under_way.discard(scope)
-        except TimeoutError:
-            return None
+        return await self._under_way[route.name].unless_hurried(asking)
 
     async def _conclude(self, route: Route, entry: Entry, kept: Content, outcome: Outcome, until: float) -> Answer:
         terms = Terms(
@@ -322,11 +311,3 @@ class Live:
             await self._settler.pass_barrier()
             # It may wait, be finished, or have cancelled out with a payment others waited behind.
             route.lane_unsure(draft.lane)
-
-
-def _hurry(under_way: set[asyncio.Timeout], *, unless: bool) -> None:
-    if unless:
-        return
-    end = asyncio.get_running_loop().time() + PATIENCE_S
-    for scope in under_way:
-        scope.reschedule(end)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import msgspec
 
 from adapters.amount import write_amount
+from adapters.core import Core
 from gateway.admin.desk import Desk
 from gateway.admin.duty_views import ReturnsShown, owed_cells, returns_shown
 from gateway.admin.proposals import Proposals
@@ -15,6 +16,7 @@ from gateway.evidence.evidence import Evidence
 from gateway.forward.estimate import Estimate
 from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
+from gateway.route.endpoints import Endpoints
 from gateway.route.health import RouteHealth
 from gateway.route.record import Forced
 from gateway.route.route import Route
@@ -84,6 +86,15 @@ class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
     sluggish_s: float
 
 
+class EndpointShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint of a core that has several, in order of preference."""
+
+    address: str
+    zone: str
+    since: str
+    diagnosis: DiagnosisShown | None
+
+
 class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     """One route."""
 
@@ -115,6 +126,8 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     #: Unfinished entries by state.
     states: dict[str, tuple[Money, ...]]
     exposure: tuple[Exposure, ...]
+    #: Where its core has several endpoints, each of them.
+    endpoints: tuple[EndpointShown, ...] = ()
     #: Version of the stand-in policy it follows, and whether it was changed at run time.
     policy: str = ""
     policy_changed: bool = False
@@ -388,11 +401,22 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         oldest=moment(await oldest_us(desk, route.name)),
         states=by_state(waiting),
         exposure=tuple(_exposures(desk, route)),
+        endpoints=tuple(_endpoints(route.core)),
         policy=route.standin.version,
         policy_changed=desk.policies.is_changed(route.name),
         window_until=moment(desk.plan.entered[route.name][1].ends_us) if route.name in desk.plan.entered else "",
         overrun_since=moment(desk.plan.overruns[route.name].since_us) if route.name in desk.plan.overruns else "",
     )
+
+
+def _endpoints(core: Core) -> Iterable[EndpointShown]:
+    for each in core.each if isinstance(core, Endpoints) else ():
+        yield EndpointShown(
+            address=each.name,
+            zone=each.health.zone.value,
+            since=moment(each.health.since_us),
+            diagnosis=_diagnosis(each.health.diagnosis),
+        )
 
 
 def estimate_shown(found: Estimate) -> EstimateShown:

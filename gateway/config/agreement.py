@@ -296,7 +296,8 @@ def _timing(place: Place, route: RouteSettings, config: Config) -> Iterator[Find
     if core is None:
         return
     attempt = route.forward.attempt_timeout_s
-    is_asked = core.level is not Level.A or core.key_lifetime_s > 0
+    is_apart = bool(core.endpoints) and not core.shared_ledger
+    is_asked = core.level is not Level.A or core.key_lifetime_s > 0 or is_apart
     if is_asked and core.settle_delay_s < attempt:
         yield _found(
             ("cores", route.core, "settle_delay_s"),

@@ -17,6 +17,18 @@ class ForwardSettings(BaseModel):
         int,
         Field(ge=1, le=4096, description="Attempts under way at the core at once; never more than one per account."),
     ] = 32
+    live_max: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_000_000,
+            description=(
+                "Live payments, checks and reversals at the core at once, each of which keeps its sender's connection; what"
+                " comes above it is stood in for. 0 = the channel listener's connections_max divided by one more"
+                " than there are routes, so that no core that hangs takes the connections of another's payers."
+            ),
+        ),
+    ] = 0
     rate_max_per_s: Annotated[
         float,
         Field(

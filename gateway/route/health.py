@@ -212,6 +212,8 @@ class RouteHealth:
         On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
         as `trial_reserved_s`.
         """
+        if self.pace.full:
+            return None
         if self._breaker.zone is _TRIAL:
             free_for_s = self._settings.trial_reserved_s if self.backlog_waits() else 0.0
             return self._placed(self._breaker.trial(free_for_s=free_for_s), Who.LIVE)
@@ -230,7 +232,7 @@ class RouteHealth:
         return self._admit_apart(self._apart[Operation.REVERSAL])
 
     def _admit_apart(self, breaker: Breaker) -> Permit | None:
-        if self._breaker.zone not in PASSING or not (self.pace.free or self.pace.lets_live()):
+        if self._breaker.zone not in PASSING or self.pace.full or not (self.pace.free or self.pace.lets_live()):
             return None
         return self._placed(breaker.admit() or breaker.trial(), Who.LIVE)
 

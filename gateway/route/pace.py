@@ -17,6 +17,9 @@ from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.ramp import Ramp
 
+LIVE_MAX: Final = 1_000_000
+"""No limit."""
+
 WANTED_S: Final = 1.0
 """A live payment came so lately that the next is to find a place."""
 
@@ -61,6 +64,7 @@ class Pace:
         self._weights = settings.live_weight, settings.backlog_weight
         #: Calls at the core now, by who.
         self.at_core = [0, 0]
+        self._live_max = settings.live_max or LIVE_MAX
         #: Live calls begun since the core last answered anything.
         self._unanswered = 0
         #: Nothing stands between a live payment and the core but the breaker.
@@ -101,6 +105,11 @@ class Pace:
     @property
     def _bound(self) -> bool:
         return self.recovering or self.ramp.learned is not None
+
+    @property
+    def full(self) -> bool:
+        """As many live calls are at the core as may ever be."""
+        return self.at_core[0] >= self._live_max
 
     def lets_live(self) -> bool:
         """May a live call go now? Only to be asked while the pace isn't `free`."""

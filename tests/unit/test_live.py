@@ -531,6 +531,6 @@ async def test_a_drain_lets_what_is_under_way_end(heart: Heart) -> None:
     until_us = heart.clock.now_us() + 60_000_000
     heart.health.force(Zone.OPEN, until_us=until_us, actor="team", reason="release", speaker=Speaker.DRAIN)
     assert (await heart.pay("k2", account="2")).kind is PROVISIONAL
-    assert [scope.when() for scope in heart.acceptor._live._under_way[heart.route.name]] == [None]
+    assert heart.acceptor._live._under_way[heart.route.name].ends == [None]
     heart.core.let_go()
     assert (await paying).kind is AnswerKind.POSTED

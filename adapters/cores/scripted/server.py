@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from adapters.channel import Inbound, Reply
@@ -64,13 +65,16 @@ class Ledger:
 class ScriptedCore:
     """A billing system at work. Made by `start`."""
 
-    def __init__(self, settings: Settings, journal: Journal, chance: Callable[[], float]) -> None:
-        """Take up the ledger and bind the ports; nobody is let in yet."""
+    def __init__(
+        self, settings: Settings, journal: Journal, chance: Callable[[], float], books: Books | None = None
+    ) -> None:
+        """Take up the ledger (or another core's `books`) and bind the ports; nobody is let in yet."""
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._journal = journal
-        self._books = Books(settings.level, settings.accounts)
-        self._books.restore(journal.bookings())
+        self._books = books or Books(settings.level, settings.accounts)
+        if books is None:
+            self._books.restore(journal.bookings())
         self._faults = Faults(chance)
         self._traffic = Traffic()
         self._turn: asyncio.TimerHandle | None = None
@@ -103,6 +107,17 @@ class ScriptedCore:
                 await core._close()
         finally:
             await journal.close()
+
+    @contextlib.asynccontextmanager
+    async def beside(self) -> AsyncGenerator["ScriptedCore"]:
+        """Another front end of the same books, for the length of a block: a port and faults of its own."""
+        settings = msgspec.structs.replace(self._settings, port=0, control_port=None, faults=())
+        core = ScriptedCore(settings, self._journal, Dice(settings.seed), self._books)
+        try:
+            core._open()
+            yield core
+        finally:
+            await core._close()
 
     @property
     def url(self) -> str:
