@@ -15,6 +15,7 @@ from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, ent
 from spool.store import Aged, Filter, KeyUse, Ready
 from spool.tally import Cell, Sum
 
+NUMBER_MAX: Final = 2**63 - 1
 ALL_STATES: Final = [+state for state in State]
 
 
@@ -78,7 +79,7 @@ class Questions:
         rows = await self._rows(
             "page_descending" if wanted.newest_first else "page_ascending",
             wanted.after,
-            wanted.before,
+            wanted.before or NUMBER_MAX,
             sorted(+state for state in wanted.states) or ALL_STATES,
             wanted.route,
             wanted.channel,
@@ -100,7 +101,7 @@ class Questions:
         """How far a look through so many entries gets. See `Store.horizon`."""
         apart = "apart_" if wanted.states and wanted.states.isdisjoint(USUAL) else ""
         way = "descending" if wanted.newest_first else "ascending"
-        return await self._figure(f"horizon_{apart}{way}", wanted.after, wanted.before, count - 1)
+        return await self._figure(f"horizon_{apart}{way}", wanted.after, wanted.before or NUMBER_MAX, count - 1)
 
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""

@@ -21,6 +21,8 @@ from spool.tally import NOTHING, Sum
 
 _UNFINISHED: Final = frozenset({State.READY, State.IN_FLIGHT})
 
+NUMBER_MAX: Final = 2**63 - 1
+
 _number: Final = attrgetter("number")
 
 
@@ -29,26 +31,33 @@ class Looking(Questions):
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
-        if wanted.states and wanted.states <= _UNFINISHED:
-            pages = [await self._narrowed("page_aside", wanted, limit)]
-            if State.READY in wanted.states:
-                pages += [
-                    await self._narrowed("page_arrival", wanted, limit, own) for own in await self._routes(wanted)
-                ]
-            return list(merge(*pages, key=_number, reverse=wanted.newest_first))[:limit]
-        return await self._narrowed("page_apart" if _is_apart(wanted) else "page", wanted, limit)
+        pages = [await self._narrowed(name, wanted, limit, own) for name, own in await self._ways(wanted)]
+        if len(pages) == 1:
+            return pages[0]
+        return list(merge(*pages, key=_number, reverse=wanted.newest_first))[:limit]
 
     async def horizon(self, wanted: Filter, count: int) -> int:
         """How far a look through so many entries gets. See `Store.horizon`."""
-        bounds = {"after": wanted.after, "before": wanted.before, "count": count - 1}
-        if wanted.states and wanted.states <= _UNFINISHED:
-            if State.READY not in wanted.states:
-                return 0
-            name = _way("horizon_arrival", wanted)
-            ends = [await self._figure(SQL[name], {**bounds, "own": own}) for own in await self._routes(wanted)]
-            # Where one route's stretch ends, the others' may go on.
-            return min(filter(None, ends), default=0) if not wanted.newest_first else max(ends, default=0)
-        return await self._figure(SQL[_way("horizon_apart" if _is_apart(wanted) else "horizon", wanted)], bounds)
+        bounds = {"after": wanted.after, "before": wanted.before or NUMBER_MAX, "count": count - 1}
+        ends = list[int]()
+        for name, own in await self._ways(wanted):
+            # What is under way or waits aside is sorted each time, so no part of it is cheaper than the whole.
+            if name != "aside":
+                ends.append(await self._figure(SQL[_statement("horizon", name, wanted)], {**bounds, "own": own}))
+        # Where one way's stretch ends, the others' may go on.
+        found = list(filter(None, ends))
+        return (max(found) if wanted.newest_first else min(found)) if found else 0
+
+    async def _ways(self, wanted: Filter) -> list[tuple[str, str | int]]:
+        """Where to look: through the table, or through indexes that hold all that may pass; each with what it is of."""
+        if not wanted.states:
+            return [("", "")]
+        if wanted.states.isdisjoint(USUAL):
+            return [("apart", +state) for state in sorted(wanted.states)]
+        if not wanted.states <= _UNFINISHED:
+            return [("", "")]
+        arrivals = await self._routes(wanted) if State.READY in wanted.states else ()
+        return [("aside", ""), *(("arrival", route) for route in arrivals)]
 
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""
@@ -69,7 +78,7 @@ class Looking(Questions):
         return found
 
     async def _aged(self, route: str, edges: Sequence[int]) -> AsyncIterator[tuple[Aged, Sum]]:
-        ends = (0, *edges, 2**63 - 1)
+        ends = (0, *edges, NUMBER_MAX)
         for bucket, before in enumerate(ends[1:]):
             after = max(0, ends[bucket] - 1)
             while rows := await self._rows(SQL["shape_arrival"], (route, after, before)):
@@ -82,7 +91,7 @@ class Looking(Questions):
                 yield aged_in((*header, bisect_right(edges, number))), Sum(1, amount)
                 place = (lane, number)
 
-    async def _narrowed(self, name: str, wanted: Filter, limit: int, own: str = "") -> list[Entry]:
+    async def _narrowed(self, name: str, wanted: Filter, limit: int, own: str | int) -> list[Entry]:
         parameters = {
             "states": sum(1 << state for state in wanted.states),
             "route": wanted.route,
@@ -98,11 +107,11 @@ class Looking(Questions):
             "accepted_from_us": wanted.accepted_from_us,
             "accepted_before_us": wanted.accepted_before_us,
             "after": wanted.after,
-            "before": wanted.before,
+            "before": wanted.before or NUMBER_MAX,
             "limit": limit,
             "own": own,
         }
-        rows: list[Any] = await self._rows(SQL[_way(name, wanted)], parameters)
+        rows: list[Any] = await self._rows(SQL[_statement("page", name, wanted)], parameters)
         await self._on_disk(rows)
         return [entry_of(row) for row in rows]
 
@@ -113,9 +122,6 @@ class Looking(Questions):
         return [row[0] for row in await self._rows(SQL["routes"], ())]
 
 
-def _is_apart(wanted: Filter) -> bool:
-    return bool(wanted.states) and wanted.states.isdisjoint(USUAL)
-
-
-def _way(name: str, wanted: Filter) -> str:
-    return f"{name}_{'descending' if wanted.newest_first else 'ascending'}"
+def _statement(what: str, way: str, wanted: Filter) -> str:
+    parts = (what, way, "descending" if wanted.newest_first else "ascending")
+    return "_".join(filter(None, parts))

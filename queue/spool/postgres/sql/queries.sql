@@ -329,31 +329,31 @@ SELECT route, channel, currency, kind, state, told, count(*), sum(amount)::bigin
     AND amount >= $14 AND ($15::bigint = 0 OR amount <= $15);
 
 -- name: page_ascending
-SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+SELECT /*entry*/ FROM entry WHERE number > $1 AND number < $2
 /*filter*/
 ORDER BY number LIMIT $16;
 
 -- name: page_descending
-SELECT /*entry*/ FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+SELECT /*entry*/ FROM entry WHERE number > $1 AND number < $2
 /*filter*/
 ORDER BY number DESC LIMIT $16;
 
 -- name: horizon_ascending
 -- The entry that is so many further on.
-SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+SELECT number FROM entry WHERE number > $1 AND number < $2
 ORDER BY number LIMIT 1 OFFSET $3;
 
 -- name: horizon_apart_ascending
 -- The same among those that went another way than most.
-SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2) AND state NOT IN (1, 2, 7)
+SELECT number FROM entry WHERE number > $1 AND number < $2 AND state NOT IN (1, 2, 7)
 ORDER BY number LIMIT 1 OFFSET $3;
 
 -- name: horizon_descending
-SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2)
+SELECT number FROM entry WHERE number > $1 AND number < $2
 ORDER BY number DESC LIMIT 1 OFFSET $3;
 
 -- name: horizon_apart_descending
-SELECT number FROM entry WHERE number > $1 AND ($2::bigint = 0 OR number < $2) AND state NOT IN (1, 2, 7)
+SELECT number FROM entry WHERE number > $1 AND number < $2 AND state NOT IN (1, 2, 7)
 ORDER BY number DESC LIMIT 1 OFFSET $3;
 
 -- name: find_core_id

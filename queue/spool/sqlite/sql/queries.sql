@@ -240,80 +240,80 @@ SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
     AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us);
 
 -- name: page_ascending
-SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry WHERE number > :after AND number < :before
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_descending
-SELECT /*entry*/ FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry WHERE number > :after AND number < :before
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
 -- name: page_apart_ascending
--- The same of those that went another way than most.
-SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
-    AND state NOT IN (1, 2, 7)
+-- The same of those that went another way than most, of one state.
+SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
+    AND state = :own AND state NOT IN (1, 2, 7)
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_apart_descending
-SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
-    AND state NOT IN (1, 2, 7)
+SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
+    AND state = :own AND state NOT IN (1, 2, 7)
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
 -- name: page_arrival_ascending
 -- The same of those that wait in arrival order on a route.
-SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
     AND place = 1 AND route = :own
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_arrival_descending
-SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
     AND place = 1 AND route = :own
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
 -- name: page_aside_ascending
 -- The same of those that are under way or wait aside: sorted, as they are indexed by lane.
-SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND number < :before
     AND place = 2
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_aside_descending
-SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT /*entry*/ FROM entry INDEXED BY entry_aside WHERE number > :after AND number < :before
     AND place = 2
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
 -- name: horizon_ascending
 -- The entry that is so many further on.
-SELECT number FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT number FROM entry WHERE number > :after AND number < :before
 ORDER BY number LIMIT 1 OFFSET :count;
 
 -- name: horizon_descending
-SELECT number FROM entry WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT number FROM entry WHERE number > :after AND number < :before
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: horizon_apart_ascending
-SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
-    AND state NOT IN (1, 2, 7)
+SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
+    AND state = :own AND state NOT IN (1, 2, 7)
 ORDER BY number LIMIT 1 OFFSET :count;
 
 -- name: horizon_apart_descending
-SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND (:before = 0 OR number < :before)
-    AND state NOT IN (1, 2, 7)
+SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
+    AND state = :own AND state NOT IN (1, 2, 7)
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: horizon_arrival_ascending
-SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
     AND place = 1 AND route = :own
 ORDER BY number LIMIT 1 OFFSET :count;
 
 -- name: horizon_arrival_descending
-SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND (:before = 0 OR number < :before)
+SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
     AND place = 1 AND route = :own
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
