@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+_DIGITS_MIN: Final = 13
+"""No card number is shorter."""
+
 _TELLING_NAMES: Final = frozenset(
     ("cvv", "cvv2", "cvc", "cvc2", "cid", "csc", "pin", "pinblock", "track", "track1", "track2", "track3", "trackdata",
      "pan", "cardnumber", "cardno")
@@ -38,7 +41,7 @@ class CardData(enum.StrEnum):
 def card_like(name: str, value: str) -> bool:
     """Does this attribute hold card data: in its value, or told or held by its name?"""
     told, held = _judged(name)
-    return held or (bool(value) if told else card_text(value))
+    return held or (bool(value) if told else len(value) >= _DIGITS_MIN and card_text(value))
 
 
 @lru_cache(maxsize=1024)
@@ -53,7 +56,7 @@ def _telling(name: str) -> bool:
 
 def card_text(value: str) -> bool:
     """Does this text hold a card number or track data anywhere in it?"""
-    if len(value) < 13:  # noqa: PLR2004 - no card number is shorter
+    if len(value) < _DIGITS_MIN:
         return False
     if _TRACK.search(value) is not None:
         return True

@@ -29,6 +29,8 @@ def idempotency_key(headers: Mapping[str, str]) -> str:
     sent = headers.get("Idempotency-Key")
     if not sent:
         raise Unfit("key", Code.KEY_MISSING, headers=_LINK)
+    if _BARE(sent) is not None:
+        return sent
     key = key_text(sent)
     if not key:
         detail = "it is given more than once, or holds a space" if ", " in sent else ""

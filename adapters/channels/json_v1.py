@@ -10,7 +10,7 @@ compiled once, and only when something is wrong a second look names every wrong 
 
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -29,7 +29,7 @@ from adapters.channels.json_values import attribute_pointer, fits, free_text, va
 from adapters.channels.problem import Code, problem
 from adapters.channels.terms import RULE_REASONS, Screen
 from adapters.channels.unfit import Unfit
-from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Request, Reversal
+from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Request, Reversal
 
 PAYMENTS: Final = "/v1/payments"
 CHECKS: Final = "/v1/checks"
@@ -119,9 +119,12 @@ class JsonChannel:
             channel_time="" if time is UNSET else time,
             attributes={} if attributes is UNSET else self._screen.cleaned(attributes),
         )
-        self._obey_rules(payment, body.account, amount, payment)
-        if attributes is not UNSET:
-            self._refuse_cards(self._screen.card_names(attributes), payment)
+        if (refusal := self._screen.refusal(payment.account, amount)) is not None:
+            raise self._refused(refusal, payment, payment)
+        if attributes is not UNSET and (names := self._screen.card_names(attributes)):
+            faults = [Fault(attribute_pointer(name), _NO_CARDS) for name in names]
+            bare = msgspec.structs.replace(payment, attributes={})
+            raise Unfit("card_data", Code.CARD_DATA, errors=faults, request=bare)
         return payment
 
     def _other(self, inbound: Inbound) -> Request:
@@ -166,7 +169,8 @@ class JsonChannel:
             currency=self.currency,
             service="" if body.service is UNSET else body.service,
         )
-        self._obey_rules(check, check.account, check.amount, None)
+        if (refusal := self._screen.refusal(check.account, check.amount)) is not None:
+            raise self._refused(refusal, check, None)
         return check
 
     def _json(self, inbound: Inbound) -> bytes:
@@ -183,18 +187,10 @@ class JsonChannel:
         if faults:
             raise Unfit(faults[0].pointer.split("/")[1], Code.INVALID, errors=faults)
 
-    def _obey_rules(self, asked: Request, account: str, amount: int, request: Request | None) -> None:
+    def _refused(self, refusal: Refusal, asked: Request, request: Request | None) -> Rejected:
         """A no of the channel's own rules is said as the gateway would say it."""
-        refusal = self._screen.refusal(account, amount)
-        if refusal is not None:
-            reply = self._answer.write(asked, Answer(kind=AnswerKind.REFUSED, refusal=refusal))
-            raise Rejected(RULE_REASONS[refusal], reply, channel=self.name, request=request)
-
-    def _refuse_cards(self, names: Sequence[str], payment: Payment) -> None:
-        if names:
-            faults = [Fault(attribute_pointer(name), _NO_CARDS) for name in names]
-            bare = msgspec.structs.replace(payment, attributes={})
-            raise Unfit("card_data", Code.CARD_DATA, errors=faults, request=bare)
+        reply = self._answer.write(asked, Answer(kind=AnswerKind.REFUSED, refusal=refusal))
+        return Rejected(RULE_REASONS[refusal], reply, channel=self.name, request=request)
 
 
 class JsonDoor:

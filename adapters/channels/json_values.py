@@ -29,8 +29,8 @@ def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
         return False
     if body.attributes is UNSET:
         return True
-    for name, value in body.attributes.items():  # noqa: SIM110 - all() of a generator costs more, for every payment
-        if not _is_name(name) or not free_text(value):
+    for name, value in body.attributes.items():
+        if not _is_name(name) or not (value.isprintable() or free_text(value)):
             return False
     return True
 

@@ -6,6 +6,7 @@ when the value is empty; so optional fields need no words. A brace that isn't pa
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -68,11 +69,13 @@ class Body:
         self._flat: Final = _flat(self._node)
 
     def fill(self, values: Mapping[str, Value]) -> bytes:
-        """The JSON bytes with `values`."""
-        if self._flat is None:
-            return _encode(_filled(self._node, values))
-        get = values.get
-        return _encode({key: value for key, name in self._flat if (value := get(name, "")) != ""})
+        """The JSON bytes with `values`, among which each of `names` is."""
+        if self._flat is not None:
+            keys, pick = self._flat
+            picked = pick(values)
+            if "" not in picked:
+                return _encode(dict(zip(keys, picked, strict=True)))
+        return _encode(_filled(self._node, values))
 
 
 def _cut(tree: JsonValue) -> _Node:
@@ -88,16 +91,13 @@ def _cut(tree: JsonValue) -> _Node:
     return tree
 
 
-def _flat(node: _Node) -> list[tuple[str, str]] | None:
-    """A table of nothing but lone placeholders (what most cores take) as (key, name), else None."""
-    if not isinstance(node, dict):
+def _flat(node: _Node) -> tuple[tuple[str, ...], Callable[[Mapping[str, Value]], tuple[Value, ...]]] | None:
+    """A table of lone placeholders (what most cores take) as its keys and what picks their values, else None."""
+    leaves = list(node.items()) if isinstance(node, dict) else []
+    names = [each.names[0] for _, each in leaves if isinstance(each, Text) and each.alone]
+    if len(names) != len(leaves) or len(names) < 2:  # noqa: PLR2004 - one is picked as itself, not as a tuple
         return None
-    found = list[tuple[str, str]]()
-    for key, each in node.items():
-        if not (isinstance(each, Text) and each.alone):
-            return None
-        found.append((key, each.names[0]))
-    return found
+    return tuple(key for key, _ in leaves), itemgetter(*names)
 
 
 def _names(node: _Node) -> Iterable[str]:

@@ -12,7 +12,7 @@ from spool.lifecycle import State, Told
 from spool.tally import Limit, Sum
 
 
-class Way(enum.Enum):
+class Way(enum.IntEnum):
     """Where a payment goes."""
 
     PASS_THROUGH = enum.auto()

@@ -40,6 +40,7 @@ ATTEMPT_S_MIN: Final = 0.05
 
 _TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
 _POST: Final = Operation.POST
+_BLIND: Final = Level.C
 _OPENED: Final = Unknown(cause=Cause.ANSWER_TIMEOUT, detail="the route opened meanwhile")
 
 
@@ -93,7 +94,7 @@ class Live:
         At a level C core no payer is the trial whose payment can be stood in for: it waits a moment, and tries the route
         from the backlog.
         """
-        tries = route.health.zone is _TRIAL and route.core.capabilities.level is Level.C
+        tries = route.core.capabilities.level is _BLIND and route.health.zone is _TRIAL
         if tries and not self._limit(route, channel, amount, Leeway(route.policies[channel].terms)):
             return None
         return route.health.admit() if operation is _POST else route.health.admit_reversal()

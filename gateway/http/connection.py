@@ -67,6 +67,10 @@ class Surroundings(Protocol):
     stopping: bool
     answers: Answers
 
+    def came(self, connection: "Connection", /) -> None:
+        """Have it read what came, with all others of this turn of the event loop."""
+        ...
+
     def ask(self, asked: Asked, /) -> None:
         """Have a request answered, with all others of this turn of the event loop."""
         ...
@@ -88,7 +92,7 @@ class Connection(asyncio.Protocol):
     """Reads, asks, answers."""
 
     __slots__ = (
-        "_around", "_asked", "_closing", "_ended", "_is_reading_paused", "_is_stuck", "_reader", "_stuck_since_s",
+        "_around", "_asked", "_came", "_closing", "_ended", "_is_reading_paused", "_is_stuck", "_reader", "_stuck_since_s",
         "_transport", "_unread", "_waiting", "peer", "phase", "serving", "since_s",
     )  # fmt: skip
 
@@ -113,6 +117,8 @@ class Connection(asyncio.Protocol):
         self._is_stuck = False
         self._stuck_since_s = 0.0
         self._is_reading_paused = False
+        #: What came in this turn of the event loop.
+        self._came = b""
         #: What came and is to be read when fewer requests wait.
         self._unread = b""
         #: No more requests are taken.
@@ -136,7 +142,7 @@ class Connection(asyncio.Protocol):
         """End; what is being done for a request goes on to its end, as the payment may have been taken."""
         self._closing = True
         self._waiting.clear()
-        self._unread = b""
+        self._came = self._unread = b""
         self._tell_ended()
         self._around.closed(self)
 
@@ -153,6 +159,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more, and may still take answers to what it sent."""
+        self.read_up()
         self._closing = True
         assert self._transport is not None, "what ended had begun"
         if not self._rests() and self.phase is not _PARTING and self._transport.get_extra_info("sslcontext") is None:
@@ -161,7 +168,19 @@ class Connection(asyncio.Protocol):
         return False
 
     def data_received(self, data: bytes) -> None:
-        """Read."""
+        """Have it read with what others sent in this turn; at once, where it is more than that of one request."""
+        if self._came or len(data) > SLICE_BYTES:
+            self._came += data
+            self.read_up()
+        else:
+            self._came = data
+            self._around.came(self)
+
+    def read_up(self) -> None:
+        """Read what came."""
+        data, self._came = self._came, b""
+        if not data:
+            return
         if not self._unread and len(data) <= SLICE_BYTES:
             self._read(data)
         elif not self._closing:

@@ -8,7 +8,7 @@ idle longest makes room for who comes, and one address never gets more than its 
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.clock import Clock
@@ -57,6 +57,8 @@ class Listener:
             grace_s: what requests in hand get to end when we stop.
         """
         self._settings = settings
+        #: Has a connection read what came.
+        self.came: Final = Turn[Connection](_read_up).add
         #: Has a request answered.
         self.ask: Final = Turn[Asked](handle).add
         self._clock = clock
@@ -225,6 +227,16 @@ class Listener:
                 connection.abort()
             case _:
                 pass
+
+
+def _read_up(connections: Sequence[Connection]) -> None:
+    """Have each read what came; a bug that one of them meets ends that one alone."""
+    for connection in connections:
+        try:
+            connection.read_up()
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("request_failed", error=type(error).__name__, exc_info=error)
+            connection.abort()
 
 
 def _since(idle: tuple[float, Connection]) -> float:

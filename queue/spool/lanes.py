@@ -25,6 +25,14 @@ def _buckets() -> mmap.mmap:
     return mmap.mmap(-1, 1 << BUCKET_BITS, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
+class _Salts(dict[str, int]):
+    """By route, of which there are few."""
+
+    def __missing__(self, route: str) -> int:
+        salt = self[route] = zlib.crc32(route.encode())
+        return salt
+
+
 class LaneFilter:
     """Counts unfinished entries by lane. A bucket that overflowed stays occupied until the filter is made anew."""
 
@@ -37,20 +45,18 @@ class LaneFilter:
         #: Until then, the worst rank there may be.
         self.worst = WORST
         self._late: list[tuple[int, int]] = []
-        self._salts: dict[str, int] = {}
+        self._salts = _Salts()
 
     def bucket(self, route: str, lane: int) -> int:
         """The bucket of a lane."""
-        salt = self._salts.get(route)
-        if salt is None:
-            salt = self._salts[route] = zlib.crc32(route.encode())
-        return (lane ^ salt) & _MASK
+        return (lane ^ self._salts[route]) & _MASK
 
     def add(self, route: str, lane: int, rank: int = USUAL) -> None:
         """One more unfinished entry."""
         at = self.bucket(route, lane)
-        if self._buckets[at] < _FULL:
-            self._buckets[at] += 1
+        count = self._buckets[at]
+        if count < _FULL:
+            self._buckets[at] = count + 1
         if rank != USUAL:
             unusual = self._unusual.get(rank)
             if unusual is None:

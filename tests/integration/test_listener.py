@@ -1,7 +1,7 @@
 """What the payments' listener takes for a request and what not, byte by byte over real sockets."""
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -316,3 +316,18 @@ async def test_what_was_begun_goes_on_when_the_client_leaves(port: Port) -> None
     port.go_on.set()
     await until(lambda: port.done == ["/slow"])
     assert len(port.seen) == 1
+
+
+async def test_a_bug_met_in_reading_ends_that_connection_alone(port: Port) -> None:
+    """What came in the same turn of the event loop is read nevertheless."""
+    first = await port.call()
+    await until(lambda: port.open == 1)
+    (broken,) = port.listener._all()
+    second = await port.call()
+    await until(lambda: port.open == 2)
+    broken._reader = cast("Any", None)
+    with capture_logs() as said:
+        first.writer.write(GET)
+        assert (await second.ask(GET)).status == 200
+        assert await first.rest() == b""
+    assert [each["event"] for each in said] == ["request_failed"]

@@ -195,7 +195,12 @@ async def test_what_has_no_end_is_ended(begin: bytes, piece: bytes, status: int,
     async with opened(body_bytes_max=1_024) as port:
         caller = await port.call()
         (connection,) = await _one(port)
-        sent = _fed(connection.data_received, begin, piece, lambda: bool(port.unfit))
+
+        def feed(data: bytes) -> None:
+            connection.data_received(data)
+            connection.read_up()
+
+        sent = _fed(feed, begin, piece, lambda: bool(port.unfit))
         assert sent <= most + 2 * len(piece)
         assert (await caller.answer()).status == status
 

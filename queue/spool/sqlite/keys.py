@@ -113,7 +113,13 @@ class Keys:
 
     def hold_all(self, pairs: Iterable[tuple[int, int]]) -> bool:
         """Hold the keys of new entries, as (hash, number); False, and this transaction is to be given up, if one can't."""
-        return all(self.hold(hashed, number) for hashed, number in pairs)
+        # As `hold`, without its calls: this is done for each payment.
+        added, buckets, indexed_to = self._added, self._buckets, self._sweeping_to
+        for hashed, number in pairs:
+            if number <= indexed_to or hashed in added or hashed in buckets[(hashed >> _SHIFT) + _MIDDLE]:
+                return False
+            added[hashed] = number
+        return True
 
     def release(self, hashed: int, number: int) -> None:
         """This entry, with this hash, doesn't own its key any more."""

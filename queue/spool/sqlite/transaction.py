@@ -187,15 +187,17 @@ class Transaction:
             return ()
         if not self._at_once:
             return [self._insert_one(work.entry) for work in insertions]
-        hashed = [self._keys.hash(work.entry.channel, work.entry.key) for work in insertions]
-        if not self._keys.hold_all((at, work.entry.number) for work, at in zip(insertions, hashed, strict=True)):
+        entries = [work.entry for work in insertions]
+        hashed = [self._keys.hash(entry.channel, entry.key) for entry in entries]
+        if not self._keys.hold_all(zip(hashed, [entry.number for entry in entries], strict=True)):
             raise NotAll
-        rows = [_row_of(work.entry, at, self._prove(work.entry)) for work, at in zip(insertions, hashed, strict=True)]
+        leaves = [self._prove(entry) for entry in entries]
+        rows = list(map(_row_of, entries, hashed, leaves))
         if self._execute(_INSERT, rows) != len(rows):
             raise NotAll
         for work in insertions:
             self._count(work.cell, 1, work.entry.amount)
-        return [Inserted(entry=work.entry) for work in insertions]
+        return [Inserted(entry=entry) for entry in entries]
 
     def _prove(self, entry: Entry) -> int:
         """A new entry's place in the log."""
