@@ -43,7 +43,9 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.making import make_sink
 from gateway.telling.own import own_conditions
+from gateway.telling.payers.rounds import Payers
 from gateway.telling.telling import Telling
 from gateway.telling.watch import Parts, Watch
 from gateway.windows.board import Board
@@ -102,6 +104,7 @@ class Service:
         self.plan = Plan(self.spool.store, self.routes, clock)
         self.outages = self._outages()
         self.telling = self._telling()
+        self.payers = self._payers()
         self.routing = Routing(
             (channel, frozenset(config.routes[route.name].services), route)
             for route in self.routes
@@ -241,6 +244,18 @@ class Service:
             planned=lambda route: route in self.plan.entered,
         )
 
+    def _payers(self) -> Payers:
+        telling = self.config.telling
+        used = {each.sink for each in telling.payers.values()}
+        return Payers(
+            spool=self.spool,
+            shelf=self.shelf,
+            clock=self.clock,
+            settings=telling.payers,
+            sinks={name: (each, make_sink(each, self.clock)) for name, each in telling.sinks.items() if name in used},
+            deadline_s=max((each.deadline_s for each in self.config.channels.values()), default=0.0),
+        )
+
     def _telling(self) -> Telling:
         parts = Parts(
             store=self.spool.store,
@@ -281,6 +296,7 @@ class Service:
             trend=self.trend,
             evidence=self.evidence,
             telling=self.telling,
+            payers=self.payers,
             outages=self.outages,
             begin=self.begin,
             ready=lambda: self.ready,
@@ -317,6 +333,8 @@ class Service:
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
             self._loops.append(asyncio.create_task(self.outages.run(), name="outages"))
             self._loops += self.telling.tasks()
+            if self.config.telling.payers:
+                self._loops.append(asyncio.create_task(self.payers.run(), name="payers"))
             if epoch.accepted:
                 await self.begin()
         except BaseException:
@@ -377,6 +395,7 @@ class Service:
         if self._loops:
             await asyncio.wait(self._loops)
         await self.telling.close()
+        await self.payers.close()
         for route in self.routes:
             with contextlib.suppress(OSError):
                 await route.core.close()

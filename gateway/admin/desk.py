@@ -15,6 +15,7 @@ from gateway.route.route import Route
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.payers.rounds import Payers
 from gateway.telling.telling import Telling
 from gateway.windows.plan import Plan
 from spool.spool import Spool
@@ -42,6 +43,7 @@ class Desk:
     trend: Trend
     evidence: Evidence
     telling: Telling
+    payers: Payers
     outages: Recorder
     #: Take and send payments, once a person has accepted what the spool lacks.
     begin: Callable[[], Awaitable[None]]

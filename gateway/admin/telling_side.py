@@ -13,6 +13,7 @@ from gateway.admin.views import moment
 from gateway.log import log
 from gateway.telling.event import Kind, Severity
 from gateway.telling.outlet import Outlet, OutletState
+from gateway.telling.payers.rounds import PayersState
 
 PATIENCE_S: Final = 20.0
 """Whoever tries a sink waits so long for what becomes of it."""
@@ -38,10 +39,25 @@ class SinkShown(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
 
 
+class PayersShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Payers that are told themselves, in figures since the service started."""
+
+    told: int
+    #: Those who left no contact that is one, or whom nothing reaches.
+    unreached: int
+    #: Payments of theirs that are taken and not yet credited, as far as they were looked at.
+    waiting: int
+    #: Why one was not told last, and when that was; empty when every one was.
+    last_error: str
+    error_at: str
+
+
 class SinksShown(msgspec.Struct, frozen=True, kw_only=True):
     """Every one of them."""
 
     sinks: tuple[SinkShown, ...]
+    #: Absent where no channel's payers are told.
+    payers: PayersShown | None
 
 
 class TestShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +78,10 @@ class TellingSide:
 
     async def list(self, _call: Call) -> SinksShown:
         """How each stands."""
-        return SinksShown(sinks=tuple(sink_shown(each) for each in self._desk.telling.states()))
+        return SinksShown(
+            sinks=tuple(sink_shown(each) for each in self._desk.telling.states()),
+            payers=payers_shown(self._desk.payers.state) if self._desk.config.telling.payers else None,
+        )
 
     async def try_out(self, call: Call) -> TestShown:
         """Have one tell a test event, which goes the way of all events, at once; and wait a while for what becomes of it."""
@@ -88,6 +107,17 @@ class TellingSide:
             elif state.error_us != before.error_us:
                 outcome = "refused"
         return TestShown(outcome=outcome, sink=sink_shown(outlet.state))
+
+
+def payers_shown(state: PayersState) -> PayersShown:
+    """How payers are told, as it is shown."""
+    return PayersShown(
+        told=state.told,
+        unreached=state.unreached,
+        waiting=state.waiting,
+        last_error=state.error,
+        error_at=moment(state.error_us),
+    )
 
 
 def sink_shown(state: OutletState) -> SinkShown:

@@ -4,7 +4,7 @@ import sys
 from typing import Final
 
 import msgspec
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from gateway.admin.telling_side import SinkShown, SinksShown, TestShown
@@ -35,12 +35,19 @@ def try_out(reach: Reach, name: str, reason: str, *, json: bool) -> int:
 
 
 def _view(found: SinksShown) -> RenderableType:
-    if not found.sinks:
+    if not found.sinks and found.payers is None:
         return Text("nobody is told: no sink is configured ([telling.sinks.<name>])")
     table = tables.table_of("sink", "by", "waiting", "last taken", "taken", "failing", "why")
     for each in found.sinks:
         table.add_row(*map(Text, _row(each)))
-    return table
+    if found.payers is None:
+        return table
+    payers = found.payers
+    why = f"; the last that failed: {payers.last_error}" if payers.last_error else ""
+    words = (
+        f"payers: {payers.told} told, {payers.unreached} not to be reached, {payers.waiting} wait to be credited{why}"
+    )
+    return Group(table, Text(words))
 
 
 def _row(sink: SinkShown) -> tuple[str, ...]:

@@ -17,12 +17,16 @@ from gateway.config.fault import Finding, written
 from gateway.config.lines import Place
 from gateway.config.model import Config, ListenerSettings, RouteSettings, is_hash, is_loopback
 from gateway.config.tree import leaves
+from gateway.telling.settings import HttpSmsSinkSettings, SmppSinkSettings, SmtpSinkSettings
 
 KEYED: Final = ("cores", "channels", "routes")
 """Tables whose parts have names: a fault in one leaves the others standing."""
 
 _WITHIN: Final = ("breaker", "forward", "standin", "order")
 """Parts of a route that have defaults: a fault in one leaves the rest of the route standing."""
+
+ReachingSinks: Final = (SmtpSinkSettings, SmppSinkSettings, HttpSmsSinkSettings)
+"""Sinks by which one person can be told."""
 
 _WITH_PASSWORD: Final = re.compile(r"://[^/?#@]*:[^/?#@]*@")
 """An address that names a user and a password (RFC 3986, 3.2.1)."""
@@ -64,6 +68,7 @@ def disagreements(parts: Parts) -> list[Finding]:
         _certificates,
         _passwords,
         _secret_headers,
+        _payers,
     )
     return [finding for rule in rules for finding in rule(parts)]
 
@@ -346,3 +351,13 @@ def _secret_headers(parts: Parts) -> Iterator[Finding]:
 
 def _texts(parts: Parts) -> Iterator[tuple[Place, str]]:
     return ((place, leaf) for place, leaf in leaves(parts.config.model_dump(mode="json")) if isinstance(leaf, str))
+
+
+def _payers(parts: Parts) -> Iterator[Finding]:
+    """Payers are told of a channel there is, by a sink that can reach one person."""
+    telling = parts.config.telling
+    for channel, payer in telling.payers.items():
+        place = ("telling", "payers", channel)
+        yield from _reference(place, channel, parts.names("channels"), "channel")
+        reaching = [name for name, sink in telling.sinks.items() if isinstance(sink, ReachingSinks)]
+        yield from _reference((*place, "sink"), payer.sink, reaching, "sink of protocol smtp, smpp or http_sms")

@@ -1,11 +1,11 @@
 """What an operator may set about telling people: `[telling]` and its sinks."""
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import TemplateError
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from adapters.secret import SecretRef
 from gateway.telling.words.speech import Language, sandbox
@@ -22,6 +22,7 @@ Number = Annotated[str, Field(pattern=r"^\+?[0-9]{3,20}$")]
 Mailbox = Annotated[str, Field(pattern=r"^[^@\s<>,;\"]+@[^@\s<>,;\"]+$", max_length=254)]
 Hour = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Template = Annotated[str, Field(min_length=1, max_length=4000)]
+Text = Annotated[str, Field(max_length=1000)]
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 
 
@@ -83,6 +84,12 @@ class PaceSettings(BaseModel):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("no such time zone: write one as Asia/Dushanbe") from None
         return name
+
+    @model_validator(mode="after")
+    def _quiet_has_two_ends(self) -> Self:
+        if (self.quiet_from is None) != (self.quiet_until is None):
+            raise ValueError("quiet_from and quiet_until come together")
+        return self
 
 
 class SinkSettings(BaseModel):
@@ -249,6 +256,71 @@ AnySinkSettings = Annotated[
 ]
 
 
+class PayerSettings(BaseModel):
+    """What payers of a channel are told: `[telling.payers.<channel>]`. Nothing, of a channel that has no such table.
+
+    Only of payments that were taken in billing's place; whoever got billing's own answer knows it already. The texts are
+    templates of Jinja2: amount, currency, number (the payment's) and account_end (its last four characters) are there. An
+    empty one is not sent.
+    """
+
+    model_config = SETTINGS
+
+    sink: Annotated[
+        str,
+        Field(
+            pattern=NAME_PATTERN,
+            description="By which sink: one of protocol smtp, smpp or http_sms.",
+            examples=["sms"],
+        ),
+    ]
+    contact: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_.-]{1,64}$",
+            description="Where the payer's number or address is: the attribute of this name, or account where that is it.",
+            examples=["payer_phone"],
+        ),
+    ]
+    number_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^(\+[0-9]{0,6})?$",
+            description="Put before numbers that have no plus, as channels write them without the country.",
+        ),
+    ] = ""
+    language: Annotated[Language, Field(description="The language of the texts that are not written here.")] = "en"
+    accepted_text: Annotated[
+        Text | None,
+        Field(
+            description="Accepted, will be credited; without it, the language's own text.",
+            examples=["{{ amount }} {{ currency }}: accepted"],
+        ),
+    ] = None
+    credited_text: Annotated[
+        Text | None, Field(description="Credited.", examples=["{{ amount }} {{ currency }}: credited"])
+    ] = None
+    refused_text: Annotated[
+        Text | None,
+        Field(
+            description="Could not be credited, to be had back.", examples=["{{ amount }} {{ currency }}: not credited"]
+        ),
+    ] = None
+    wait_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3600,
+            description="Seconds after which a payment that still waits is told as accepted; what is credited sooner is only told so.",
+        ),
+    ] = 30
+    expires_s: Annotated[
+        int, Field(ge=60, le=31 * DAY_S, description="Seconds after which nobody is told any more, as he knows by now.")
+    ] = DAY_S
+
+    _are_templates = field_validator("accepted_text", "credited_text", "refused_text")(is_template)
+
+
 class TellingSettings(BaseModel):
     """Who is told of what: `[telling]`. Nobody, while there is no sink."""
 
@@ -289,4 +361,8 @@ class TellingSettings(BaseModel):
     sinks: Annotated[
         dict[Annotated[str, Field(pattern=NAME_PATTERN)], AnySinkSettings],
         Field(max_length=20, description="Ways to people, by name."),
+    ] = {}
+    payers: Annotated[
+        dict[Annotated[str, Field(pattern=NAME_PATTERN)], PayerSettings],
+        Field(max_length=1000, description="Channels whose payers are told themselves, by name."),
     ] = {}

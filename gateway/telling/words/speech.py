@@ -63,6 +63,11 @@ class Speech:
         """A piece of a letter's frame."""
         return self._said(self._words["digest"][name], facts)
 
+    def payer_text(self, name: str) -> str:
+        """The template of what payers are told: `accepted`, `credited` or `refused`."""
+        text: str = self._words["payers"][name]
+        return text
+
     def _said(self, text: str, facts: Mapping[str, Any]) -> str:
         template = self._made.get(text)
         if template is None:
