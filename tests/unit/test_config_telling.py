@@ -16,7 +16,7 @@ SMS: Final[Mapping[str, Any]] = {
     "body": "{{ to }}",
     "to": ["+992900000001"],
 }
-CHANNEL: Final[Mapping[str, Any]] = {"protocol": "osmp", "currency": "RUB"}
+CHANNEL: Final[Mapping[str, Any]] = {"protocol": "osmp", "currency": "RUB", "allow": ["127.0.0.0/8"]}
 
 
 def told(payers: Mapping[str, Any], sinks: Mapping[str, Any]) -> list[tuple[str, str]]:
