@@ -14,7 +14,8 @@ APART := -m "not process" --ignore=tests/tidy
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
-  tests/integration/test_postgres_reading.py
+  tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
+  tests/integration/test_postgres_keys.py tests/integration/test_moving.py
 SMSC := build/smsc
 KILLS ?= 200
 PAYMENTS ?= 1000000
@@ -26,7 +27,7 @@ DEV_READY := $(VENV)/ready-to-develop
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
+.PHONY: nodes help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,6 +120,9 @@ pictures: $(DEV_READY) ## The documents' pictures of the page anew, by the tests
 
 storm: $(DEV_READY) ## KILLS=200: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
 	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py
+
+nodes: $(DEV_READY) ## ROUNDS=20 of kills, sleeps and lost databases, three gateways on one PostgreSQL under load
+	NIGHTSAFE_ROUNDS=$(ROUNDS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_several_nodes.py
 
 month: $(DEV_READY) ## PAYMENTS=1000000: a month without a core in simulated time, and the way back
 	NIGHTSAFE_PAYMENTS=$(PAYMENTS) $(PYTEST) -s -o faulthandler_timeout=0 tests/integration/test_month.py

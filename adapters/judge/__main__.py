@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for path in (asked.diary, asked.ledger, asked.export)
                 if path is not None
             ]
-            verdict = judge(diary, ledger, export=rest[0] if rest else None, blind=asked.blind)
+            verdict = judge(diary, ledger, export=rest[0] if rest else None, blind=asked.blind, several=asked.several)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"judge: the records can't be read: {type(error).__name__}: {error}\n")
         return 2
@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("ledger", type=Path, help="what the core booked and was asked, JSON lines")
     parser.add_argument("export", type=Path, nargs="?", help="what `nightsafe export` says, JSON lines")
     parser.add_argument("--blind", action="store_true", help="the core can't tell what it booked (level C)")
+    parser.add_argument(
+        "--several", action="store_true", help="several nodes took them: order is what senders know of it"
+    )
     parser.add_argument("--json", action="store_true", help="the verdict as JSON, every mark named")
     return parser
 

@@ -117,11 +117,14 @@ def judge(
     export: Iterable[str] | None = None,
     *,
     blind: bool = False,
+    several: bool = False,
 ) -> Verdict:
     """Compare the lines of a diary with the lines of a ledger's bookings and attempts, and with a spool's export.
 
     Bookings and attempts may come in one. `blind` says that the core can't tell what it booked (level C) and that
-    everything is quiet by now: then nothing unclear may have been sent again, and all of it must be parked.
+    everything is quiet by now: then nothing unclear may have been sent again, and all of it must be parked. `several`
+    says that more than one node took them: of payments that were under way at two of them at once neither is earlier, so
+    order is what senders know of it, and not that of numbers.
 
     Raises:
         ValueError, KeyError: a line isn't what it should be; a half line at a diary's end isn't there.
@@ -133,7 +136,9 @@ def judge(
     custody = Custody(read_export(export), stories, credits_, arrivals)
     excused = custody.open_marks() | set(custody.returns_due())
     effects = Effects(stories, credits_, excused=excused)
-    return _with_custody(_by_effects(stories, credits_, arrivals, effects), custody, credits_, blind=blind)
+    return _with_custody(
+        _by_effects(stories, credits_, arrivals, effects), custody, credits_, blind=blind, several=several
+    )
 
 
 def _by_effects(
@@ -164,7 +169,9 @@ def _by_effects(
     )
 
 
-def _with_custody(verdict: Verdict, custody: Custody, credits_: Sequence[Credit], *, blind: bool) -> Verdict:
+def _with_custody(
+    verdict: Verdict, custody: Custody, credits_: Sequence[Credit], *, blind: bool, several: bool
+) -> Verdict:
     """The verdict with what only the export shows."""
     waiting = Counter(entry.state for entry in custody.by_mark.values())
     return replace(
@@ -176,7 +183,7 @@ def _with_custody(verdict: Verdict, custody: Custody, credits_: Sequence[Credit]
         ghost=_merged(verdict.ghost, custody.ghosts()),
         wrong_effect=_merged(verdict.wrong_effect, custody.wrong()),
         inconsistent_answers=_merged(verdict.inconsistent_answers, custody.other_answers()),
-        out_of_order=_merged(verdict.out_of_order, custody.out_of_order()),
+        out_of_order=verdict.out_of_order if several else _merged(verdict.out_of_order, custody.out_of_order()),
         unbalanced=custody.unbalanced(),
         broken_history=custody.broken_histories(),
         mixed_lanes=custody.mixed_lanes(),

@@ -7,6 +7,7 @@ person has seen what is missing and accepted it; then everything that could have
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -146,11 +147,11 @@ class Evidence:
     async def _doubt_what_was_ready(self, epoch: Epoch) -> None:
         wanted = Filter(states=frozenset({State.READY}), before=epoch.began_number + 1)
         while entries := await self._store.page(wanted, PAGE_ENTRIES):
-            now_us = self._clock.now_us()
-            claims = [Move(entry=entry, transition=CLAIM, at_us=now_us, reason=RESTORED) for entry in entries]
-            await self._store.move(claims)
-            doubts = [_doubt(claim.after(), now_us) for claim in claims]
-            await self._store.move(doubts)
+            for few in _one_of_each_lane(entries):
+                now_us = self._clock.now_us()
+                claims = [Move(entry=entry, transition=CLAIM, at_us=now_us, reason=RESTORED) for entry in few]
+                await self._store.move(claims)
+                await self._store.move([_doubt(claim.after(), now_us) for claim in claims])
             wanted = msgspec.structs.replace(wanted, after=entries[-1].number)
 
     # While the service runs
@@ -244,6 +245,18 @@ def witnesses_of(config: Config) -> tuple[Witness, ...]:
     files = [FileWitness(path) for path in settings.witness_files]
     hooks = [WebhookWitness(name, each) for name, each in settings.webhooks.items()]
     return (*files, *hooks, *([LogWitness()] if settings.to_log else []))
+
+
+def _one_of_each_lane(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """The same entries in parts, none of which has two of one lane: where nodes share a spool one is in flight at a time."""
+    parts, taken = list[list[Entry]](), Counter[tuple[str, int]]()
+    for entry in entries:
+        at = taken[entry.route, entry.lane]
+        taken[entry.route, entry.lane] += 1
+        if at == len(parts):
+            parts.append([])
+        parts[at].append(entry)
+    return parts
 
 
 def _doubt(entry: Entry, now_us: int) -> Move:

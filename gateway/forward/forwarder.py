@@ -82,6 +82,8 @@ class Forwarder:
         self._half_fetched: set[int] = set()
         #: Lanes finished while the window is being loaded; None while it isn't.
         self._finished: set[int] | None = None
+        #: When everything is looked at anew at the latest, where other nodes write too.
+        self._anew_at = 0.0
         #: Nothing is started before this monotonic time.
         self._paused_until = 0.0
         self._wake = asyncio.Event()
@@ -123,6 +125,7 @@ class Forwarder:
     def look_anew(self) -> None:
         """Other nodes took payments, or are gone: what waits may stand anywhere, and fall due at any time."""
         self._due_at_us = 0
+        self._anew_at = self._clock.monotonic() + IDLE_S
         self.rewind(1)
 
     def _zone_changed(self) -> None:
@@ -208,6 +211,9 @@ class Forwarder:
         self._look_at_flow()
         if self._route.health.zone is Zone.OPEN:
             return Round(wait_s=IDLE_S)
+        if self._store.nodes.shared and self._clock.monotonic() >= self._anew_at:
+            # What another node gave up, or put back in arrival order, is no news of anybody's.
+            self.look_anew()
         set_behind = await self._free_lanes()
         loaded, more_behind = await self._load()
         due = await self._take_up_due()

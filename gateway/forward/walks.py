@@ -398,7 +398,7 @@ def operation_of(entry: Entry) -> Operation:
 
 def _claim_of(errand: Errand, now_us: int) -> Move:
     transition = lifecycle.RESEND if errand.repeated else lifecycle.CLAIM
-    return Move(entry=errand.entry, transition=transition, at_us=now_us)
+    return Move(entry=errand.entry, transition=transition, at_us=now_us, in_turn=True)
 
 
 def _move_of(entry: Entry, step: Step, now_us: int) -> Move:

@@ -18,7 +18,7 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
   limit, and until the disk is back new submissions raise `SpoolClosed`.
 - *Several nodes* may share an engine whose `nodes.shared` says so. Then at most one entry of a lane is in flight, whichever
   node it is with: a draft in flight is stored only in a lane where nothing is unfinished (else `LaneTaken`), and a claim is
-  made only where none other is in flight. Limits that a draft or move names hold over all nodes (else `OverLimit`). What a
+  made only where none other is in flight (and, `in_turn`, nothing earlier is unfinished). Limits that a draft or move names hold over all nodes (else `OverLimit`). What a
   node that died or lost touch had in flight comes into doubt, and it can change nothing any more. A backlog's lanes are
   shared out among the nodes: `ready` and `due` tell of a node's own share.
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
@@ -55,6 +55,9 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     #: Who did it, and why; empty for the machine.
     actor: str = ""
     note: str = ""
+    #: It begins an attempt only if nothing earlier of its lane is unfinished. Whoever has a spool alone sees to that himself;
+    #: where nodes share it they may disagree for a moment whose lane it is, and the store does.
+    in_turn: bool = False
     #: Limits that telling it provisional is to be within. Such a move is asked for alone.
     within: tuple[Limit, ...] = ()
 

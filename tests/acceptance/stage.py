@@ -183,7 +183,7 @@ class Stage:
         """What the senders of a core were told against what it booked."""
         return verdict_of(self.scene, core)
 
-    async def history(self, core: str, *, blind: bool = False) -> tuple[int, Any]:
+    async def history(self, core: str, *, blind: bool = False, several: bool = False) -> tuple[int, Any]:
         """What the judge says, as a command over files: of senders, core, and the spool's export of this route."""
         folder = self.scene.folder
         ledger, export = folder / f"{core}.ledger.jsonl", folder / f"{core}.export.jsonl"
@@ -194,7 +194,14 @@ class Stage:
             code, said = await run_python(*command)
             assert code == 0, said
             path.write_bytes(said)
-        asked = (str(self.scene.diary(core)), str(ledger), str(export), "--json", *(["--blind"] if blind else []))
+        asked = (
+            str(self.scene.diary(core)),
+            str(ledger),
+            str(export),
+            "--json",
+            *(["--blind"] if blind else []),
+            *(["--several"] if several else []),
+        )
         code, said = await run_python("-m", "adapters.judge", *asked)
         return code, json.loads(said)
 

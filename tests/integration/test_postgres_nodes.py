@@ -456,3 +456,18 @@ async def test_when_all_seats_are_taken_no_more_come_in(dsn: str) -> None:
         with pytest.raises(SpoolHeld):
             async with node(dsn, "two", lease_s=0.01, poll_s=0.001):
                 raise AssertionError
+
+
+async def test_in_turn_nothing_begins_before_what_came_earlier_in_its_lane(dsn: str) -> None:
+    """Two nodes may disagree for a moment whose lane it is, and each think that its entry is the first."""
+    async with node(dsn, "one") as one, node(dsn, "two") as two:
+        first, second = await put(one, draft(1, lane=LANE)), await put(one, draft(2, lane=LANE))
+        apart = await put(one, draft(3, lane=LANE, route="mobile"))
+        early, late, other = [
+            Move(entry=each, transition=way.CLAIM, at_us=LATER_US, in_turn=True) for each in (first, second, apart)
+        ]
+
+        assert await two.move([late]) == [False]
+        assert await two.move([early, late, other]) == [True, False, True]
+        await go(two, early.after(), way.POST)
+        assert await two.move([late]) == [True]

@@ -13,6 +13,7 @@ from adapters.cores.scripted.orders import Operation
 from gateway.cli import offline
 from gateway.config.load import load
 from gateway.route.zone import Zone
+from spool.evidence.epoch import Epoch, keep_epoch
 from tests.contracts.postgres_server import SHARED
 from tests.integration.house import House
 from tests.integration.postgres_house import node_file, open_nodes
@@ -165,6 +166,20 @@ async def test_a_key_that_one_node_made_opens_at_every_node_at_once(dsn: str, tm
 
     assert one.service.spool.keys.current_id == two.service.spool.keys.current_id == 2
     assert len(one.core.ledger.bookings()) == 1
+
+
+async def test_what_may_have_been_sent_by_a_lost_future_is_asked_about_all_of_it(dsn: str, tmp_path: Path) -> None:
+    """Payments of one account too, of which one at a time may be in flight: none of them is simply sent again."""
+    async with open_nodes(tmp_path, dsn, "one") as (house,):
+        force(house, Zone.OPEN)
+        numbers = [await house.pay(str(key), "100") for key in (1, 2, 3)]
+        store = house.service.spool.store
+        await keep_epoch(store, Epoch(number=1, began_number=await store.highest_number(), accepted=False))
+
+        assert await house.service.evidence.accept("anna", "a drill")
+
+        states = [(await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] for number in numbers]
+    assert states == ["in_doubt"] * 3
 
 
 def limited(count: int) -> str:

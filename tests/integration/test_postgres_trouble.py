@@ -467,7 +467,7 @@ async def test_a_layout_that_can_t_be_made_says_why(at: str) -> None:
     script: list[tuple[str, Doing]] = [(at, fails(asyncpg.InsufficientPrivilegeError("no")))]
     store = scripted(SHARED.schema(), script)
 
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+    with pytest.raises(SpoolUnfit, match="InsufficientPrivilegeError"):
         await store.open(NOW_US)
 
 

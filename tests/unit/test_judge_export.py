@@ -300,3 +300,22 @@ def test_it_imports_neither_gateway_nor_spool_nor_core(path: Path) -> None:
     named = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     foreign = {name for name in plain | named if name.partition(".")[0] not in sys.stdlib_module_names}
     assert {name for name in foreign if not name.startswith("adapters.judge.")} == set()
+
+
+def test_the_order_that_senders_know_of_holds_among_several_nodes_too() -> None:
+    """Who was told yes before he began the next is booked first, whichever nodes they came to."""
+    history = history_of("waits", "stood in", "live")
+    book_the_first_last(history)
+
+    assert found(judge(*history.lines(), several=True)) == {"out_of_order"}
+
+
+def test_among_several_nodes_numbers_are_no_order() -> None:
+    """Two payments that were under way at two nodes at once: the lower number may be the later one in the log."""
+    history = history_of("waits", "stood in", "live")
+    book_the_first_last(history)
+    asked = [line for line in history.diary if line["event"] == "asks"]
+    history.diary[:] = asked + [line for line in history.diary if line not in asked]
+
+    assert found(judge(*history.lines())) == {"out_of_order"}
+    assert found(judge(*history.lines(), several=True)) == set()

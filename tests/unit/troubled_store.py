@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from spool.account import AccountNote, Spending
 from spool.entry import Draft, Entry
-from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import LaneTaken, OverLimit, SpoolClosed, StorageFull, StorageUncertain
 from spool.memory import MemoryStore
 from spool.store import Inserted, Known, Move, NotReversible, Ready
 
@@ -29,6 +29,10 @@ class Trouble(enum.Enum):
     """The commit raised, and what it held is on disk."""
     UNSURE_LOST = enum.auto()
     """The commit raised, and nothing of it is on disk."""
+    LANE_TAKEN = enum.auto()
+    """Nothing was stored: another node has something of the lane in hand."""
+    OVER_LIMIT = enum.auto()
+    """Nothing was stored: other nodes used up the route's limit."""
     NONE = enum.auto()
     """None: this one goes well."""
 
@@ -139,6 +143,10 @@ class TroubledStore(MemoryStore):
         _never(work)
         if trouble is Trouble.FULL:
             raise StorageFull("no room")
+        if trouble is Trouble.LANE_TAKEN:
+            raise LaneTaken("another node's")
+        if trouble is Trouble.OVER_LIMIT:
+            raise OverLimit("")
         if trouble is Trouble.CLOSED:
             raise SpoolClosed("not open just now")
         raise StorageUncertain("the commit raised")

@@ -447,4 +447,5 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
         after.reason,
         after.core_id,
         each.move.transition is GIVE_BACK,
+        each.move.in_turn,
     )

@@ -161,24 +161,26 @@ FROM unnest(
 
 -- name: move_entries
 -- Make moves: (number, state, epoch and told expected; then what they become). One that begins an attempt is not made
--- while another of its lane is in flight.
+-- while another of its lane is in flight; nor, in turn, while an earlier one is unfinished.
 UPDATE entry SET
     state = m.state, epoch = m.epoch, told = m.told, attempts = m.attempts, place = m.place, due_at_us = m.due_at_us,
     changed_at_us = m.changed_at_us, reason = m.reason, core_id = m.core_id,
     owns_key = entry.owns_key AND NOT m.given_back,
-    seat = CASE m.state WHEN 2 THEN $15::smallint ELSE entry.seat END,
-    lease = CASE m.state WHEN 2 THEN $16::bigint ELSE entry.lease END
+    seat = CASE m.state WHEN 2 THEN $16::smallint ELSE entry.seat END,
+    lease = CASE m.state WHEN 2 THEN $17::bigint ELSE entry.lease END
 FROM unnest(
     $1::bigint[], $2::smallint[], $3::integer[], $4::smallint[], $5::smallint[], $6::integer[], $7::smallint[],
-    $8::integer[], $9::smallint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::boolean[]
+    $8::integer[], $9::smallint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::boolean[],
+    $15::boolean[]
 ) AS m (
     number, state_known, epoch_known, told_known, state, epoch, told, attempts, place, due_at_us, changed_at_us, reason,
-    core_id, given_back
+    core_id, given_back, in_turn
 )
 WHERE entry.number = m.number AND entry.state = m.state_known AND entry.epoch = m.epoch_known
     AND entry.told = m.told_known AND (m.state <> 2 OR (
         SELECT other.number FROM entry AS other
-        WHERE other.route = entry.route AND other.lane = entry.lane AND other.state = 2 LIMIT 1
+        WHERE other.lane = entry.lane AND other.route = entry.route AND other.place > 0
+            AND (other.state = 2 OR (m.in_turn AND other.number < entry.number)) LIMIT 1
     ) IS NULL)
 RETURNING entry.number;
 

@@ -1,0 +1,104 @@
+"""The key store in a database: as the file, but for all nodes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import SystemClock
+from gateway.config.load import load
+from gateway.service import Service
+from spool.errors import KeysChanged, KeysUnfit
+from spool.keystore import DataKey, IndexKey, KeptKeys
+from spool.postgres.keystore import PostgresKeyStore
+from tests.contracts.postgres_server import SHARED
+from tests.integration.postgres_house import node_file
+from tests.integration.postgres_nodes import schema
+
+KEPT = KeptKeys(
+    generation=1,
+    sealing=1,
+    hashing=1,
+    data_keys=(DataKey(id=1, made_us=1, index_id=1, first=1, master="local:0", wrapped="AAAA"),),
+    index_keys=(IndexKey(id=1, made_us=1, master="local:0", wrapped="AAAA"),),
+)
+
+
+@pytest.fixture
+def dsn() -> str:
+    """A schema of its own, with nothing in it."""
+    return SHARED.schema()
+
+
+@pytest.fixture
+def place(dsn: str) -> PostgresKeyStore:
+    """A key store in it, yet to be made."""
+    return PostgresKeyStore(dsn)
+
+
+def test_what_is_made_is_there_for_whoever_reads(dsn: str, place: PostgresKeyStore) -> None:
+    """By another node as well, and nowhere is shown where that is."""
+    assert not place.exists()
+
+    place.make(KEPT)
+
+    assert place.exists()
+    assert PostgresKeyStore(dsn).read() == KEPT
+    assert (place.place, repr(place)) == ("in the database", "PostgresKeyStore()")
+
+
+def test_one_that_is_missing_says_so(place: PostgresKeyStore) -> None:
+    """In the words of a first start."""
+    with pytest.raises(KeysUnfit, match="there is no key store in the database"):
+        place.read()
+
+
+def test_of_two_that_make_one_the_second_is_told(dsn: str, place: PostgresKeyStore) -> None:
+    """And has the first one's keys."""
+    place.make(KEPT)
+
+    with pytest.raises(KeysChanged):
+        PostgresKeyStore(dsn).make(KEPT)
+
+
+def test_a_change_counts_only_over_what_is_there(dsn: str, place: PostgresKeyStore) -> None:
+    """So of two rotations at once one wins, and no key is lost."""
+    place.make(KEPT)
+    changed = place.change(KEPT, KEPT)
+
+    with pytest.raises(KeysChanged):
+        PostgresKeyStore(dsn).change(KEPT, KEPT)
+
+    assert changed.generation == 2
+    assert place.read() == changed
+
+
+def test_a_damaged_one_is_not_read(dsn: str, place: PostgresKeyStore) -> None:
+    """It is restored, like the file."""
+    place.make(KEPT)
+    SHARED.server.ask(f"UPDATE {schema(dsn)}.key_store SET content = 'x'")  # noqa: S608 - a name of ours
+
+    with pytest.raises(KeysUnfit, match="is damaged"):
+        place.read()
+
+
+def test_while_the_database_is_away_nobody_knows() -> None:
+    """It is said in words that name no host and no password."""
+    place = PostgresKeyStore("postgresql://anna:secret@127.0.0.1:1/nightsafe")
+
+    with pytest.raises(KeysUnfit, match="can't be asked now") as caught:
+        place.exists()
+
+    assert "secret" not in str(caught.value)
+
+
+async def test_nodes_that_start_at_once_for_the_first_time_agree_on_their_keys(dsn: str, tmp_path: Path) -> None:
+    """Whoever is faster makes tables and keys; the others have them."""
+    files = [node_file(tmp_path, dsn, "http://127.0.0.1:8090", name) for name in ("one", "two", "three")]
+    services = [Service(load(file), SystemClock()) for file in files]
+
+    await asyncio.gather(*(service.start() for service in services))
+    keys = [service.spool.keys.fingerprint(service.spool.keys.current_id) for service in services]
+    await asyncio.gather(*(service.stop() for service in services))
+
+    assert len(set(keys)) == 1

@@ -1,0 +1,258 @@
+"""On a spool that others may write to as well: what nobody surely holds isn't sent, and a lane is the store's to judge."""
+
+import asyncio
+
+import pytest
+
+from adapters.canonical import canonical
+from adapters.payment import AnswerKind
+from gateway.accept.decide import Why, limits_of
+from gateway.accept.repeats import LOOK_S
+from gateway.clock import settle
+from gateway.forward.forwarder import IDLE_S
+from gateway.standin.settings import StandinSettings
+from spool.entry import Entry
+from spool.lifecycle import POST, State, Told
+from spool.nodes import Alone
+from spool.tally import Limit
+from tests.contracts.spool_examples import draft, go, put
+from tests.unit.fake_core import NOT_SENT, Does
+from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart, payment
+from tests.unit.troubled_store import Trouble, TroubledStore
+
+
+class Member(Alone):
+    """A node among others, which may have lost its lease."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = True
+        self.leased = True
+        self.closed = set[str]()
+
+    def holds(self) -> bool:
+        """Its lease runs."""
+        return self.leased
+
+    def forwards(self, route: str, *, does: bool) -> None:
+        """What it tells the others of a route."""
+        (self.closed.discard if does else self.closed.add)(route)
+
+
+class SharedStore(TroubledStore):
+    """A store that other nodes may write to as well, and sometimes do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.member = Member()
+        self.nodes = self.member
+
+
+@pytest.fixture
+def store() -> SharedStore:
+    """One of several nodes' stores."""
+    return SharedStore()
+
+
+@pytest.fixture
+async def heart(open_heart: OpenHeart, store: SharedStore) -> Heart:
+    """A heart over it, at level A."""
+    return await open_heart(store=store)
+
+
+async def at_another_node(heart: Heart, key: str = "k1") -> Entry:
+    """The same payment, in flight at another node."""
+    request = payment(key)
+    new = draft(
+        7,
+        key=key,
+        fingerprint=heart.spool.fingerprint(canonical(request)),
+        route="billing",
+        lane=heart.spool.lane_of("billing", request.account),
+        amount=request.amount,
+        currency=request.currency,
+        state=State.IN_FLIGHT,
+        told=Told.NOTHING,
+    )
+    return await put(heart.store, new)
+
+
+async def test_a_payment_whose_lane_another_node_is_in_goes_behind_it(heart: Heart) -> None:
+    """It is stood in for, as behind one of this node's own; the call it had leave for is none."""
+    heart.troubles.will("insert", Trouble.LANE_TAKEN)
+
+    answer = await heart.pay()
+
+    entry = await heart.entry()
+    assert (answer.kind, entry.state, entry.told) == (AnswerKind.PROVISIONAL, State.READY, Told.PROVISIONAL)
+    assert (heart.core.calls, heart.health.counts.waiting) == ([], 0)
+
+
+async def test_where_nothing_is_stood_in_for_it_is_told_to_come_later(
+    open_heart: OpenHeart, store: SharedStore
+) -> None:
+    """And nothing is kept of it."""
+    heart = await open_heart(standin=NO_STANDIN, store=store)
+    store.will("insert", Trouble.LANE_TAKEN)
+
+    answer = await heart.pay()
+
+    assert (answer.kind, await heart.entries()) == (AnswerKind.TRY_LATER, [])
+
+
+async def test_a_reversal_whose_lane_another_node_is_in_goes_behind_it(heart: Heart) -> None:
+    """By the policy, as any that can't be sent now."""
+    await heart.pay()
+    await settle()
+    heart.troubles.will("reverse", Trouble.LANE_TAKEN)
+
+    answer = await heart.undo()
+
+    assert (answer.kind, (await heart.entry("r1")).state) == (AnswerKind.PROVISIONAL, State.READY)
+
+
+async def test_where_no_reversal_is_stood_in_for_it_is_told_to_come_later(
+    open_heart: OpenHeart, store: SharedStore
+) -> None:
+    """The payment stays booked."""
+    heart = await open_heart(standin=NO_STANDIN, store=store)
+    await heart.pay()
+    await settle()
+    store.will("reverse", Trouble.LANE_TAKEN)
+
+    answer = await heart.undo()
+
+    assert (answer.kind, len(await heart.entries())) == (AnswerKind.TRY_LATER, 1)
+
+
+async def test_a_limit_that_others_used_up_turns_a_payment_away(heart: Heart) -> None:
+    """As one that this node used up: nothing is kept, and the channel may come later."""
+    heart.open_route()
+    heart.troubles.will("insert", Trouble.OVER_LIMIT)
+
+    answer = await heart.pay()
+
+    assert (answer.kind, answer.text, await heart.entries()) == (AnswerKind.TRY_LATER, Why.ROUTE_LIMIT.value, [])
+
+
+async def test_what_was_counted_for_an_account_is_taken_back_then(open_heart: OpenHeart, store: SharedStore) -> None:
+    """Its day must not be used up by a payment that nobody took."""
+    heart = await open_heart(standin=StandinSettings(account_day_count_max=1), store=store)
+    heart.open_route()
+    store.will("insert", Trouble.OVER_LIMIT)
+
+    first = await heart.pay("k1")
+    await settle()
+    second = await heart.pay("k2")
+
+    assert (first.kind, second.kind) == (AnswerKind.TRY_LATER, AnswerKind.PROVISIONAL)
+
+
+async def test_limits_that_others_may_use_up_go_along_with_what_is_taken(heart: Heart, store: SharedStore) -> None:
+    """Of the route and of the channel; only the store knows what all nodes hold."""
+    policy = heart.route.policies["kiosk"]
+
+    assert limits_of(policy, "kiosk") == (
+        Limit("", policy.route.count_max, policy.route.sum_max),
+        Limit("kiosk", policy.channel.count_max, policy.channel.sum_max),
+    )
+    assert store.nodes.shared
+
+
+async def test_a_limit_used_up_while_the_core_was_asked_gives_the_payment_back(heart: Heart) -> None:
+    """It was surely not sent, so its channel gets it back with its key."""
+    heart.core.will(Does(NOT_SENT))
+    heart.troubles.will("move", Trouble.OVER_LIMIT)
+
+    answer = await heart.pay()
+
+    assert (answer.kind, answer.text) == (AnswerKind.TRY_LATER, Why.ROUTE_LIMIT.value)
+    assert (await heart.entries())[0].state is State.CANCELLED
+
+
+async def test_a_key_that_another_node_has_in_hand_gets_that_nodes_answer(heart: Heart) -> None:
+    """As soon as that one has told it; nothing is sent from here."""
+    entry = await at_another_node(heart)
+    asking = asyncio.create_task(heart.pay())
+    await settle()
+    assert not asking.done()
+    await go(heart.store, entry, POST, told=Told.POSTED)
+
+    await heart.clock.advance(LOOK_S)
+
+    assert ((await asking).kind, heart.core.calls) == (AnswerKind.POSTED, [])
+
+
+async def test_it_is_not_waited_for_beyond_the_channels_time(heart: Heart) -> None:
+    """Then nobody knows, and the same key may be asked for again."""
+    await at_another_node(heart)
+    asking = asyncio.create_task(heart.pay())
+    await settle()
+
+    await heart.clock.advance(DEADLINE_S)
+
+    assert (await asking).kind is AnswerKind.IN_PROGRESS
+
+
+async def test_other_content_under_a_key_in_hand_elsewhere_is_a_conflict_at_once(heart: Heart) -> None:
+    """That can be told without waiting."""
+    await at_another_node(heart)
+
+    answer = await heart.pay(amount=2_000)
+
+    assert answer.kind is AnswerKind.CONFLICT
+
+
+async def test_a_node_that_may_have_lost_its_lease_sends_no_live_payment(heart: Heart, store: SharedStore) -> None:
+    """Others may have put it in doubt, and ask about it or send it themselves."""
+    store.member.leased = False
+
+    answer = await heart.pay()
+
+    assert (heart.core.calls, answer.kind) == ([], AnswerKind.PROVISIONAL)
+
+
+async def test_nor_what_it_has_claimed(heart: Heart, store: SharedStore) -> None:
+    """It goes back as it was, if it is still this node's."""
+    heart.open_route()
+    await heart.pay()
+    heart.close_route()
+    store.member.leased = False
+
+    await heart.forwards(2)
+
+    assert (heart.core.calls, (await heart.entry()).state) == ([], State.READY)
+    store.member.leased = True
+    await heart.later(60.0)
+    assert (await heart.entry()).state is State.POSTED
+
+
+async def test_while_a_route_is_open_its_lanes_are_the_others_to_send(heart: Heart, store: SharedStore) -> None:
+    """Whose way to the core may be open."""
+    heart.open_route()
+    closed = set(store.member.closed)
+    heart.close_route()
+
+    assert (closed, store.member.closed) == ({"billing"}, set())
+
+
+async def test_news_of_others_has_the_forwarder_look_at_everything_anew(heart: Heart) -> None:
+    """What they took may stand before what it has read."""
+    await heart.forwards()
+    await put(heart.store, draft(3, route="billing", lane=3, key="theirs", content=b""))
+
+    heart.forwarder.look_anew()
+    done = await heart.forwarder.run_once()
+
+    assert done.loaded == 1
+
+
+async def test_without_any_news_everything_is_looked_at_anew_each_second(heart: Heart) -> None:
+    """An entry that another node was in the way of stays in arrival order, and nobody tells when that one has gone."""
+    await heart.forwards()
+    await put(heart.store, draft(3, route="billing", lane=3, key="theirs", content=b""))
+    assert (await heart.forwarder.run_once()).loaded == 0
+
+    await heart.clock.advance(IDLE_S)
+
+    assert (await heart.forwarder.run_once()).loaded == 1
