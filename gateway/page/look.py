@@ -5,12 +5,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
+from gateway.admin.duty_views import ProposalShown
 from gateway.admin.views import Money
 from gateway.page.words import LANGUAGES, WORDS, Language, grouped, say
 
 UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Ending(msgspec.Struct, frozen=True):
+    """Of an order to close, what concerns the page."""
+
+    ending: str
 
 
 class Look:
@@ -35,6 +44,19 @@ class Look:
     def deed(self, name: str) -> str:
         """What a person did: an act of its own, or a move of an entry."""
         return self.word("deed" if f"deed.{name}" in WORDS else "event", name)
+
+    def proposed(self, proposal: ProposalShown) -> str:
+        """What is proposed, in a line; an act that the catalogue lacks in the machine's own words."""
+        match proposal.act:
+            case "close":
+                ending = msgspec.json.decode(proposal.order, type=_Ending).ending
+                return self.t("proposed.close", number=proposal.subject, ending=self.word("close", ending))
+            case "policy":
+                return self.t("proposed.policy", route=proposal.subject)
+            case "job":
+                return self.t("proposed.job")
+            case _:
+                return proposal.summary
 
     def number(self, count: int) -> str:
         """A whole number."""

@@ -280,6 +280,7 @@ class Screens:
             route=form.get("route", ""),
             time_zone=form.get("time_zone", ""),
             rule=form.get("rule", "").strip(),
+            lead_s=60 * _whole(form.get("lead", "") or "0"),
         )
         return Elsewhere(path="/page/windows", said="said.window")
 

@@ -125,8 +125,8 @@ class PageSide:
             # 204 is what tells a browser to ask no more.
             return web.Response(status=204, headers=HEADERS) if session is None else await self._follow(asked, session)
         if session is None:
-            back = not asked.is_posted and asked.path != HOME and _OWN_PAGE.fullmatch(asked.path)
-            return _elsewhere(f"{SIGN_IN}?to={asked.path}" if back else SIGN_IN)
+            # Where it leads back to is looked at there.
+            return _elsewhere(SIGN_IN if asked.is_posted or asked.path == HOME else f"{SIGN_IN}?to={asked.path}")
         form = _form(asked.body) if asked.is_posted else {}
         if asked.is_posted and not session.is_own(form.pop("csrf", "")):
             raise Trouble(Code.FOREIGN_FORM)

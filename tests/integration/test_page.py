@@ -299,6 +299,7 @@ async def test_ending_by_hand_takes_two_persons(reader: Reader, house: House) ->
     theirs = (await approver.get("/page/duties")).text
     (confirm,) = re.findall(r'action="(/page/proposals/\d+/confirm)"', theirs)
     assert "transfer 4711" in theirs
+    assert f"End payment {number} by hand: The money went back to the payer" in theirs
     assert (await reader.post(confirm)).status == 403
     assert (await approver.post(confirm, why="I saw the transfer")).status == 303
     assert (await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] == "returned"
@@ -318,10 +319,11 @@ async def test_a_route_is_steered_with_a_reason_and_an_end(reader: Reader, house
 
 async def test_a_window_is_planned_and_cancelled(reader: Reader, house: House) -> None:
     """With the browser's own field for a time."""
-    plan = {"begins": "2030-01-01T02:00", "minutes": "90", "time_zone": "Europe/Moscow", "route": "main", "rule": ""}
+    plan = {"begins": "2030-01-01T02:00", "minutes": "90", "time_zone": "Europe/Moscow", "route": "main", "lead": "5"}
     assert (await reader.post("/page/windows", **plan)).status == 303
     shown = (await reader.get("/page/windows")).text
     assert "2029-12-31 23:00:00 \N{EN DASH} 2030-01-01 00:30:00" in shown
+    assert (await house.get("/admin/v1/windows"))["windows"][0]["lead_s"] == 300
     (cancel,) = re.findall(r'action="(/page/windows/\d+/cancel)"', shown)
     assert (await reader.post(cancel)).status == 303
     assert (await house.get("/admin/v1/windows"))["windows"] == []
@@ -335,6 +337,7 @@ async def test_a_policy_is_tried_then_proposed(reader: Reader, house: House) -> 
     assert "What would have become of 1 payment" in tried.text
     assert (await reader.post("/page/policy/main/propose", standin='{"payment_max": "5"}')).status == 303
     assert len((await house.get("/admin/v1/proposals"))["proposals"]) == 1
+    assert "Other rules for main" in (await reader.get("/page/duties")).text
     assert (await reader.post("/page/policy/main/propose", standin="{")).status == 400
 
 
@@ -518,7 +521,7 @@ async def test_a_stop_does_not_wait_for_who_looks_on(reader: Reader, house: Hous
     async with asyncio.timeout(house.service.config.node.stop_grace_s / 2):
         await house.service.page.close()
         assert "over" not in await following
-    assert (await reader.get("/page/live")).status == 204
+        assert (await reader.get("/page/live")).status == 204
 
 
 async def test_no_more_look_on_than_may(reader: Reader, house: House) -> None:
