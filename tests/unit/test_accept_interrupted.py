@@ -1,6 +1,8 @@
 """Requests that are given up, overtaken or cut off while they are recorded: nothing is held for them, nothing denied."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 import pytest
 from msgspec.structs import replace
@@ -9,10 +11,10 @@ from adapters.payment import AnswerKind, Check, Refusal
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import settle
 from gateway.route.route import Routing
-from spool.entry import Entry
+from spool.entry import Draft, Entry
 from spool.lifecycle import State
 from spool.memory import MemoryStore
-from spool.store import Ready
+from spool.store import Inserted, Known, Ready
 from tests.unit.heart import DEADLINE_S, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
 
@@ -41,6 +43,23 @@ class Belated(MemoryStore):
         found = await super().ready(route, rank, after, limit)
         await self.arrives.wait()
         return found
+
+
+class Broken(MemoryStore):
+    """Has a bug of its own: while `fails`, a recording raises what no seam allows."""
+
+    def __init__(self) -> None:
+        """Begin well."""
+        super().__init__()
+        self.fails = False
+
+    def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Coroutine[Any, Any, Inserted | Known]:
+        """Record a payment, or break on the way."""
+        return _broken() if self.fails else super().insert(draft, key_id, sealed)
+
+
+async def _broken() -> NoReturn:
+    raise ZeroDivisionError("a bug")
 
 
 # Given up
@@ -81,6 +100,24 @@ async def test_a_payment_that_is_cut_off_by_the_end_of_the_spool_is_not_told_tha
     heart.troubles.go_on()
     assert ((await paying).kind, heart.health.counts.withdrawn, heart.core.calls) == (UNDER_WAY, 1, [])
     await heart.open()
+
+
+@pytest.mark.parametrize("route_is_open", [True, False])
+async def test_a_bug_while_a_payment_is_recorded_is_told_to_be_asked_again_and_holds_nothing(
+    open_heart: OpenHeart,
+    route_is_open: bool,  # noqa: FBT001 - two cases
+) -> None:
+    """Nobody knows what became of it: never a no (P3b); and once it is mended the same key is taken, once."""
+    store = Broken()
+    heart = await open_heart(store=store)
+    (heart.open_route if route_is_open else heart.close_route)()
+    store.fails = True
+    first = await heart.pay()
+    store.fails = False
+    again = await heart.pay()
+    assert (first.kind, heart.health.counts.waiting) == (UNDER_WAY, 0)
+    assert (again.kind, again.replayed) == (PROVISIONAL if route_is_open else YES, False)
+    assert len(await heart.entries()) == 1
 
 
 # Overtaken

@@ -173,6 +173,20 @@ async def test_a_second_reversal_of_a_payment_has_nothing_to_undo(heart: Heart) 
     assert list(heart.core.undone.values()) == [1]
 
 
+async def test_a_twin_of_a_reversal_waits_for_the_same_answer(heart: Heart) -> None:
+    """Sent again while the core thinks: it hears of it once, and both are told what it said."""
+    await heart.pay()
+    await settle()
+    heart.core.hang()
+    twins = [asyncio.ensure_future(heart.undo()) for _ in range(2)]
+    await heart.core.asked(2)
+    await settle()
+    heart.core.let_go()
+    first, second = await asyncio.gather(*twins)
+    assert (first, first.kind, len(heart.core.numbers("reverse"))) == (second, YES, 1)
+    assert len(await heart.entries()) == 2
+
+
 async def test_reversals_of_what_is_unknown_or_anothers_are_refused_alike(heart: Heart) -> None:
     """A channel can't find out about others' payments."""
     number = (await heart.pay()).number

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from spool import lifecycle as way
 from spool import verify as module
 from spool.entry import Entry
+from spool.evidence.findings import Fault, Finding
 from spool.keys import KeyRing
 from spool.lifecycle import Kind, State, Told
 from spool.memory import MemoryStore
@@ -224,6 +225,15 @@ def test_every_state_is_part_of_the_balance(state: State) -> None:
     sums = {CELL._replace(state=state): Sum(1, 7)}
 
     assert [balance.holds for balance in balances(sums, sums)] == [True]
+
+
+async def test_what_was_found_before_the_check_is_counted_with_what_it_finds(store: MemoryStore) -> None:
+    """A kept checkpoint that isn't signed by the log's key: the check alone would call the spool sound."""
+    forged = Finding(fault=Fault.CHECKPOINT_UNSIGNED, detail="in the file")
+
+    verdict = await verify(store, told=[forged])
+
+    assert (verdict.ok, verdict.findings, verdict.faults) == (False, (forged,), {Fault.CHECKPOINT_UNSIGNED: 1})
 
 
 async def test_a_check_after_moves_is_in_order(store: MemoryStore) -> None:
