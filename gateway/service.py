@@ -21,6 +21,7 @@ from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
 from gateway.custody.provider import open_chest
+from gateway.custody.resealing import Resealer
 from gateway.engines.moving import require_here
 from gateway.engines.opening import shelf_of, store_of
 from gateway.evidence.evidence import Evidence
@@ -94,6 +95,9 @@ class Service:
             numbers=self.numbers,
             clock=clock,
             settings=config.keys,
+        )
+        self.resealer = Resealer(
+            keeper=self.keeper, spool=self.spool, shelf=self.shelf, clock=clock, per_s=config.keys.reseal_per_s
         )
         self.settler = Settler(self.spool, clock)
         self.accounts = Accounts(self.spool, clock)
@@ -286,6 +290,7 @@ class Service:
             spool=self.spool,
             shelf=self.shelf,
             keeper=self.keeper,
+            resealer=self.resealer,
             routes=self.routes,
             forwarders=self.forwarders,
             meter=self.meter,
@@ -321,6 +326,7 @@ class Service:
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
             if self.spool.store.nodes.shared:
                 self._loops.append(asyncio.create_task(self._follow_keys(), name="keys of other nodes"))
+            self._loops.append(asyncio.create_task(self.resealer.run(), name="resealing"))
             await self.accounts.refresh()
             await self.policies.follow()
             await self.plan.follow()
@@ -348,7 +354,7 @@ class Service:
         Raises:
             OSError: the channels' port can't be listened on.
         """
-        await self.evidence.note_limits(self.config)
+        await self.evidence.note_configuration(self.config)
         self._loops += self.evidence.tasks()
         if self.spool.store.nodes.shared:
             self._loops.append(asyncio.create_task(self._gossip().run(), name="gossip of nodes"))

@@ -97,6 +97,8 @@ class JsonAnswer:
         """200 with what became of a known payment, whatever that is; problems are for when there is nothing to tell."""
         if answer.number and answer.kind in _STATUS:
             headers = {"Retry-After": str(answer.retry_after_s)} if answer.retry_after_s else {}
+            if self._receipts is not None and answer.kind in _YES:
+                headers[RECEIPT_HEADER] = self._signed(self._receipts, request, answer, answer.amount)
             body = _encode(self._view(request, answer))
             return Reply(status=200, content_type=JSON, body=body, headers=headers)
         if answer.kind in _YES:

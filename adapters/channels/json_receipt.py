@@ -9,7 +9,8 @@ A receipt is a JWS in compact form (RFC 7515), signed with Ed25519 (RFC 8037, `a
 ```
 
 The account is there as SHA-256 of the key, a newline and the account: who knows the account can show that it was this one.
-A repeat gets the same claims but for the status, which may have become `posted`. Signing costs a payment as much CPU as all
+A repeat gets the same claims but for the status, which may have become `posted`; so does a GET, without the account's hash, as
+the account isn't asked for there. Signing costs a payment as much CPU as all
 the rest of its way in, so it is done where a channel's contract wants it.
 """
 

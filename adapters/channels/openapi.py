@@ -155,7 +155,8 @@ def _paths() -> Json:
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     }
     view = _answer("What became of it, as of now.", "PaymentView", {**_RECEIPT_EXAMPLE, "state": "posted"})
-    found = {"200": {**view, "headers": {"Retry-After": _header("RetryAfter")}}}
+    headers = {"Retry-After": _header("RetryAfter"), RECEIPT_HEADER: _header("SignedReceipt")}
+    found = {"200": {**view, "headers": headers}}
     asked = (*_READING, Code.INVALID, Code.PAYMENT_NOT_FOUND)
     return {
         "/v1/payments": {

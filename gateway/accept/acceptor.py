@@ -1,7 +1,6 @@
 """Taking a payment: decide, record, answer. The walk of every request that comes in, in the order it goes."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -87,9 +86,8 @@ class Acceptor:
         self._reversals = Reversals(
             spool=spool, routing=routing, clock=clock, numbers=numbers, live=self._live, repeats=self._repeats
         )
-        #: Lanes, by route, of payments whose recording a task has yet to begin: the store does not know of them, and what
-        #: comes meanwhile must not overtake them.
-        self._taking = Counter[tuple[str, int]]()
+        #: Lanes, by route, of payments whose recording a task has yet to begin: what comes meanwhile must not overtake them.
+        self._taking = spool.entering
         #: Answers that are looked for, apart from any request's own task.
         self._looking: set[asyncio.Task[None]] = set()
 
@@ -244,10 +242,11 @@ class Acceptor:
     ) -> Answer:
         facts, spending = NO_FACTS, None
         try:
-            facts = await self._accounts.facts(terms, lane, route.outage, look=route.order.asks_accounts)
+            lanes = self._spool.lanes_of(route.name, payment.account)
+            facts = await self._accounts.facts(terms, lanes, route.outage, look=route.order.asks_accounts)
             decision = self._decide(route, payment, terms, facts)
             if decision is STAND_IN and terms.account_day is not None:
-                spending = await self._accounts.spend(route.policies[payment.channel], terms, lane, payment.amount)
+                spending = await self._accounts.spend(route.policies[payment.channel], terms, lanes, payment.amount)
                 # Others may have used up a limit while it was counted.
                 decision = self._decide(route, payment, terms, facts) if spending else ACCOUNT_FULL
         except SpoolError:

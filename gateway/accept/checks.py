@@ -67,11 +67,11 @@ class Checks:
             return answers.try_later(Why.STANDIN_OFF)
         facts, heard = NO_FACTS, None
         if terms.checks == "known_accounts" or self._accounts.are_asked(terms):
-            lane = self._spool.lane_of(route.name, check.account)
+            lanes = self._spool.lanes_of(route.name, check.account)
             try:
-                facts = await self._accounts.facts(terms, lane, route.outage)
+                facts = await self._accounts.facts(terms, lanes, route.outage)
                 if terms.checks == "known_accounts":
-                    standing, heard = await self._accounts.heard(lane)
+                    standing, heard = await self._accounts.heard(lanes)
                     facts = msgspec.structs.replace(facts, standing=standing)
             except SpoolClosed:
                 return answers.try_later(Why.STORAGE)

@@ -246,10 +246,11 @@ class Live:
         if step.transition in (POST, REFUSE) or not self._accounts.are_asked(terms):
             return Leeway(terms)
         try:
-            facts = await self._accounts.facts(terms, entry.lane, route.outage)
+            lanes = self._spool.lanes_of(route.name, kept.account)
+            facts = await self._accounts.facts(terms, lanes, route.outage)
             if terms.account_day is None or self._limit(route, entry.channel, entry.amount, Leeway(terms, facts)):
                 return Leeway(terms, facts)
-            spending = await self._accounts.spend(policy, terms, entry.lane, entry.amount)
+            spending = await self._accounts.spend(policy, terms, lanes, entry.amount)
         except SpoolError:
             return Leeway(terms, why=Why.STORAGE)
         return Leeway(terms, facts, why=Why.FINE if spending else Why.ACCOUNT_LIMIT, spending=spending)

@@ -116,11 +116,11 @@ class AccountBook:
         """What is known of one account."""
         told = asks.body_of(call.body, LookBody)
         self._route(told.route)
-        lane = self._desk.spool.lane_of(told.route, told.account)
-        note = await self._desk.spool.store.account(lane)
-        standing, heard = await self._accounts.heard(lane)
+        lanes = self._desk.spool.lanes_of(told.route, told.account)
+        note = await self._accounts.known(lanes)
+        standing, heard = await self._accounts.heard(lanes)
         return AccountShown(
-            lane=str(lane),
+            lane=str(lanes[0]),
             standing=standing.value,
             urgent=note is not None and bool(note.urgent),
             seen_at="" if note is None else moment(note.seen_at_us),

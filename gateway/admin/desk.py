@@ -7,6 +7,7 @@ from gateway.admin.trend import Trend
 from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.custody.keeper import Keeper
+from gateway.custody.resealing import Resealer
 from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.meter import Meter
@@ -32,6 +33,7 @@ class Desk:
     #: The store for looking through many entries: its reads don't stand in the way of payments. The same entries.
     shelf: Store
     keeper: Keeper
+    resealer: Resealer
     routes: Sequence[Route]
     #: By the route's name.
     forwarders: Mapping[str, Forwarder]

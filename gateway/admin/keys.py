@@ -13,6 +13,7 @@ from gateway.admin.metrics import AdminMeter
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.status import CustodyShown, KeyShown, custody_shown, key_shown
 from gateway.custody.keeper import By, Refused
+from gateway.custody.resealing import Progress
 from gateway.log import log
 from spool.errors import KeysChanged, KeysUnfit, MasterUnreachable, SpoolClosed, StorageUncertain
 
@@ -42,6 +43,8 @@ class KeysShown(msgspec.Struct, frozen=True, kw_only=True):
     index_keys: tuple[IndexKeyShown, ...]
     #: How many keys each master wraps.
     masters: dict[str, int]
+    #: Keys whose records are, or were, sealed anew.
+    resealing: tuple[Progress, ...] = ()
 
 
 class DestroyedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +65,9 @@ class KeysSide:
 
     async def shown(self, _call: Call) -> Any:
         """How the keys stand."""
-        return self._shown()
+        return await self._shown()
 
-    def _shown(self) -> KeysShown:
+    async def _shown(self) -> KeysShown:
         custody, ring = self._keeper.custody(), self._desk.spool.keys
         kept = custody.kept
         return KeysShown(
@@ -75,6 +78,7 @@ class KeysSide:
                 IndexKeyShown(id=key.id, hashes=key.id == kept.hashing, master=key.master) for key in kept.index_keys
             ),
             masters=kept.masters,
+            resealing=tuple(await self._desk.resealer.progress()),
         )
 
     async def rotate(self, call: Call) -> Any:
@@ -87,7 +91,7 @@ class KeysSide:
             else:
                 await self._keeper.rotate(by, index=told.key == "index")
         self._did(call, f"keys_rotate_{told.key}")
-        return self._shown()
+        return await self._shown()
 
     async def rewrap(self, call: Call) -> Any:
         """All keys wrapped anew by the newest master."""
@@ -95,7 +99,16 @@ class KeysSide:
         async with _in_words():
             await self._keeper.rewrap(by)
         self._did(call, "keys_rewrap")
-        return self._shown()
+        return await self._shown()
+
+    async def reseal(self, call: Call) -> Any:
+        """Everything that is sealed under a data key, sealed anew under another, in the background; how it stands."""
+        key_id, by = int(call.parts[0]), _by(call)
+        async with _in_words():
+            await self._keeper.replace(key_id, by)
+        self._desk.resealer.soon()
+        self._did(call, "keys_reseal", key=key_id)
+        return await self._shown()
 
     async def destroy(self, call: Call) -> Any:
         """A data key, and with it the content of its entries, for ever."""
@@ -111,7 +124,7 @@ class KeysSide:
         async with _in_words():
             await self._keeper.drop_master(name, by)
         self._did(call, "keys_drop_master", master=name)
-        return self._shown()
+        return await self._shown()
 
     def _did(self, call: Call, act: str, **fields: Any) -> None:
         self._meter.acted(act)

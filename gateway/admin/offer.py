@@ -12,6 +12,7 @@ from gateway.admin.job_side import JobBody, JobShown, JobsPage, SpeedBody
 from gateway.admin.keys import DestroyedShown, KeysShown, RotateBody
 from gateway.admin.outage_side import OutageShown, OutagesShown
 from gateway.admin.paths import Path, Paths
+from gateway.admin.peer_side import CheckpointKept
 from gateway.admin.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
 from gateway.admin.reveal import RevealedShown
 from gateway.admin.shape import ShapeShown
@@ -376,6 +377,15 @@ OFFER: Final = Paths(
         ),
         Path(
             method="POST",
+            template="/admin/v1/keys/{key}/reseal",
+            right=Right.KEYS,
+            handler=lambda parts, call: parts.keys.reseal(call),
+            summary="Seal anew, in the background, what a data key sealed",
+            answer=KeysShown,
+            body=asks.OneBody,
+        ),
+        Path(
+            method="POST",
             template="/admin/v1/keys/{key}/destroy",
             right=Right.KEYS,
             handler=lambda parts, call: parts.keys.destroy(call),
@@ -391,6 +401,22 @@ OFFER: Final = Paths(
             summary="Take a former master out of the key file",
             answer=KeysShown,
             body=asks.OneBody,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/peers/{peer}/checkpoint",
+            right=Right.WITNESS,
+            handler=lambda parts, call: parts.peers.keep(call),
+            summary="Keep another installation's checkpoint, sent as text",
+            answer=CheckpointKept,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/peers/{peer}/checkpoint",
+            right=Right.WITNESS,
+            handler=lambda parts, call: parts.peers.newest(call),
+            summary="The checkpoint that was kept last, as text",
+            answer=str,
         ),
         Path(
             method="POST",

@@ -13,6 +13,7 @@ from gateway.admin.keys import KeysSide
 from gateway.admin.looking import Looking
 from gateway.admin.metrics import AdminMeter
 from gateway.admin.outage_side import OutageSide
+from gateway.admin.peer_side import PeerSide
 from gateway.admin.policy_side import PolicySide
 from gateway.admin.shape import Shape
 from gateway.admin.stuck_side import StuckSide
@@ -36,6 +37,7 @@ class Parts:
         self.jobs = JobSide(desk, meter, acts, self.duties.proposals, self.looking.currency)
         self.keys = KeysSide(desk, meter)
         self.core_word = CoreWord(desk, meter)
+        self.peers = PeerSide(desk)
         self.windows = WindowSide(desk, meter)
         self.telling = TellingSide(desk, meter)
         self.outages = OutageSide(desk)

@@ -27,6 +27,7 @@ PARTS: Final[Mapping[str, str]] = {
     "verdict": "confirm|decline",
     "steer": "open|close|auto",
     "job": "pause|resume|stop",
+    "peer": "[a-z0-9][a-z0-9_-]{0,62}",
     "word": "drain|maintenance|back",
 }
 """What a named part of a path may be: a regular expression."""

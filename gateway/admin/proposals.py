@@ -71,7 +71,7 @@ class Proposals:
                 made_at_us=now_us,
                 ends_at_us=now_us + self._expires_s * US,
             )
-            if await self._store.exchange(_name(number), None, _written(made)):
+            if await self._store.exchange(_name(number), None, _written(made), now_us):
                 return made
             number += 1
 
@@ -111,9 +111,10 @@ class Proposals:
         kept = await self._store.recall(_name(number))
         if kept is None:
             return None
-        said = decided(_read(kept), verdict, person, word, self._clock.now_us())
+        now_us = self._clock.now_us()
+        said = decided(_read(kept), verdict, person, word, now_us)
         written = _written(said)
-        if written != kept and not await self._store.exchange(_name(number), kept, written):
+        if written != kept and not await self._store.exchange(_name(number), kept, written, now_us):
             raise Undecidable("somebody else decided it at this moment: look again")
         return await self._carry_out(said, written) if said.stand is Stand.CONFIRMED else said
 
@@ -124,7 +125,7 @@ class Proposals:
             outcome, done = str(error), False
         after = ended(proposal, done=done, outcome=outcome)
         # Where somebody else finished it at the same moment his word stands, as only one of the two did anything.
-        if await self._store.exchange(_name(proposal.id), written, _written(after)):
+        if await self._store.exchange(_name(proposal.id), written, _written(after), self._clock.now_us()):
             return after
         return await self.get(proposal.id) or after
 

@@ -27,6 +27,7 @@ from gateway.log import log
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 
 JSON: Final = "application/json"
+TEXT_TYPE: Final = "text/plain; charset=utf-8"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
@@ -84,7 +85,8 @@ class AdminSide:
         if method == "GET" and path == ADDRESS:
             self._demand(person, Right.READ)
             return _response(_encode(description()))
-        return _response(_encode(await self.ask(person, method, path, query, body)))
+        found = await self.ask(person, method, path, query, body)
+        return _response(found.encode(), TEXT_TYPE) if isinstance(found, str) else _response(_encode(found))
 
     async def ask(self, person: Person, method: str, path: str, query: str, body: bytes) -> Any:
         """What a person asks for, as the plain data that is written out as JSON, or shown on the page.

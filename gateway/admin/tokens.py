@@ -50,6 +50,7 @@ class Right(enum.Enum):
     CORE = "core"
     REVEAL = "reveal"
     AUDIT = "audit"
+    WITNESS = "witness"
 
 
 _MAY: Final[Mapping[Right, frozenset[str]]] = {
@@ -60,6 +61,7 @@ _MAY: Final[Mapping[Right, frozenset[str]]] = {
     Right.CORE: frozenset({"core"}),
     Right.REVEAL: frozenset({"operator", "approver", "auditor"}),
     Right.AUDIT: frozenset({"approver", "auditor"}),
+    Right.WITNESS: frozenset({"peer"}),
 }
 
 

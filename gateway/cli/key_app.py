@@ -62,6 +62,20 @@ def rewrap(
     raise typer.Exit(keys.rewrap(reach, reason, json=json))
 
 
+@verb(keys_app, "reseal")
+def reseal(
+    key: Annotated[int, typer.Argument(help="Id of the data key.", min=1)],
+    *,
+    reason: ReasonOption,
+    json: JsonOption = False,
+    reach: Reach,
+) -> None:
+    """Have all that a data key sealed sealed anew under another, in the background. `keys status` says how far it is."""
+    from gateway.cli import keys  # noqa: PLC0415 - the help is there at once
+
+    raise typer.Exit(keys.reseal(reach, key, reason, json=json))
+
+
 @verb(keys_app, "destroy")
 def destroy(
     key: Annotated[int, typer.Argument(help="Id of the data key.", min=0)] = 0,

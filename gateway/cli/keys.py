@@ -20,6 +20,7 @@ from gateway.clock import SystemClock
 from gateway.config.load import config_path, load, load_outline
 from gateway.config.model import Config
 from gateway.custody.provider import key_place, make_keys, open_chest
+from gateway.custody.resealing import Progress
 from gateway.engines.opening import place_of
 from spool.errors import KeysUnfit, SpoolUnfit
 
@@ -97,6 +98,13 @@ def rewrap(reach: Reach, reason: str, *, json: bool) -> int:
     return Exit.DONE
 
 
+def reseal(reach: Reach, key_id: int, reason: str, *, json: bool) -> int:
+    """What a data key sealed, sealed anew under another."""
+    found = client_of(reach).post(f"{API}/keys/{key_id}/reseal", KeysShown, {"reason": reason})
+    tell(found, keys_view, json=json)
+    return Exit.DONE
+
+
 def destroy(reach: Reach, key_id: int, reason: str, *, json: bool) -> int:
     """A data key, for ever."""
     found = client_of(reach).post(f"{API}/keys/{key_id}/destroy", DestroyedShown, {"reason": reason})
@@ -130,7 +138,16 @@ def keys_view(shown: KeysShown) -> RenderableType:
         lines.append(f"master: {shown.custody.master}")
         if shown.custody.trouble:
             lines.append(f"IN TROUBLE since {tables.brief(shown.custody.troubled_since)}: {shown.custody.trouble}")
+    lines += [_progress(each) for each in shown.resealing]
     return Group(table, Text("\n".join(lines)))
+
+
+def _progress(shown: Progress) -> str:
+    """How far a key's records are sealed anew."""
+    if not shown.ended:
+        return f"key {shown.key} is being sealed anew under key {shown.under}: {shown.done} records done, {shown.left} left"
+    left = f"; {shown.left} that do not open are left" if shown.left else ": nothing needs it"
+    return f"key {shown.key} was sealed anew under key {shown.under}{left}"
 
 
 def _destroyed_view(shown: DestroyedShown) -> RenderableType:

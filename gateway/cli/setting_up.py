@@ -1,6 +1,5 @@
 """The verbs around the service: making and checking a configuration, tokens, the scripted core, the demo."""
 
-import json
 import platform
 import sys
 from collections.abc import Sequence
@@ -50,8 +49,7 @@ def check(config: Path | None) -> int:
 
 def show(config: Path | None) -> int:
     """Print a configuration with its defaults; faults are raised as `ConfigUnfit`."""
-    shown = loading.load(config_path(config)).shown()
-    sys.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(loading.load(config_path(config)).text())
     return Exit.DONE
 
 

@@ -6,6 +6,7 @@ frozen, refuses keys it doesn't know, and is bounded. Secrets are only ever refe
 """
 
 import ipaddress
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -38,7 +39,7 @@ HASH_CHARS_SHOWN: Final = 12
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
 FilePath = Annotated[Path, Field(strict=False, examples=["/etc/nightsafe/file"])]
-Role = Literal["viewer", "operator", "approver", "auditor", "custodian", "core"]
+Role = Literal["viewer", "operator", "approver", "auditor", "custodian", "core", "peer"]
 
 
 class NodeSettings(BaseModel):
@@ -366,6 +367,10 @@ class Config(BaseModel):
         """The whole configuration as plain data for printing: secrets as references only, hashes of tokens cut short."""
         shown: dict[str, Any] = changed(self.model_dump(mode="json", exclude_none=True), _shown)
         return shown
+
+    def text(self) -> str:
+        """The same as it is printed; its SHA-256 is in the evidence."""
+        return json.dumps(self.shown(), indent=2, ensure_ascii=False) + "\n"
 
 
 def is_loopback(host: str) -> bool:

@@ -24,14 +24,15 @@ from spool.keystore import DataKey, KeptKeys, destroyed
 from spool.nodes import SEATS_MAX
 from spool.number import COUNTER_BITS, EPOCH_MS, Numbers
 from spool.spool import Spool
-from spool.store import KeyUse, Store
+from spool.store import Store
+from spool.uses import NO_USE, KeyUse
 
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
 SLACK: Final = 3_600_000 << COUNTER_BITS
 """An hour of numbers: a payment may get its number a while before it is sealed."""
 
-LAST: Final = 2**63 - 1
+_DESTROYING: Final = "destroying"
 _SEALED: Final = "sealed-{}"
 """Name under which the spool remembers how many records were sealed under a key."""
 
@@ -130,8 +131,8 @@ class Keeper:
     async def _require_unneeded(self, closed: dict[int, str]) -> None:
         if not closed:
             return
-        uses = await self._spool.store.key_uses(0, LAST)
-        needed = {key_id: f" ({_words_of(uses[key_id])})" for key_id in closed if key_id in uses}
+        uses = await self._spool.store.key_uses()
+        needed = {key_id: f" ({uses[key_id].words})" for key_id in closed if key_id in uses}
         if needed:
             raise KeysUnfit(words_of_closed({key_id: closed[key_id] for key_id in needed}, needed))
 
@@ -247,6 +248,11 @@ class Keeper:
         return self._kept
 
     @property
+    def check_s(self) -> float:
+        """Seconds between two looks; also after which what failed is tried again."""
+        return self._settings.check_s
+
+    @property
     def store_place(self) -> str:
         """Where the key store is, in words."""
         return self._chest.file.place
@@ -342,7 +348,7 @@ class Keeper:
     async def _new_data_key(self, by: By = ITSELF, *, anew_index: bool = False) -> None:
         now_us = self._clock.now_us()
         highest = max(self._numbers.last, self._now_number())
-        key_id = 1 + max(*(key.id for key in self.kept.data_keys), *self._spool.known_key_ids)
+        key_id = self._next_key_id()
         after, data_keys, index_keys = await self._chest.with_new_key(
             self.kept, key_id, now_us, first=max(1, highest - SLACK), last=highest + SLACK, anew_index=anew_index
         )
@@ -359,6 +365,10 @@ class Keeper:
         """The lowest number of this moment."""
         return (self._clock.now_us() // 1000 - EPOCH_MS) << COUNTER_BITS
 
+    def _next_key_id(self) -> int:
+        """No key had it, here or in the spool."""
+        return 1 + max(*(key.id for key in self.kept.data_keys), *self._spool.known_key_ids)
+
     async def _rewrap(self, by: By = ITSELF, *, everything: bool) -> None:
         ring = self._opened.ring(self.kept)
         after = await self._chest.with_newest_master(self.kept, ring, everything=everything)
@@ -373,6 +383,39 @@ class Keeper:
             Act(at_us=at_us, name=name, subject=subject, detail=detail, actor=by.actor, note=by.note)
         )
 
+    # Sealing anew: see `gateway.custody.resealing`
+
+    async def replace(self, key_id: int, by: By = ITSELF) -> None:
+        """A key to seal anew under, whatever is sealed under an older one; where there is one already, that one.
+
+        Raises:
+            Refused: the key is not there, seals, was destroyed, or can't be opened.
+            KeysChanged, MasterUnreachable, KeysUnfit: nothing was changed.
+            SpoolClosed, StorageUncertain: as rotate.
+        """
+        async with self._one_at_a_time, self._up_to_date():
+            old = self.kept.data_key(key_id)
+            if old is None or old.destroyed_us or key_id not in self._opened.data_keys:
+                raise Refused(f"there is no key {key_id} that opens anything")
+            if key_id in {self.kept.sealing, self._spool.keys.current_id}:
+                raise Refused(f"key {key_id} seals what comes in: rotate first")
+            if any(key.replaces == key_id and not key.destroyed_us for key in self.kept.data_keys):
+                return
+            new_id = self._next_key_id()
+            after, drawn = await self._chest.with_replacement(self.kept, old, new_id, self._clock.now_us())
+            self._kept = await self._chest.change(self.kept, after)
+            self._opened = msgspec.structs.replace(self._opened, data_keys={**self._opened.data_keys, **drawn})
+            await self._adopt()
+            log.info("resealing_begins", key=key_id, under=new_id)
+            await self._tell(by, "resealing_begun", str(key_id), f"under key {new_id}")
+
+    async def tell_resealed(self, key: DataKey) -> None:
+        """Everything that opens is sealed under this key now, and not under the one it replaces. Errors: see `Store.act`."""
+        left, done = await self.use_of(key.replaces), await self.use_of(key.id)
+        log.info("resealed", key=key.replaces, under=key.id, left=left.records)
+        detail = f"under key {key.id}: {done.words}; left: {left.records}"
+        await self._tell(ITSELF, "resealed", str(key.replaces), detail)
+
     # Destroying
 
     async def destroy(self, key_id: int, by: By = ITSELF) -> KeyUse:
@@ -386,12 +429,15 @@ class Keeper:
             return await self._destroy(key_id, by)
 
     async def _destroy(self, key_id: int, by: By = ITSELF) -> KeyUse:
-        use = await self.use_of(self._destructible(key_id))
+        self._require_destructible(key_id)
+        # What was sealed under it and is on its way to disk is there after this.
+        await self._spool.store.remember(_DESTROYING, str(key_id).encode())
+        use = await self.use_of(key_id)
         why = _too_early(use, self._settings.retention_days, self._clock.now_us())
         if why:
             raise Refused(f"key {key_id} is not destroyed: {why}")
         # Told first: what can't be told isn't done, as it can't be undone.
-        await self._tell(by, "data_key_destroyed", str(key_id), f"{use.entries} entries")
+        await self._tell(by, "data_key_destroyed", str(key_id), use.words)
         self._kept = await self._chest.change(self.kept, destroyed(self.kept, key_id, self._clock.now_us()))
         left = {each: key for each, key in self._opened.data_keys.items() if each != key_id}
         self._opened = msgspec.structs.replace(self._opened, data_keys=left)
@@ -399,7 +445,7 @@ class Keeper:
         log.warning("data_key_destroyed", key=key_id, entries=use.entries)
         return use
 
-    def _destructible(self, key_id: int) -> DataKey:
+    def _require_destructible(self, key_id: int) -> None:
         key = self.kept.data_key(key_id)
         if key is None:
             raise Refused(f"there is no key {key_id}")
@@ -415,12 +461,10 @@ class Keeper:
                 f"key {key_id} stands in clear in the key file: renew the master first (keys rotate --master), which takes"
                 " it out of there, or take that file away and start again"
             )
-        return key
 
-    async def use_of(self, key: DataKey) -> KeyUse:
-        """What needs a key, counted anew."""
-        uses = await self._shelf.key_uses(key.first, key.last or LAST)
-        return uses.get(key.id, KeyUse(entries=0, waiting=0, changed_at_us=0))
+    async def use_of(self, key_id: int) -> KeyUse:
+        """What needs a key."""
+        return (await self._shelf.key_uses()).get(key_id, NO_USE)
 
     async def _destroy_what_is_past(self) -> None:
         """What the retention says, oldest first; a key that is still needed waits for the next look."""
@@ -445,7 +489,3 @@ def _too_early(use: KeyUse, retention_days: int, now_us: int) -> str:
     if use.entries and retention_days and since_us < retention_days * DAY_US:
         return f"its last entry changed {since_us // DAY_US} days ago, and the retention is {retention_days} days"
     return ""
-
-
-def _words_of(use: KeyUse) -> str:
-    return f"{use.entries} entries, {use.waiting} of them waiting"

@@ -9,6 +9,7 @@ from typing import Final
 
 from spool.errors import KeysUnfit
 from spool.masters import FormerKeys, add_master, drop_master, key_of, read_key_file
+from spool.private_file import SYSTEM, Steps
 from spool.wrapping import LocalMasters, Wrapped
 
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
@@ -19,14 +20,15 @@ class FileMaster:
 
     renewable: bool = True
 
-    def __init__(self, path: Path) -> None:
-        """Read the file.
+    def __init__(self, path: Path, steps: Steps = SYSTEM) -> None:
+        """Read the file; it is written by these steps.
 
         Raises:
             KeysUnfit: it can't be used; says how to mend it.
         """
         self.path: Final = path
         self.place: Final = f"the key file {path}"
+        self._steps = steps
         self._masters, self.former_keys = _read(path)
 
     def __repr__(self) -> str:
@@ -52,7 +54,7 @@ class FileMaster:
 
     async def renew(self, now_us: int) -> None:
         """Add a master to the file."""
-        await asyncio.to_thread(partial(add_master, self.path, now_us))
+        await asyncio.to_thread(partial(add_master, self.path, now_us, steps=self._steps))
         await self._read_again()
 
     async def look(self) -> None:
@@ -65,7 +67,7 @@ class FileMaster:
         Raises:
             KeysUnfit: it isn't there, or it is the newest.
         """
-        await asyncio.to_thread(partial(drop_master, self.path, master))
+        await asyncio.to_thread(partial(drop_master, self.path, master, steps=self._steps))
         await self._read_again()
 
     async def close(self) -> None:

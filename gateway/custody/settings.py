@@ -201,6 +201,14 @@ class KeysSettings(BaseModel):
             ),
         ),
     ] = 0
+    reseal_per_s: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Most records a second that are sealed anew under another key, in the background, once a custodian asks.",
+        ),
+    ] = 500
     check_s: Annotated[
         float,
         Field(ge=1, le=3600, description="Seconds between two looks whether the master can be asked, and what is due."),

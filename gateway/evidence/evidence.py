@@ -18,6 +18,7 @@ from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.evidence.marks import NOTHING_WITNESSED, Witnessed, breaks, missing_of, witnessed
 from gateway.evidence.notary import Notary
+from gateway.evidence.peers import Peers
 from gateway.evidence.witness import FileWitness, LogWitness, WebhookWitness, Witness
 from gateway.log import log
 from spool.entry import Act, Entry
@@ -46,6 +47,7 @@ DETAIL_MAX: Final = 20_000
 """Longest detail of an act."""
 
 _LIMITS: Final = "evidence-limits"
+_CONFIGURATION: Final = "evidence-configuration"
 
 TAMPERED: Final = "tampered"
 """The reason of an entry that speaks against its evidence."""
@@ -61,7 +63,7 @@ class Evidence:
         """Of what is in `store`, which is looked through on `shelf`.
 
         Raises:
-            KeysUnfit: the key that signs can't be used.
+            KeysUnfit: the key that signs can't be used, or a peer's public key.
         """
         self._settings = config.evidence
         self._store = store
@@ -82,6 +84,8 @@ class Evidence:
                 witnesses=self._witnesses,
                 registry=registry,
             )
+        #: The installations this one is a witness of.
+        self.peers = Peers(config.evidence.peers, store)
         #: The epoch the spool is in; known once it is open.
         self.epoch = Epoch()
         #: When the last audit in the background ended, microseconds since 1970 in UTC, and what it found; 0 before the first.
@@ -206,15 +210,22 @@ class Evidence:
         except SpoolError as error:
             log.error("act_without_evidence", act=name, subject=subject, actor=actor, why=type(error).__name__)
 
-    async def note_limits(self, config: Config) -> None:
-        """Tell of the limits this service goes by, when they aren't those it went by last."""
+    async def note_configuration(self, config: Config) -> None:
+        """Tell of the configuration this service goes by, and of its limits, when they aren't those it went by last."""
         limits = msgspec.json.encode(
             {name: route.standin.model_dump(mode="json", exclude_none=True) for name, route in config.routes.items()}
         )
-        told = hashlib.sha256(limits).digest()
-        if await self._store.recall(_LIMITS) != told:
-            await self.note_act("limits", "standin", limits.decode()[:DETAIL_MAX], "", "")
-            await self._store.remember(_LIMITS, told)
+        await self._note_once(_LIMITS, "limits", "standin", limits, limits.decode()[:DETAIL_MAX])
+        shown = config.text().encode()
+        await self._note_once(
+            _CONFIGURATION, "configuration", config.node.name, shown, hashlib.sha256(shown).hexdigest()
+        )
+
+    async def _note_once(self, memo: str, name: str, subject: str, what: bytes, detail: str) -> None:
+        told = hashlib.sha256(what).digest()
+        if await self._store.recall(memo) != told:
+            await self.note_act(name, subject, detail, "", "")
+            await self._store.remember(memo, told)
 
     def soon(self) -> None:
         """A route opened or closed: a checkpoint now."""
@@ -243,7 +254,7 @@ def witnesses_of(config: Config) -> tuple[Witness, ...]:
     """Who the configuration names."""
     settings = config.evidence
     files = [FileWitness(path) for path in settings.witness_files]
-    hooks = [WebhookWitness(name, each) for name, each in settings.webhooks.items()]
+    hooks = [WebhookWitness(name, each, settings.witness_timeout_s) for name, each in settings.webhooks.items()]
     return (*files, *hooks, *([LogWitness()] if settings.to_log else []))
 
 

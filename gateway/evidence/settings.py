@@ -9,6 +9,10 @@ from adapters.secret import SecretRef
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
+ORIGIN_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
+
+PeerName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
 FilePath = Annotated[Path, Field(strict=False, examples=["/mnt/elsewhere/nightsafe.checkpoint"])]
 
 
@@ -27,6 +31,42 @@ class WebhookSettings(BaseModel):
         ),
     ]
     token: Annotated[SecretRef | None, Field(description="A bearer token to send along.")] = None
+    asked: Annotated[
+        bool,
+        Field(
+            description=(
+                "The same address answers GET with the newest checkpoint it kept, as another Nightsafe does: it is asked when"
+                " the service starts, and by verify."
+            )
+        ),
+    ] = False
+    tls_ca_file: Annotated[
+        Path | None, Field(strict=False, description="Certificates (PEM) to trust instead of the system's.")
+    ] = None
+
+
+class PeerSettings(BaseModel):
+    """Another installation, whose checkpoints are kept here: `[evidence.peers.<name>]`."""
+
+    model_config = SETTINGS
+
+    origin: Annotated[
+        str,
+        Field(
+            pattern=ORIGIN_PATTERN,
+            max_length=200,
+            description="Its log's name: its evidence.origin, or else its node's name.",
+            examples=["nightsafe.example/node-2"],
+        ),
+    ]
+    public_key_file: Annotated[
+        Path,
+        Field(
+            strict=False,
+            description="The public half of its evidence key (PEM): what it didn't sign is not kept.",
+            examples=["/etc/nightsafe/node-2.evidence.pub"],
+        ),
+    ]
 
 
 class EvidenceSettings(BaseModel):
@@ -89,5 +129,9 @@ class EvidenceSettings(BaseModel):
     ] = []
     webhooks: Annotated[
         dict[str, WebhookSettings], Field(max_length=8, description="Witnesses told over HTTP, by name.")
+    ] = {}
+    peers: Annotated[
+        dict[PeerName, PeerSettings],
+        Field(max_length=32, description="Other installations that this one is a witness of, by name."),
     ] = {}
     to_log: Annotated[bool, Field(description="Write each checkpoint into the service's log as well.")] = True

@@ -4,6 +4,7 @@ import asyncio
 import os
 from http import HTTPStatus
 from pathlib import Path
+from ssl import create_default_context
 from typing import Final, Protocol
 
 import aiohttp
@@ -99,32 +100,52 @@ class LogWitness:
 
 
 class WebhookWitness:
-    """A server that is sent each checkpoint."""
+    """A server that is sent each checkpoint: another Nightsafe, or whatever keeps a text."""
 
-    def __init__(self, name: str, settings: WebhookSettings) -> None:
-        """Call it so."""
+    def __init__(self, name: str, settings: WebhookSettings, timeout_s: float) -> None:
+        """Call it so; when it is asked it has so many seconds."""
         self.name: Final = f"webhook {name}"
         self._settings = settings
+        self._timeout_s = timeout_s
 
     async def keep(self, note: str) -> None:
         """See `Witness`."""
-        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        await self._ask("POST", note.encode())
+
+    async def newest(self) -> str:
+        """See `Witness`."""
+        if not self._settings.asked:
+            return ""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._ask("GET", None)
+        except TimeoutError:
+            raise WitnessFailed("took too long") from None
+
+    async def _ask(self, method: str, body: bytes | None) -> str:
+        headers = {} if body is None else {"Content-Type": "text/plain; charset=utf-8"}
         try:
             if self._settings.token is not None:
                 headers["Authorization"] = f"Bearer {self._settings.token.read().get_secret_value()}"
+            ssl = (
+                None
+                if self._settings.tls_ca_file is None
+                else create_default_context(cafile=self._settings.tls_ca_file)
+            )
             async with (
                 aiohttp.ClientSession() as session,
-                session.post(self._settings.url, data=note.encode(), headers=headers, allow_redirects=False) as answer,
+                session.request(
+                    method, self._settings.url, data=body, headers=headers, allow_redirects=False, ssl=ssl or True
+                ) as answer,
             ):
-                status = answer.status
+                status, said = answer.status, await answer.content.read(NOTE_BYTES_MAX + 1)
         except (aiohttp.ClientError, OSError, SecretMissing) as error:
-            raise WitnessFailed(f"can't be told: {type(error).__name__}") from error
+            raise WitnessFailed(f"can't be reached: {type(error).__name__}") from error
+        if status == HTTPStatus.CONFLICT:
+            raise WitnessFailed("it has one that goes further: the log was put back, or another one writes there")
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             raise WitnessFailed(f"answered {status}")
-
-    async def newest(self) -> str:
-        """It isn't asked."""
-        return ""
+        return said.decode("utf-8", "replace")
 
 
 def goes_back(kept: str, note: str) -> bool:

@@ -1,13 +1,13 @@
 """What is known of accounts, and what they were promised today: asked where a policy's terms aren't plain.
 
-An account is its lane, the keyed hash that orders its payments, so nothing is hashed for this alone. What is learned
-goes to disk in the background, many accounts to a commit, and an account that was learned of lately isn't learned again:
+An account is its lane, the keyed hash that orders its payments; after a change of index keys, all its lanes under the keys
+of all times, as nothing that was noted under an older one is forgotten. What is learned goes to disk in the background, many accounts to a commit, and an account that was learned of lately isn't learned again:
 a payment that passes through costs a look into a set.
 """
 
 import contextlib
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, partial, reduce
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -30,7 +30,8 @@ LATELY_MAX: Final = 200_000
 """Accounts remembered as learned of lately, about 20 MB; then all of them are forgotten."""
 
 FLUSH_S: Final = 1.0
-_FIELDS: Final = tuple[tuple[str, str], ...]
+Lanes = tuple[int, ...]
+"""What an account is known by, the newest first: see `Spool.lanes_of`."""
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -66,8 +67,8 @@ class Accounts:
         """Something has to be looked up before these terms can be decided on."""
         return self.denies or not terms.plain
 
-    async def facts(self, terms: Terms, lane: int, outage: Outage, *, look: bool = False) -> Facts:
-        """What these terms need to be decided on; the account is looked up in any case where it is to be (`look`).
+    async def facts(self, terms: Terms, lanes: Lanes, outage: Outage, *, look: bool = False) -> Facts:
+        """What these terms need to be decided on, of the account with these lanes; where it is to be, it is looked up anyway.
 
         Raises:
             SpoolClosed: it can't be read now.
@@ -75,35 +76,44 @@ class Accounts:
         outage_s = outage.lasts_s(self._clock.now_us())
         if not (look or self.denies or terms.known_accounts_only):
             return Facts(outage_s=outage_s)
-        note = await self._known(lane)
+        note = await self.known(lanes)
         return Facts(outage_s=outage_s, standing=standing_of(note), urgent=note is not None and bool(note.urgent))
 
-    async def _known(self, lane: int) -> AccountNote | None:
-        kept, learned = await self._spool.store.account(lane), self._learned.get(lane)
-        return kept if learned is None else learned if kept is None else learned.over(kept)
+    async def known(self, lanes: Lanes) -> AccountNote | None:
+        """All that was noted of an account, as one; what was noted later counts.
 
-    async def heard(self, lane: int) -> tuple[Standing, Heard | None]:
+        Raises:
+            SpoolClosed: it can't be read now.
+        """
+        notes = list[AccountNote]()
+        for lane in lanes:
+            kept, learned = await self._spool.store.account(lane), self._learned.get(lane)
+            notes += [note for note in (kept, learned) if note is not None]
+        notes.sort(key=_by_time)
+        return reduce(lambda before, note: note.over(before), notes) if notes else None
+
+    async def heard(self, lanes: Lanes) -> tuple[Standing, Heard | None]:
         """How an account stands, and its last answer where there was one and it still opens.
 
         Raises:
             SpoolClosed: it can't be read now.
         """
-        note = await self._known(lane)
+        note = await self.known(lanes)
         if note is None or note.sealed is None:
             return standing_of(note), None
         with contextlib.suppress(RecordDamaged, msgspec.DecodeError):
-            fields = msgspec.msgpack.decode(self._spool.open_note(note), type=_FIELDS)
-            return standing_of(note), Heard(fields, note.seen_at_us)
+            return standing_of(note), msgspec.msgpack.decode(self._spool.open_note(note), type=Heard)
         return standing_of(note), None
 
     # Counting
 
-    async def spend(self, policy: StandinPolicy, terms: Terms, lane: int, amount: int) -> Spending | None:
+    async def spend(self, policy: StandinPolicy, terms: Terms, lanes: Lanes, amount: int) -> Spending | None:
         """Count a promise against the account's day; None when it doesn't fit. Errors: see `Store.spend`."""
         assert terms.account_day is not None, "only what has such a limit is counted"
         spending = Spending(
             day=day_of(self._clock.now_us(), policy.time_zone),
-            lane=lane,
+            lane=lanes[0],
+            former=lanes[1:],
             amount=amount,
             sum_max=terms.account_day.sum_max,
             count_max=terms.account_day.count_max,
@@ -138,7 +148,7 @@ class Accounts:
             return
         key_id, sealed, now_us = 0, None, self._clock.now_us()
         if fields_shown:
-            key_id, sealed = self._spool.seal_note(lane, now_us, msgspec.msgpack.encode(fields_shown))
+            key_id, sealed = self._spool.seal_note(lane, msgspec.msgpack.encode(Heard(fields_shown, now_us)))
         note = AccountNote(lane=lane, known=known, urgent=urgent, seen_at_us=now_us, key_id=key_id, sealed=sealed)
         before = self._learned.get(lane)
         self._learned[lane] = note if before is None else note.over(before)
@@ -189,3 +199,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def _by_lane(note: AccountNote) -> int:
     return note.lane
+
+
+def _by_time(note: AccountNote) -> int:
+    return note.seen_at_us

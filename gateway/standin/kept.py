@@ -90,7 +90,7 @@ class Policies:
             proposal=proposal,
             at_us=self._clock.now_us(),
         )
-        done = await self._store.exchange(_name(route), known, msgspec.json.encode(change))
+        done = await self._store.exchange(_name(route), known, msgspec.json.encode(change), change.at_us)
         await self.follow()
         return done
 

@@ -19,7 +19,7 @@ from gateway.windows.window import Span, Window, concerns, entered, following
 from spool.errors import SpoolError
 from spool.store import Store
 
-MEMO: Final = "windows"
+MEMO: Final = "plan/windows"
 WINDOWS_MAX: Final = 200
 LOOK_S: Final = 1.0
 ACTOR: Final = "window"
@@ -77,7 +77,7 @@ class Plan:
                 return found
 
     async def _keep(self, windows: tuple[Window, ...]) -> bool:
-        done = await self._store.exchange(MEMO, self._kept, msgspec.json.encode(windows))
+        done = await self._store.exchange(MEMO, self._kept, msgspec.json.encode(windows), self._clock.now_us())
         await self.follow()
         return done
 

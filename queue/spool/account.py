@@ -26,11 +26,10 @@ class AccountNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"AccountNote(known={self.known}, denied={self.denied}, urgent={self.urgent})"
 
     def over(self, before: "AccountNote") -> "AccountNote":
-        """Both as one: this one where it says something."""
-        assert before.lane == self.lane, "notes of one account"
+        """Both as one: this one where it says something. Its lane is that of what was said, if one says anything."""
         is_said = self.sealed is not None
         return AccountNote(
-            lane=self.lane,
+            lane=self.lane if is_said or before.sealed is None else before.lane,
             known=before.known if self.known is None else self.known,
             denied=before.denied if self.denied is None else self.denied,
             urgent=before.urgent if self.urgent is None else self.urgent,
@@ -46,6 +45,8 @@ class Spending(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: Days since some beginning, as its caller counts them; rises with time.
     day: int
     lane: int
+    #: Lanes of the same account under former index keys, whose promises count as well.
+    former: tuple[int, ...] = ()
     #: Minor units.
     amount: int
     #: Most of the day for the account, this one included; None is no limit.

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from spool import work as works
 from spool.entry import Draft
-from spool.lanes import LaneFilter
+from spool.lanes import FormerLanes, IsClear, LaneFilter
 from spool.lifecycle import FINAL, State
 from spool.rank import WORST
 from spool.store import Inserted
@@ -38,6 +38,10 @@ class Lanes(Protocol):
 
     def rank_behind(self, route: str, lane: int, rank: int) -> int:
         """The rank of an entry that asks for this one, so that it isn't before any unfinished one of its lane."""
+        ...
+
+    def former(self, is_clear: IsClear) -> FormerLanes:
+        """The lanes up to now as former ones; `is_clear` asks these lanes, or whichever take their place."""
         ...
 
 

@@ -21,9 +21,9 @@ class Keeping:
         """Keep a small named value. See `Store.remember`."""
         await self._submit(Memo(name, value))
 
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
         """Keep a value if what is kept is still `known`. See `Store.exchange`."""
-        done: bool = await self._submit(Exchange(name, known, value))
+        done: bool = await self._submit(Exchange(name, known, value, at_us))
         return done
 
     async def act(self, act: Act) -> Act:

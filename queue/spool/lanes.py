@@ -7,17 +7,34 @@ for occupied, with a million one in sixteen. That costs the payment a direct ans
 never its order.
 
 Entries of another rank than the usual are counted in buckets of their rank besides: what is left is of the usual one.
+
+While index keys change the same filter tells which accounts are still in their lanes of before (`LeftBuckets`).
 """
 
 import mmap
 import zlib
-from typing import Final
+from collections.abc import Callable, Collection, Iterable
+from typing import Final, Protocol
 
 from spool.rank import USUAL, WORST
 
 BUCKET_BITS: Final = 24
 _MASK: Final = (1 << BUCKET_BITS) - 1
 _FULL: Final = 255
+
+IsClear = Callable[[str, int], bool]
+"""(route, lane) -> nothing unfinished is in the lane, surely."""
+
+Entering = Collection[tuple[str, int]]
+"""(route, lane) of payments that were given their lane and are yet to be submitted."""
+
+
+class FormerLanes(Protocol):
+    """Lanes under a former index key. An account is in its own until that is clear, and has left it for good from then on."""
+
+    def holds(self, route: str, lane: int, entering: Entering) -> bool:
+        """The account of this lane stays in it."""
+        ...
 
 
 def _buckets() -> mmap.mmap:
@@ -48,7 +65,7 @@ class LaneFilter:
         self._salts = _Salts()
 
     def bucket(self, route: str, lane: int) -> int:
-        """The bucket of a lane."""
+        """The bucket of a lane; the same in every filter."""
         return (lane ^ self._salts[route]) & _MASK
 
     def add(self, route: str, lane: int, rank: int = USUAL) -> None:
@@ -98,6 +115,10 @@ class LaneFilter:
             rank = max(rank, USUAL)
         return max([rank, *(each for each, unusual in counts.items() if unusual)])
 
+    def former(self, is_clear: IsClear) -> FormerLanes:
+        """The lanes up to now as former ones; `is_clear` asks this filter, or whichever takes its place."""
+        return LeftBuckets(self.bucket, is_clear)
+
     def _take(self, at: int, rank: int) -> None:
         _count_down(self._buckets, at)
         if rank != USUAL:
@@ -109,3 +130,48 @@ def _count_down(buckets: mmap.mmap, at: int) -> None:
     assert count > 0, "a lane is left only by what entered it"
     if count < _FULL:
         buckets[at] = count - 1
+
+
+class LeftBuckets:
+    """Former lanes by the buckets of a filter: nothing is read for it and next to nothing kept, however much waits.
+
+    A bucket that was seen clear is left by every account in it, at once and for good: what is counted in it later came
+    there by other lanes, and draws nobody back. One that was never seen clear may keep an account in its former lane
+    longer than need be, which harms nobody.
+    """
+
+    def __init__(self, bucket: Callable[[str, int], int], is_clear: IsClear) -> None:
+        """Nobody has left yet."""
+        self._bucket = bucket
+        self._is_clear = is_clear
+        #: A bit for each bucket.
+        self._left = mmap.mmap(-1, 1 << BUCKET_BITS - 3, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+    def holds(self, route: str, lane: int, entering: Entering) -> bool:
+        """The account of this lane stays in it."""
+        at = self._bucket(route, lane)
+        byte, bit = at >> 3, 1 << (at & 7)
+        if self._left[byte] & bit:
+            return False
+        if not self._is_clear(route, lane) or any(self._bucket(*each) == at for each in entering):
+            return True
+        self._left[byte] |= bit
+        return False
+
+
+class HeldLanes:
+    """Former lanes one by one: those that held something at some moment, and exactly those."""
+
+    def __init__(self, lanes: Iterable[int], is_clear: IsClear) -> None:
+        """Everybody else has left."""
+        self._lanes = set(lanes)
+        self._is_clear = is_clear
+
+    def holds(self, route: str, lane: int, entering: Entering) -> bool:
+        """The account of this lane stays in it."""
+        if lane not in self._lanes:
+            return False
+        if not self._is_clear(route, lane) or (route, lane) in entering:
+            return True
+        self._lanes.discard(lane)
+        return False

@@ -24,7 +24,7 @@ import msgspec
 
 from spool.errors import KeysUnfit
 from spool.keys import KEY_BYTES, KEY_ID_MAX
-from spool.private_file import locked, read_private, replace_private, write_private
+from spool.private_file import SYSTEM, Steps, locked, read_private, replace_private, write_private
 from spool.wrapping import name_of
 
 NAME: Final = "key file"
@@ -132,7 +132,9 @@ def read_key_file(path: Path) -> Masters:
     return _masters_of(_decoded(path), path)
 
 
-def add_master(path: Path, now_us: int, random_bytes: Callable[[int], bytes] = os.urandom) -> Masters:
+def add_master(
+    path: Path, now_us: int, random_bytes: Callable[[int], bytes] = os.urandom, steps: Steps = SYSTEM
+) -> Masters:
     """Add a master, which is the newest from then on. A file of version 1 becomes one of version 2: its own keys go.
 
     Raises:
@@ -145,11 +147,11 @@ def add_master(path: Path, now_us: int, random_bytes: Callable[[int], bytes] = o
         if len(masters) == MASTERS_MAX:
             raise KeysUnfit(f"the key file {path} is full: drop masters that nothing is wrapped by any more")
         added = random_bytes(KEY_BYTES)
-        replace_private(path, _written([*masters, _kept(added, now_us)]), NAME)
+        replace_private(path, _written([*masters, _kept(added, now_us)]), NAME, steps)
     return Masters((*now.keys, added))
 
 
-def drop_master(path: Path, name: str) -> None:
+def drop_master(path: Path, name: str, steps: Steps = SYSTEM) -> None:
     """Take a master out of the file for good: what it wrapped can't be opened any more.
 
     Raises:
@@ -163,7 +165,7 @@ def drop_master(path: Path, name: str) -> None:
             raise KeysUnfit(f"the key file {path} has no former master {name}; its former ones are: {names[:-1]}")
         assert isinstance(found, _MasterFile), "a file of version 1 has one master"
         left = [kept for kept, own in zip(found.masters, names, strict=True) if own != name]
-        replace_private(path, _written(left), NAME)
+        replace_private(path, _written(left), NAME, steps)
 
 
 def _decoded(path: Path) -> _MasterFile | _KeyFile:

@@ -4,7 +4,7 @@ Nothing here awaits, so each call is one moment: no other sees half of it. What 
 object can be opened again and finds what a new process would find on disk.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import insort
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -13,25 +13,27 @@ from typing import Any, Final, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
-from spool.account import AccountNote, Spending
+from spool.account import AccountNote
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed
 from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
+from spool.evidence.settings import setting
+from spool.lanes import Entering, FormerLanes, HeldLanes
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
+from spool.memory_accounts import CLOSED, MemoryAccounts
 from spool.memory_looking import deeds_of, horizon_of, page_of, shape_of
 from spool.memory_records import MemoryRecords, beside_of
 from spool.nodes import Alone, Nodes
-from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
+from spool.store import Aged, Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Sum, Tally
+from spool.uses import KeyUse, uses_of
 from spool.waiting import Spot, Waiting, spot_of
 from spool.work import cell_of
 
 RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
-
-_CLOSED: Final = "the spool is closed"
 
 _OVER: Final = FINAL - {State.POSTED}
 
@@ -44,13 +46,13 @@ AHEAD_US: Final = 1_000_000
 """What changed longer than that after now was written by a clock that was ahead."""
 
 
-class MemoryStore:
+class MemoryStore(MemoryAccounts):
     """A `Store` in plain dicts and sorted lists."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.tally = Tally()
         self.nodes: Nodes = Alone()
-        self._opened = False
         self._entries: dict[int, Entry] = {}
         #: Every number, ascending.
         self._numbers: list[int] = []
@@ -63,9 +65,6 @@ class MemoryStore:
         self._growth = Growth()
         self._blocks: list[Block] = []
         self._acts: list[Act] = []
-        #: (day, lane) -> how many promises, and their sum.
-        self._spent: dict[tuple[int, int], tuple[int, int]] = {}
-        self._accounts: dict[int, AccountNote] = {}
         self._waiting = Waiting()
         #: (when it was refused, number) of every entry whose money is owed back, by route.
         self._owed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -130,10 +129,13 @@ class MemoryStore:
         self._prove()
         return made
 
-    async def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> list[bool]:
+    async def reseal(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> list[bool]:
         """Put contents sealed anew in their old ones' places."""
         self._need_open()
-        done = [self._reseal(entry, sealed, key_id) for entry, sealed in anew]
+        done = [
+            self._reseal(each, sealed, key_id) if isinstance(each, Entry) else self._reseal_note(each, sealed, key_id)
+            for each, sealed in anew
+        ]
         self._prove()
         return done
 
@@ -147,15 +149,14 @@ class MemoryStore:
         self._history[known.number].append(event)
         return True
 
-    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
-        """By data key: what entries between two numbers need it."""
+    async def key_uses(self) -> dict[int, KeyUse]:
+        """By data key: what needs it; here counted anew."""
         self._need_open()
-        found = dict[int, KeyUse]()
-        for number in self._numbers[bisect_left(self._numbers, first) : bisect_right(self._numbers, last)]:
-            entry = self._entries[number]
-            use = KeyUse(entries=1, waiting=int(entry.state not in FINAL), changed_at_us=entry.changed_at_us)
-            found[entry.key_id] = found[entry.key_id] + use if entry.key_id in found else use
-        return found
+        return uses_of(self._entries.values(), self._accounts.values())
+
+    async def recount_keys(self) -> tuple[dict[int, KeyUse], dict[int, KeyUse]]:
+        """What needs data keys; here it is never kept, so both are counted."""
+        return await self.key_uses(), uses_of(self._entries.values(), self._accounts.values())
 
     async def lanes(self) -> AsyncIterator[Sequence[int]]:
         """The lanes of all unfinished entries."""
@@ -215,6 +216,11 @@ class MemoryStore:
         """No unfinished entry is in this lane; exact here."""
         self._need_open()
         return self._waiting.is_clear(route, lane)
+
+    def former_lanes(self, entering: Entering) -> FormerLanes:
+        """Those that hold something now or are about to, exactly."""
+        held = [entry.lane for entry in self._entries.values() if entry.state not in FINAL]
+        return HeldLanes([*held, *(lane for _, lane in entering)], self.lane_is_clear)
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
@@ -300,12 +306,13 @@ class MemoryStore:
         self._need_open()
         return self._memos.get(name)
 
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
-        """Keep a value if what is kept is still `known`."""
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
+        """Keep a value if what is kept is still `known`, and tell the log."""
         self._need_open()
         if self._memos.get(name) != known:
             return False
         self._memos[name] = value
+        await self.act(setting(name, value, at_us))
         return True
 
     async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
@@ -314,56 +321,12 @@ class MemoryStore:
         names = sorted(name for name in self._memos if name.startswith(prefix) and name > after)
         return [(name, self._memos[name]) for name in names[:limit]]
 
-    async def spend(self, spending: Spending) -> bool:
-        """Count a promise if it fits."""
-        self._need_open()
-        entries, amount = self._spent.get(at := (spending.day, spending.lane), (0, 0))
-        if not spending.fits(entries, amount):
-            return False
-        self._spent[at] = (entries + 1, amount + spending.amount)
-        self._spent = {key: value for key, value in self._spent.items() if key[0] >= spending.day - 1}
-        return True
-
-    async def refund(self, spending: Spending) -> None:
-        """Take a promise back."""
-        self._need_open()
-        entries, amount = self._spent.get(at := (spending.day, spending.lane), (0, 0))
-        if entries:
-            self._spent[at] = (entries - 1, amount - spending.amount)
-
-    async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
-        """Keep what was heard of accounts."""
-        self._need_open()
-        for note in notes:
-            before = self._accounts.get(note.lane)
-            self._accounts[note.lane] = note if before is None else note.over(before)
-
-    async def account(self, lane: int) -> AccountNote | None:
-        """What is known of an account."""
-        self._need_open()
-        return self._accounts.get(lane)
-
-    async def accounts_counted(self) -> tuple[int, int]:
-        """How many are known, and how many denied."""
-        self._need_open()
-        notes = self._accounts.values()
-        return sum(bool(note.known) for note in notes), sum(bool(note.denied) for note in notes)
-
-    async def denies(self) -> bool:
-        """Any account is denied."""
-        self._need_open()
-        return any(note.denied for note in self._accounts.values())
-
     async def health(self) -> Health:
         """Always well: there is no disk to fill."""
         self._need_open()
         return Health(
             engine="memory", version="", accepting=True, trouble="", free_bytes=0, reserve_bytes=0, size_bytes=0
         )
-
-    def _need_open(self) -> None:
-        if not self._opened:
-            raise SpoolClosed(_CLOSED)
 
     def _owner(self, channel: str, key: str) -> Entry | None:
         return self._entries.get(self._owners.get((channel, key), 0))
@@ -494,4 +457,4 @@ async def _told(result: T) -> T:
 
 
 async def _closed() -> NoReturn:
-    raise SpoolClosed(_CLOSED)
+    raise SpoolClosed(CLOSED)

@@ -13,6 +13,7 @@ from spool.entry import Act, Entry, Event
 from spool.lifecycle import Kind, State, Told
 from spool.store import Aged
 from spool.tally import Cell
+from spool.uses import KeyUse
 
 COLUMNS: Final = (
     "number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, epoch, attempts,"
@@ -193,3 +194,11 @@ def event_in(number: int, row: Sequence[Any]) -> Event:
         core_id=row[9],
         leaf=row[10],
     )
+
+
+def key_uses_in(rows: Iterable[Sequence[Any]]) -> dict[int, KeyUse]:
+    """By data key, from rows of (key, entries, unfinished ones, when one last changed, notes of accounts)."""
+    return {
+        key_id: KeyUse(entries=entries, waiting=waiting, changed_at_us=changed_at_us, notes=notes)
+        for key_id, entries, waiting, changed_at_us, notes in rows
+    }

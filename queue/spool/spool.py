@@ -1,6 +1,8 @@
 """The spool as the gateway uses it: an engine, and the seal around everything that goes into it."""
 
 import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -9,9 +11,11 @@ from spool.entry import Draft, Entry
 from spool.errors import KeysUnfit, RecordDamaged
 from spool.hashing import Hashes
 from spool.keys import KeyRing
+from spool.lanes import FormerLanes, HeldLanes
 from spool.lifecycle import Kind, State, Told
 from spool.seal import Sealer
-from spool.store import Inserted, KeyUse, Known, Move, NotReversible, Store
+from spool.store import Inserted, Known, Move, NotReversible, Store
+from spool.uses import KeyUse
 from spool.work import entry_from
 
 _CHECK: Final = "key-check-{}"
@@ -42,8 +46,10 @@ class Spool:
         self.fetch_keys: Callable[[], Awaitable[None]] | None = None
         self._fetching = asyncio.Lock()
         self._listed: tuple[int, ...] = ()
-        #: Lanes under former index keys that held something when the index key was changed.
-        self._old_lanes: set[int] = set()
+        #: Lanes of payments, by route, that were given their lane and are yet to be submitted: the store doesn't know of them.
+        self.entering = Counter[tuple[str, int]]()
+        #: By former index key, the oldest first: which accounts are in their lanes under it still.
+        self._former_lanes: dict[int, FormerLanes] = {}
         if keys is not None:
             self._sealer = sealer or Sealer(keys)
             self._use(keys)
@@ -63,7 +69,7 @@ class Spool:
             if unlock is not None:
                 self._sealer = Sealer(keys)
             if keys.former_index_ids:
-                await self._note_lanes()
+                await self._find_former_lanes(keys)
             self._use(keys)
         except BaseException:
             await self.store.close()
@@ -77,8 +83,10 @@ class Spool:
             SpoolClosed, StorageUncertain: it can't be remembered now; nothing was adopted.
         """
         await self._prove(keys)
-        if keys.index_id != self.keys.index_id:
-            await self._note_lanes()
+        # From here on without a moment between.
+        for index_id in keys.former_index_ids:
+            if index_id >= self.keys.index_id:
+                self._former_lanes[index_id] = self.store.former_lanes(self.entering)
         self._use(keys)
 
     @property
@@ -103,7 +111,8 @@ class Spool:
         self._current = Hashes(keys.index_key)
         self._former = {each: Hashes(keys.index_key_of(each)) for each in keys.former_index_ids}
         self.fingerprint = self._current.fingerprint
-        self.lane_of = self._lane_of_either if self._old_lanes else self._current.lane_of
+        self._stays = [(self._former[each].lane_of, lanes.holds) for each, lanes in sorted(self._former_lanes.items())]
+        self.lane_of = self._lane_in_time if self._stays else self._current.lane_of
 
     # Which keys the spool remembers
 
@@ -141,7 +150,7 @@ class Spool:
 
     async def _require_unneeded(self, missing: Sequence[int]) -> None:
         """A key that is missing hurts nobody where nothing was sealed under it."""
-        uses = await self.store.key_uses(0, 2**63 - 1) if missing else {}
+        uses = await self.store.key_uses() if missing else {}
         needed = {each: uses[each] for each in missing if each in uses}
         if needed:
             raise KeysUnfit(f"keys are missing: {words_of(needed)}; give the spool its key store back")
@@ -154,35 +163,29 @@ class Spool:
         return self._former.get(index_id, self._current).fingerprint(canonical)
 
     def lanes_of(self, route: str, account: str) -> tuple[int, ...]:
-        """Every lane the entries of an account may be in, under the index keys of all times; the newest first."""
+        """Every lane an account may be known by, under the index keys of all times; the newest first."""
         return tuple(hashes.lane_of(route, account) for hashes in (self._current, *self._former.values()))
 
-    async def _note_lanes(self) -> None:
-        """Before another index key serves: which lanes hold something, so that their accounts stay in them.
+    async def _find_former_lanes(self, keys: KeyRing) -> None:
+        """After a start: which accounts wait in lanes under former index keys."""
+        lanes: FormerLanes = self.store.former_lanes(())
+        if not self.store.nodes.shared:
+            held = {lane async for piece in self.store.lanes() for lane in piece}
+            if not held:
+                return
+            lanes = HeldLanes(held, self.store.lane_is_clear)
+        self._former_lanes = dict.fromkeys(keys.former_index_ids, lanes)
 
-        A lane is an account's order. Were an account given another lane while something of it waits, the new payment
-        could overtake the old. So the old lanes are noted: those on disk, and those that are handed out meanwhile.
+    def _lane_in_time(self, route: str, account: str) -> int:
+        """The account's lane under the oldest index key under which something of it is unfinished; else the new one.
+
+        A lane is an account's order. Were an account given another one while something of it waits, a new payment could
+        overtake the old.
         """
-        if hasattr(self, "_current"):
-            self.lane_of = self._lane_noted
-        # What was submitted before this is on disk after it.
-        await self.store.remember("lanes-noted", b"")
-        async for lanes in self.store.lanes():
-            self._old_lanes.update(lanes)
-
-    def _lane_noted(self, route: str, account: str) -> int:
-        lane = self._lane_of_either(route, account)
-        self._old_lanes.add(lane)
-        return lane
-
-    def _lane_of_either(self, route: str, account: str) -> int:
-        """The account's old lane as long as it is held, then the new one."""
-        for hashes in self._former.values():
-            lane = hashes.lane_of(route, account)
-            if lane in self._old_lanes:
-                if not self.store.lane_is_clear(route, lane):
-                    return lane
-                self._old_lanes.discard(lane)
+        for lane_of, holds in self._stays:
+            lane = lane_of(route, account)
+            if holds(route, lane, self.entering):
+                return lane
         return self._current.lane_of(route, account)
 
     async def close(self) -> None:
@@ -205,9 +208,9 @@ class Spool:
         """Make moves. Errors: see `Store.move`."""
         return self.store.move(moves)
 
-    def seal_note(self, lane: int, at_us: int, content: bytes) -> tuple[int, bytes]:
+    def seal_note(self, lane: int, content: bytes) -> tuple[int, bytes]:
         """The key used, and what a core said of an account, sealed like a record whose place is the account."""
-        return self._sealer.seal(_note_place(lane, at_us, content))
+        return self._sealer.seal(_note_place(lane, content))
 
     def open_note(self, note: AccountNote) -> bytes:
         """What a core said of an account.
@@ -215,9 +218,7 @@ class Spool:
         Raises:
             RecordDamaged: it does not open as this account's, or its key is gone.
         """
-        assert note.sealed is not None, "only what was said is opened"
-        draft = _note_place(note.lane, note.seen_at_us, b"")
-        return self._sealer.open(entry_from(draft, note.key_id, note.sealed))
+        return self._sealer.open(_record_of(note))
 
     def content(self, entry: Entry) -> bytes:
         """The content of an entry, opened.
@@ -249,19 +250,17 @@ class Spool:
     def _knows(self, key_id: int) -> bool:
         return key_id in self.keys.ids or key_id in self.keys.destroyed
 
-    async def seal_anew(self, entries: Sequence[Entry], key_id: int) -> int:
-        """Seal entries anew under another key; how many were, as an entry that doesn't open stays as it is.
+    async def seal_anew(self, records: Sequence[Entry | AccountNote], key_id: int) -> int:
+        """Seal entries, or notes of accounts, anew under another key; how many were, as what doesn't open stays as it is.
 
         Raises:
             SpoolClosed: nothing changed.
-            StorageUncertain: nobody knows; each entry opens either way.
+            StorageUncertain: nobody knows; each record opens either way.
         """
-        anew = list[tuple[Entry, bytes]]()
-        for entry in entries:
-            try:
-                anew.append((entry, self._sealer.seal_anew(entry, key_id)))
-            except RecordDamaged:
-                continue
+        anew = list[tuple[Entry | AccountNote, bytes]]()
+        for each in records:
+            with contextlib.suppress(RecordDamaged):
+                anew.append((each, self._sealer.seal_anew(_record_of(each), key_id)))
         return sum(await self.store.reseal(anew, key_id)) if anew else 0
 
 
@@ -271,12 +270,18 @@ def _ids_in(kept: bytes | None) -> tuple[int, ...]:
 
 def words_of(uses: dict[int, KeyUse]) -> str:
     """How many entries need each key, in words."""
-    return ", ".join(
-        f"key {key_id} ({use.entries} entries, {use.waiting} of them waiting)" for key_id, use in sorted(uses.items())
-    )
+    return ", ".join(f"key {key_id} ({use.words})" for key_id, use in sorted(uses.items()))
 
 
-def _note_place(lane: int, at_us: int, content: bytes) -> Draft:
+def _record_of(sealed: Entry | AccountNote) -> Entry:
+    """What is opened: an entry, or a note as if it were one."""
+    if isinstance(sealed, Entry):
+        return sealed
+    assert sealed.sealed is not None, "only what was said is opened"
+    return entry_from(_note_place(sealed.lane, b""), sealed.key_id, sealed.sealed)
+
+
+def _note_place(lane: int, content: bytes) -> Draft:
     """What binds a note to its account: a record that no entry can be, as every entry has a key and a channel."""
     return Draft(
         number=1,
@@ -289,7 +294,7 @@ def _note_place(lane: int, at_us: int, content: bytes) -> Draft:
         lane=lane,
         amount=1,
         currency="",
-        accepted_at_us=at_us,
+        accepted_at_us=0,
         state=State.READY,
         told=Told.NOTHING,
         content=content,

@@ -33,9 +33,11 @@ import msgspec
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.evidence.records import Records
+from spool.lanes import Entering, FormerLanes
 from spool.lifecycle import Kind, State, Told, Transition
 from spool.nodes import Nodes
 from spool.tally import Cell, Limit, Sum, Tally
+from spool.uses import KeyUse
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,24 +176,6 @@ class Aged(NamedTuple):
     bucket: int
 
 
-class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a data key is needed for."""
-
-    #: Entries whose content is sealed under it ...
-    entries: int
-    #: ... of which so many are unfinished.
-    waiting: int
-    #: When one of them last changed its state.
-    changed_at_us: int
-
-    def __add__(self, other: "KeyUse") -> "KeyUse":
-        return KeyUse(
-            entries=self.entries + other.entries,
-            waiting=self.waiting + other.waiting,
-            changed_at_us=max(self.changed_at_us, other.changed_at_us),
-        )
-
-
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine says of itself, for `status` and readiness."""
 
@@ -265,16 +249,20 @@ class Store(Protocol):
         """
         ...
 
-    def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> Awaitable[list[bool]]:
-        """Put each entry's content, sealed anew under this key, in its old one's place, if that is still there.
+    def reseal(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> Awaitable[list[bool]]:
+        """Put each content, sealed anew under this key, in its old one's place, if that is still there.
 
         Nothing else of an entry changes, and moves made meanwhile are no hindrance: a record opens in its place whatever
-        its state. Errors: as move.
+        its state. A note that was heard meanwhile stays. Errors: as move.
         """
         ...
 
-    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
-        """By data key: what entries with numbers from `first` to `last` need it. Looks at each of them."""
+    async def key_uses(self) -> dict[int, KeyUse]:
+        """By data key: what needs it; as counted in the commits, however many entries there are."""
+        ...
+
+    async def recount_keys(self) -> tuple[dict[int, KeyUse], dict[int, KeyUse]]:
+        """What needs data keys as it was kept at one moment, and as it is counted anew from the entries of that same moment."""
         ...
 
     def lanes(self) -> AsyncIterator[Sequence[int]]:
@@ -322,6 +310,13 @@ class Store(Protocol):
 
     def lane_is_clear(self, route: str, lane: int) -> bool:
         """No unfinished entry is in this lane. May say no of a clear lane, never yes of one that isn't. No I/O."""
+        ...
+
+    def former_lanes(self, entering: Entering) -> FormerLanes:
+        """Asked when another index key is about to hash: which accounts stay in their lanes of before. No I/O.
+
+        `entering` are lanes of payments that have one and are yet to be submitted.
+        """
         ...
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
@@ -406,8 +401,10 @@ class Store(Protocol):
         """The value kept under this name."""
         ...
 
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
         """Keep a value if what is kept under its name is still `known` (None: nothing is); False when it isn't.
+
+        The log tells of it in the same commit, at this time: see `spool.evidence.settings`.
 
         Raises:
             As move.
@@ -446,6 +443,10 @@ class Store(Protocol):
 
     async def account(self, lane: int) -> AccountNote | None:
         """What is known of an account; None when nothing is."""
+        ...
+
+    async def notes_under(self, key_id: int, limit: int) -> list[AccountNote]:
+        """Some of the accounts of which what their core said is sealed under this key, by lane."""
         ...
 
     async def accounts_counted(self) -> tuple[int, int]:

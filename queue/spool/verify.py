@@ -19,6 +19,7 @@ from spool.lifecycle import WAITING, Kind, State
 from spool.seal import Sealer
 from spool.store import Filter, Store
 from spool.tally import NOTHING, Cell, Sum
+from spool.uses import short_of
 
 PAGE_ENTRIES: Final = 500
 """Entries held in memory at a time while seals are opened."""
@@ -107,6 +108,10 @@ async def verify(
     counted = _sums(await _last(steps))
     seals = _Seals() if sealer is None else await _open_all(store, sealer)
     audited = await audit(store, marks, pace)
+    short = short_of(*await store.recount_keys())
+    # Against entries that aren't what they were, nothing can be held.
+    for detail in short if not audited.counts else ():
+        audited.find(Finding(fault=Fault.KEY_USE_FORGED, detail=detail))
     for finding in told:
         audited.find(finding)
     return Verdict(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry
+from spool.evidence.settings import setting
 from spool.lifecycle import FINAL, State
 from spool.store import Move
 from spool.tally import Cell
@@ -94,11 +95,12 @@ class Memo:
 class Exchange:
     """A small named value to keep in the place of the one its caller knew."""
 
-    __slots__ = ("known", "name", "value")
+    __slots__ = ("known", "name", "told", "value")
 
-    def __init__(self, name: str, known: bytes | None, value: bytes) -> None:
-        """Keep all three."""
+    def __init__(self, name: str, known: bytes | None, value: bytes, at_us: int) -> None:
+        """Keep all of them, and what the log is told."""
         self.name, self.known, self.value = name, known, value
+        self.told = Acting(setting(name, value, at_us))
 
 
 class Acting:
@@ -116,7 +118,7 @@ class Resealing:
 
     __slots__ = ("anew", "key_id")
 
-    def __init__(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> None:
+    def __init__(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> None:
         """Keep them, and the key they are sealed under."""
         self.anew, self.key_id = anew, key_id
 
@@ -158,7 +160,7 @@ def numbers_of(batch: Batch) -> set[int]:
         elif isinstance(work, Reversing):
             numbers.update((work.draft.number, work.draft.reverses))
         elif isinstance(work, Resealing):
-            numbers.update(entry.number for entry, _ in work.anew)
+            numbers.update(each.number for each, _ in work.anew if isinstance(each, Entry))
     return numbers
 
 

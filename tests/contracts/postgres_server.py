@@ -300,7 +300,7 @@ class Shared:
             self._laid_out = self.schema()
             return self._laid_out
         schema = self._laid_out.partition("search_path=")[2].partition("&")[0]
-        tables = ("entry", "event", "act", "block", "tally", "memo", "node", "account", "spent")
+        tables = ("entry", "event", "act", "block", "tally", "key_use", "memo", "node", "account", "spent")
         self.server.ask(
             f"SET search_path = {schema}",
             *(f"DELETE FROM {table}" for table in tables),  # noqa: S608 - names of ours

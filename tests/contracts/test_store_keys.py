@@ -1,12 +1,13 @@
-"""What every engine promises of data keys: which entries need one, and sealing anew by compare-and-set."""
+"""What every engine promises of data keys: what needs one, and sealing anew by compare-and-set."""
 
 from msgspec.structs import replace
 
-from spool.lifecycle import CLAIM, DOUBT, HOLD, POST, State
-from spool.store import KeyUse, Store
-from tests.contracts.spool_examples import LATER_US, NOW_US, MakeStore, draft, go, put
-
-MOST = 2**63 - 1
+from spool.account import AccountNote
+from spool.lifecycle import CLAIM, CLOSE_RETURNED, DOUBT, HOLD, POST, REFUSE, State
+from spool.store import Store
+from spool.uses import KeyUse
+from spool.verify import verify
+from tests.contracts.spool_examples import LATER_US, NOW_US, MakeStore, draft, go, put, reversal, undo
 
 
 async def lanes_of(store: Store) -> set[int]:
@@ -16,7 +17,7 @@ async def lanes_of(store: Store) -> set[int]:
 
 async def test_nothing_needs_a_key_in_an_empty_spool(store: Store) -> None:
     """No key, no entry."""
-    assert await store.key_uses(0, MOST) == {}
+    assert await store.key_uses() == {}
     assert await lanes_of(store) == set()
 
 
@@ -28,7 +29,7 @@ async def test_each_key_is_needed_by_its_entries(store: Store) -> None:
     assert first is not None
     await go(store, first, CLAIM, POST)
 
-    uses = await store.key_uses(0, MOST)
+    uses = await store.key_uses()
 
     posted, third = await store.get(1), await store.get(3)
     assert posted is not None
@@ -39,12 +40,64 @@ async def test_each_key_is_needed_by_its_entries(store: Store) -> None:
     }
 
 
-async def test_uses_are_counted_between_two_numbers(store: Store) -> None:
-    """Both included: a day's key is looked for among the day's numbers."""
-    for number in (1, 2, 3, 4):
-        await store.insert(draft(number), 1, b"sealed")
+async def test_what_is_over_waits_no_more_in_whichever_way_it_ended(store: Store) -> None:
+    """Refused and returned is one end, not two; a payment and its reversal that cancel out are two."""
+    refused = await put(store, draft(1, amount=5))
+    await go(store, refused, CLAIM, REFUSE, CLOSE_RETURNED)
+    await undo(store, reversal(3, await put(store, draft(2, amount=5))))
+    known = await put(store, draft(4))
+    assert await store.insert(draft(5, key=known.key), 2, b"sealed") is not None
 
-    assert (await store.key_uses(2, 3))[1].entries == 2
+    uses = await store.key_uses()
+
+    assert {key_id: (use.entries, use.waiting) for key_id, use in uses.items()} == {known.key_id: (4, 1)}
+
+
+async def test_what_is_told_of_an_account_needs_its_key(store: Store) -> None:
+    """The newest of each account; what was told without words needs none."""
+    await store.note_accounts(
+        [
+            AccountNote(lane=1, known=True, seen_at_us=1, key_id=3, sealed=b"sealed"),
+            AccountNote(lane=2, known=True, seen_at_us=1, key_id=3, sealed=b"sealed"),
+            AccountNote(lane=4, known=True, seen_at_us=1),
+        ]
+    )
+    await store.note_accounts([AccountNote(lane=1, known=True, seen_at_us=2, key_id=4, sealed=b"anew")])
+
+    uses = await store.key_uses()
+
+    assert {key_id: (use.entries, use.notes) for key_id, use in uses.items()} == {3: (0, 1), 4: (0, 1)}
+
+
+async def test_uses_are_the_same_after_a_restart(make_store: MakeStore) -> None:
+    """They are on disk with what they count."""
+    store = make_store()
+    await store.open(NOW_US)
+    entry = await put(store, draft(1))
+    await put(store, draft(2))
+    await go(store, entry, CLAIM, POST)
+    before = await store.key_uses()
+    await store.close()
+    again = make_store()
+    await again.open(LATER_US)
+
+    assert await again.key_uses() == before
+    assert [(use.entries, use.waiting) for use in before.values()] == [(2, 1)]
+    await again.close()
+
+
+async def test_an_entry_that_is_sealed_anew_needs_its_new_key(store: Store) -> None:
+    """Also when whoever moves it then knew it from before: a key must not seem to be needed, or not to be, for that."""
+    entry, other = await put(store, draft(1)), await put(store, draft(2))
+    await store.reseal([(entry, b"anew")], 9)
+    between = await store.key_uses()
+    await go(store, entry, CLAIM, POST)
+
+    after = await store.key_uses()
+
+    assert {k: (use.entries, use.waiting) for k, use in between.items()} == {other.key_id: (1, 1), 9: (1, 1)}
+    assert {k: (use.entries, use.waiting) for k, use in after.items()} == {other.key_id: (1, 1), 9: (1, 0)}
+    assert (await verify(store)).ok
 
 
 async def test_the_lanes_of_all_that_waits_are_told(store: Store) -> None:

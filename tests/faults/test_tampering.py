@@ -37,6 +37,8 @@ async def lived(path: Path) -> None:
     sealed = await store.get(RESEALED)
     assert sealed is not None
     await store.reseal([(sealed, b"sealed anew")], 2)
+    await store.exchange("policy/billing", None, b"the first", NOW_US)
+    await store.exchange("policy/billing", b"the first", b"the second", LATER_US)
     await store.close()
 
 
@@ -149,10 +151,25 @@ TABLE: Final[dict[str, Tampering]] = {
         "UPDATE event SET note = 'nothing' WHERE name = 'reseal'",
         {(F.ENTRY_EDITED, RESEALED), (F.EVENT_EDITED, RESEALED)},
     ),
-    "an act is edited": Tampering("UPDATE act SET actor = 'bob'", {(F.ACT_EDITED, 0)}),
-    "an act is deleted": Tampering("DELETE FROM act", {(F.ROW_MISSING, 0)}),
+    "a key that is needed is called free": Tampering(
+        "UPDATE key_use SET waiting = 0, changed_at_us = 0 WHERE key_id = 1", {(F.KEY_USE_FORGED, 0)}
+    ),
+    "what a key is needed for is deleted": Tampering("DELETE FROM key_use WHERE key_id = 1", {(F.KEY_USE_FORGED, 0)}),
+    "an act is edited": Tampering("UPDATE act SET actor = 'bob' WHERE name = 'route_open'", {(F.ACT_EDITED, 0)}),
+    "an act is deleted": Tampering("DELETE FROM act WHERE name = 'route_open'", {(F.ROW_MISSING, 0)}),
     "an act is put in": Tampering(
-        "INSERT INTO act SELECT 10000, at_us, name, subject, detail, actor, note FROM act", {(F.ACT_UNKNOWN, 0)}
+        "INSERT INTO act SELECT 10000, at_us, name, subject, detail, actor, note FROM act WHERE name = 'route_open'",
+        {(F.ACT_UNKNOWN, 0)},
+    ),
+    "a policy is edited": Tampering(
+        "UPDATE memo SET value = CAST('the third' AS BLOB) WHERE name = 'policy/billing'", {(F.SETTING_FORGED, 0)}
+    ),
+    "a policy is put back to an older one": Tampering(
+        "UPDATE memo SET value = CAST('the first' AS BLOB) WHERE name = 'policy/billing'", {(F.SETTING_FORGED, 0)}
+    ),
+    "a policy is deleted": Tampering("DELETE FROM memo WHERE name = 'policy/billing'", {(F.SETTING_FORGED, 0)}),
+    "a policy is put in": Tampering(
+        "INSERT INTO memo VALUES ('policy/other', CAST('mine' AS BLOB))", {(F.SETTING_FORGED, 0)}
     ),
     "a block's hashes are edited": Tampering(
         "UPDATE block SET leaves = zeroblob(32) WHERE first = 3", {(F.BLOCK_EDITED, 0), (F.ENTRY_EDITED, WAITING)}

@@ -29,11 +29,12 @@ def digest(token: str) -> str:
 
 
 def token_tables() -> str:
-    """A token of each role, named for it, one that is over, and one of the core's own team."""
+    """A token of each role, named for it, one that is over, one of the core's own team, and one of another installation."""
     tables = [f'[admin.tokens.{role}]\nrole = "{role}"\nsha256 = "{digest(role)}"\n' for role in ROLES]
     over = f'[admin.tokens.former]\nrole = "operator"\nsha256 = "{digest("former")}"\nexpires = 2025-06-01T00:00:00Z\n'
     core = f'[admin.tokens.release]\nrole = "core"\ncores = ["billing"]\nsha256 = "{digest("release")}"\n'
-    return "\n".join([*tables, over, core])
+    peer = f'[admin.tokens.second]\nrole = "peer"\nsha256 = "{digest("second")}"\n'
+    return "\n".join([*tables, over, core, peer])
 
 
 @dataclass

@@ -22,6 +22,7 @@ MAY: Final = {
     Right.CORE: {"release"},
     Right.REVEAL: {"operator", "approver", "auditor"},
     Right.AUDIT: {"approver", "auditor"},
+    Right.WITNESS: {"second"},
 }
 """Who may what, written down a second time: who changes one table has to think twice."""
 
@@ -35,6 +36,7 @@ NAMED: Final = {
     "verdict": "confirm",
     "steer": "open",
     "job": "pause",
+    "peer": "second",
     "word": "drain",
 }
 """Something for each part of a path."""
@@ -43,7 +45,7 @@ PATHS: Final = [
     (path.method, re.sub(r"\{(\w+)\}", lambda part: NAMED[part[1]], path.template), path.right) for path in OFFER
 ]
 
-EVERYBODY: Final = (*ROLES, "release")
+EVERYBODY: Final = (*ROLES, "release", "second")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import shutil
 import subprocess
@@ -17,16 +18,19 @@ import aiohttp
 import msgspec
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from gateway.cli import evidence as verbs
 from gateway.cli import offline
+from gateway.cli.app import app
 from gateway.cli.exits import Failure
 from gateway.clock import SystemClock
 from gateway.config.init import make
 from gateway.config.load import load
 from gateway.service import Service
+from spool.entry import Act
 from spool.errors import SpoolUnfit
 from spool.evidence.checkpoint import read_note, read_public_key
 from spool.sqlite.backup import copy
@@ -79,14 +83,19 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     """What init makes, with a witness's file."""
-    made = make(tmp_path / "var", SystemClock())
-    (tmp_path / "elsewhere").mkdir()
     async with ScriptedCore.start(Settings(ledger=tmp_path / "ledger.db")) as core:
-        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        text = text.replace("http://127.0.0.1:8090", core.url)
-        text = text.replace("[evidence]", f'[evidence]\nwitness_files = ["{tmp_path}/elsewhere/checkpoint"]')
-        made.config.write_text(f"{text}\n{token_tables()}")
-        yield Site(tmp_path, core, made.config)
+        yield site_in(tmp_path, core)
+
+
+def site_in(folder: Path, core: ScriptedCore) -> Site:
+    """What init makes in a folder, with a witness's file."""
+    made = make(folder / "var", SystemClock())
+    (folder / "elsewhere").mkdir()
+    text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+    text = text.replace("http://127.0.0.1:8090", core.url)
+    text = text.replace("[evidence]", f'[evidence]\nwitness_files = ["{folder}/elsewhere/checkpoint"]')
+    made.config.write_text(f"{text}\n{token_tables()}")
+    return Site(folder, core, made.config)
 
 
 async def signed(house: House) -> None:
@@ -236,20 +245,52 @@ async def test_an_entry_that_was_tampered_with_is_quarantined_and_the_rest_goes_
     assert found["findings"][0]["number"] == spoilt
 
 
-async def test_a_persons_word_for_a_route_and_new_limits_are_evidence(site: Site) -> None:
-    """Who opened it, and by which limits payments were taken."""
+async def acts_of(house: House) -> list[Act]:
+    """What the evidence has of persons and the configuration, but for hashes of what was set."""
+    async with house.service.spool.store.records() as records:
+        return [proven.act for proven in await records.acts(0, 100) if proven.act.name != "set"]
+
+
+async def test_a_persons_word_for_a_route_and_the_configuration_are_evidence(site: Site) -> None:
+    """Who opened it, by which limits payments were taken, and that the configuration was another from a moment on."""
     async with site.running() as house:
         await house.post("/admin/v1/routes/main/open")
-        async with house.service.spool.store.records() as records:
-            acts = [proven.act for proven in await records.acts(0, 10)]
-    async with site.running() as house, house.service.spool.store.records() as records:
-        again = await records.acts(0, 10)
+        acts = await acts_of(house)
+    async with site.running() as house:
+        again = await acts_of(house)
+    site.config.write_text(f"{site.config.read_text()}\n[returns]\nlate_after_s = 9\n")
+    async with site.running() as house:
+        changed = await acts_of(house)
+    printed = CliRunner().invoke(app, ["config", "show", "--config", str(site.config)]).stdout
 
     assert [(act.name, act.subject, act.actor, act.note) for act in acts] == [
         ("limits", "standin", "", ""),
+        ("configuration", "nightsafe", "", ""),
         ("route_open", "main", "operator", "a drill"),
     ]
-    assert len(again) == 2
+    assert again == acts
+    assert [(act.name, act.detail) for act in changed[3:]] == [
+        ("configuration", hashlib.sha256(printed.encode()).hexdigest())
+    ]
+
+
+async def test_a_plan_that_was_edited_behind_the_services_back_is_found(site: Site) -> None:
+    """A window that nobody planned would have payments stood in for."""
+    async with site.running() as house:
+        begins = {"begins": "2031-01-15T02:00:00", "time_zone": "UTC", "duration_s": 3600}
+        await house.post("/admin/v1/windows", **begins)
+        status, before = await house.ask("POST", "/admin/v1/verify", body={})
+    db = driver.connect(site.spool, isolation_level=None)
+    db.execute(
+        "UPDATE memo SET value = CAST(replace(CAST(value AS TEXT), '2031', '2026') AS BLOB) WHERE name = 'plan/windows'"
+    )
+    db.close()
+    async with site.running() as house:
+        _, after = await house.ask("POST", "/admin/v1/verify", body={})
+
+    assert (status, before["ok"]) == (200, True)
+    assert (after["ok"], after["faults"]) == (False, {"setting_forged": 1})
+    assert after["findings"][0]["detail"] == "plan/windows"
 
 
 # Copies

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Final, NamedTuple
 
-from tests.powercut.tape import FolderSynced, Named, Removed, Resized, Step, Synced, Wrote
+from tests.powercut.tape import FolderSynced, Made, Named, Removed, Renamed, Resized, Step, Synced, Wrote
 
 SECTOR: Final = 512
 BLOCK_SECTORS: Final = 8
@@ -188,6 +188,10 @@ class Disk:
                 self.files[inode].sync(succeeded=succeeded)
             case Named(name, inode):
                 self.files[inode] = File()
+                self._pending.append((name, inode))
+            case Made(inode):
+                self.files[inode] = File()
+            case Renamed(name, inode):
                 self._pending.append((name, inode))
             case Removed(name):
                 self._pending.append((name, 0))

@@ -47,6 +47,19 @@ class Named(NamedTuple):
     inode: int
 
 
+class Made(NamedTuple):
+    """A file without a name that matters: a draft, say."""
+
+    inode: int
+
+
+class Renamed(NamedTuple):
+    """A file got this name; whatever had it is gone from the folder."""
+
+    name: str
+    inode: int
+
+
 class Removed(NamedTuple):
     """A name was taken from the folder."""
 
@@ -57,7 +70,7 @@ class FolderSynced(NamedTuple):
     """All names so far are on disk."""
 
 
-Step = Wrote | Resized | Synced | Named | Removed | FolderSynced
+Step = Wrote | Resized | Synced | Named | Made | Renamed | Removed | FolderSynced
 
 Trouble = Callable[[str, str], int]
 """Asked before each operation, by its name and the file's: 0, or the error code of SQLite that it ends with."""

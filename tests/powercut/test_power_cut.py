@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from tests.powercut import custody as keys
 from tests.powercut.campaign import Plan, lives
 from tests.powercut.kernel import Unfit, rounds
 from tests.powercut.taped_driver import Habits
@@ -38,6 +39,26 @@ def test_the_same_cuts_show_loss_where_there_is_some(habits: Habits, lying: bool
     report = lives(Plan(1, habits, lying, lives=1, states_each_step=6, come_up_one_in=1 << 30))
 
     assert report.objections["lost"] > 100
+
+
+def test_after_a_power_cut_every_record_is_opened_by_the_keys_that_are_left() -> None:
+    """Keys made, changed, wrapped anew and destroyed, records sealed anew; files and spool lag behind as they like."""
+    report = keys.lives(keys.Plan(1))
+
+    assert report.examples == ()
+    assert report.distinct > 1_000
+    assert set(report.done) == {act.__name__ for act in keys.Custodian.ACTS}
+    assert min(report.came_up, report.told) > 10
+
+
+@pytest.mark.parametrize(
+    ("plan", "shows"),
+    [(keys.Plan(1, rounds=8, hasty=True), "unfit"), (keys.Plan(1, rounds=8, nameless=True), "closed")],
+    ids=["key files that aren't synced", "names that aren't synced"],
+)
+def test_the_same_cuts_lock_records_up_where_keys_are_kept_carelessly(plan: keys.Plan, shows: str) -> None:
+    """The controls."""
+    assert keys.lives(plan).objections[shows] > 10
 
 
 @pytest.mark.process

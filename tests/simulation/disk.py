@@ -17,11 +17,13 @@ from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.records import Records
+from spool.lanes import Entering, FormerLanes, HeldLanes
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore
 from spool.nodes import Alone, Nodes
-from spool.store import Aged, Filter, Health, Inserted, KeyUse, Known, Move, NotReversible, Ready
+from spool.store import Aged, Filter, Health, Inserted, Known, Move, NotReversible, Ready
 from spool.tally import Cell, Sum, Tally
+from spool.uses import KeyUse
 from spool.work import cell_of
 from tests.simulation.nature import Nature
 
@@ -229,7 +231,7 @@ class SimStore:
         found: list[Entry] = await self._submit(lambda: self.image.followers(route, lane, limit))
         return found
 
-    async def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> list[bool]:
+    async def reseal(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> list[bool]:
         """Put contents sealed anew in their old ones' places."""
         done: list[bool] = await self._submit(lambda: self.image.reseal(anew, key_id))
         return done
@@ -243,9 +245,9 @@ class SimStore:
         """Keep a small named value."""
         await self._submit(lambda: self.image.remember(name, value))
 
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
         """Keep a small named value in the place of the one its caller knew."""
-        done: bool = await self._submit(lambda: self.image.exchange(name, known, value))
+        done: bool = await self._submit(lambda: self.image.exchange(name, known, value, at_us))
         return done
 
     async def spend(self, spending: Spending) -> bool:
@@ -256,6 +258,10 @@ class SimStore:
     async def refund(self, spending: Spending) -> None:
         """Take a promise back."""
         await self._submit(lambda: self.image.refund(spending))
+
+    async def notes_under(self, key_id: int, limit: int) -> list[AccountNote]:
+        """What was said of accounts under a key."""
+        return await self._read(lambda: self.image.notes_under(key_id, limit))
 
     async def note_accounts(self, notes: Sequence[AccountNote]) -> None:
         """Keep what was heard of accounts."""
@@ -418,6 +424,11 @@ class SimStore:
         """Nothing unfinished is in the lane, what is on its way to disk included."""
         return not self._lanes[route, lane]
 
+    def former_lanes(self, entering: Entering) -> FormerLanes:
+        """Those that hold something now, what is on its way to disk included."""
+        held = [lane for (_, lane), held in self._lanes.items() if held]
+        return HeldLanes([*held, *(lane for _, lane in entering)], self.lane_is_clear)
+
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter."""
         return await self._read(lambda: self.image.page(wanted, limit))
@@ -442,9 +453,13 @@ class SimStore:
         """What happened to an entry."""
         return await self._read(lambda: self.image.history(number))
 
-    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
+    async def key_uses(self) -> dict[int, KeyUse]:
         """What needs which key."""
-        return await self._read(lambda: self.image.key_uses(first, last))
+        return await self._read(self.image.key_uses)
+
+    async def recount_keys(self) -> tuple[dict[int, KeyUse], dict[int, KeyUse]]:
+        """The same, twice."""
+        return await self._read(self.image.recount_keys)
 
     def lanes(self) -> AsyncIterator[Sequence[int]]:
         """The lanes of everything unfinished."""

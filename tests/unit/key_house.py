@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.clock import ManualClock
 from gateway.custody.chest import Chest
 from gateway.custody.keeper import DAY_US, Keeper
+from gateway.custody.resealing import Resealer
 from gateway.custody.settings import KeysSettings
 from spool.entry import Entry
 from spool.errors import MasterUnreachable
@@ -102,6 +103,12 @@ class House:
         self.master: KeyProvider = master or self.service
         self.settings = KeysSettings(**settings)
         self.spool, self.keeper = self.made()
+        self.resealer = self.made_resealer()
+
+    def made_resealer(self, **changes: Any) -> Resealer:
+        """What seals anew, as each new process would make it."""
+        usual: dict[str, Any] = {"per_s": self.settings.reseal_per_s}
+        return Resealer(keeper=self.keeper, spool=self.spool, shelf=self.store, clock=self.clock, **usual | changes)
 
     def made(self, former: Sequence[KeyProvider] = (), **settings: Any) -> tuple[Spool, Keeper]:
         """A spool and keeper, as each new process would make them."""
@@ -125,6 +132,7 @@ class House:
         """Another process takes over."""
         await self.store.close()
         self.spool, self.keeper = self.made(former, **settings)
+        self.resealer = self.made_resealer()
         await self.open()
 
     async def record(self, number: int = 0) -> Entry:

@@ -474,7 +474,7 @@ def test_the_report_of_faults_has_one_line_each(tmp_path: Path) -> None:
     """It reads well in a terminal and in a log."""
     with pytest.raises(ConfigUnfit) as unfit:
         check(written(tmp_path, spoiled(("port = 8080", "port = -1"), ('"operator"', '"king"'))))
-    roles = '"viewer" or "operator" or "approver" or "auditor" or "custodian" or "core"'
+    roles = '"viewer" or "operator" or "approver" or "auditor" or "custodian" or "core" or "peer"'
     assert str(unfit.value).splitlines() == [
         f"{tmp_path}/nightsafe.toml: 2 faults",
         "line 5: listen.channels.port: out of bounds; write a number from 0 to 65535",

@@ -104,6 +104,31 @@ def test_a_reversals_receipt_has_neither_account_nor_sum_where_there_is_none(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("path", "query"), [("/v1/payments/17", ""), ("/v1/payments", "key=k-1")])
+def test_whoever_asks_later_gets_a_receipt_of_what_holds_now(
+    key_file: SecretRef, private: Ed25519PrivateKey, path: str, query: str
+) -> None:
+    """One that was lost, or whose payment is booked since; the account isn't asked for, so it isn't in it."""
+    bank = channel(receipt_key=key_file)
+
+    reply = bank.write(bank.read(ask("GET", path, query=query)), told(AnswerKind.POSTED))
+
+    assert (reply.status, claims(reply, public_of(private))) == (
+        200,
+        {
+            "channel": "bank", "id": "17", "key": "k-1", "status": "posted", "accepted_at": "2026-01-15T07:00:00.123456Z",
+            "amount": "10.00", "currency": "KZT",
+        },
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [AnswerKind.REFUSED, AnswerKind.IN_PROGRESS])
+def test_what_became_no_yes_has_no_receipt(key_file: SecretRef, kind: AnswerKind) -> None:
+    """Refused since, or not decided."""
+    bank = channel(receipt_key=key_file)
+    assert HEADER not in bank.write(bank.read(ask("GET", "/v1/payments/17")), told(kind)).headers
+
+
 def test_a_receipt_is_nobody_elses(key_file: SecretRef) -> None:
     """Another key's public half doesn't fit, and its own is named in it."""
     reply = written(key_file, None, told(AnswerKind.POSTED))

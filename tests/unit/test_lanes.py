@@ -2,7 +2,7 @@
 
 import pytest
 
-from spool.lanes import BUCKET_BITS, LaneFilter
+from spool.lanes import BUCKET_BITS, HeldLanes, LaneFilter
 from spool.rank import USUAL, WORST
 
 ROUTE = "billing"
@@ -205,3 +205,60 @@ def test_a_rank_that_leaves_before_it_is_counted_is_counted_down_later(loading: 
     loading.finish_loading()
 
     assert loading.rank_behind(ROUTE, LANE, 0) == 0
+
+
+# Lanes of before another index key
+
+
+def test_an_account_stays_in_its_former_lane_until_that_is_clear(lanes: LaneFilter) -> None:
+    """And has left it for good then, whatever comes into it later."""
+    lanes.add(ROUTE, LANE)
+    former = lanes.former(lanes.is_clear)
+    held = [former.holds(ROUTE, LANE, ())]
+    lanes.remove(ROUTE, LANE)
+    held.append(former.holds(ROUTE, LANE, ()))
+    lanes.add(ROUTE, SAME_BUCKET)
+    held.append(former.holds(ROUTE, LANE, ()))
+
+    assert held == [True, False, False]
+
+
+def test_an_account_with_nothing_waiting_leaves_at_once(lanes: LaneFilter) -> None:
+    """Its neighbours don't."""
+    lanes.add(ROUTE, LANE + 1)
+    former = lanes.former(lanes.is_clear)
+
+    assert [former.holds(ROUTE, lane, ()) for lane in (LANE, LANE + 1, LANE + 2)] == [False, True, False]
+    assert not former.holds("mobile", LANE + 1, ())
+
+
+def test_nobody_leaves_a_bucket_that_somebody_is_about_to_enter(lanes: LaneFilter) -> None:
+    """An account that was given its lane a moment ago is counted a moment later."""
+    former = lanes.former(lanes.is_clear)
+
+    assert former.holds(ROUTE, LANE, {(ROUTE, SAME_BUCKET)})
+    assert not former.holds(ROUTE, LANE, {(ROUTE, LANE + 1)})
+
+
+def test_nobody_leaves_while_an_earlier_run_is_counted(loading: LaneFilter) -> None:
+    """Nobody knows who is still in."""
+    former = loading.former(loading.is_clear)
+    assert former.holds(ROUTE, LANE, ())
+
+    loading.finish_loading()
+
+    assert not former.holds(ROUTE, LANE, ())
+
+
+def test_lanes_that_held_something_are_left_one_by_one(lanes: LaneFilter) -> None:
+    """Those that didn't were left before; by name, as what waits elsewhere may share a bucket with them."""
+    lanes.add(ROUTE, LANE)
+    held = HeldLanes([LANE], lanes.is_clear)
+    assert [held.holds(ROUTE, lane, ()) for lane in (LANE, SAME_BUCKET)] == [True, False]
+    lanes.remove(ROUTE, LANE)
+    assert held.holds(ROUTE, LANE, {(ROUTE, LANE)})
+
+    assert not held.holds(ROUTE, LANE, ())
+
+    lanes.add(ROUTE, LANE)
+    assert not held.holds(ROUTE, LANE, ())

@@ -218,9 +218,9 @@ class Overtaken(MemoryStore):
         await self._rival.decide(self._number, Verdict.CONFIRM, person="boris", word="yes")
         return found
 
-    async def exchange(self, name: str, known: bytes | None, value: bytes) -> bool:
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
         """Write, if nothing changed."""
-        return await self._store.exchange(name, known, value)
+        return await self._store.exchange(name, known, value, at_us)
 
 
 async def test_what_a_crash_cuts_off_waits_and_is_finished_by_confirming_again(room: Room) -> None:

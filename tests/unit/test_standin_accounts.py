@@ -70,7 +70,7 @@ async def test_whom_the_backlog_was_posted_for_is_known(open_heart: OpenHeart) -
     await heart.forwards(3)
     assert await heart.accounts.flush() == 1
     again = await heart.restarted()
-    assert (await again.accounts.heard(again.spool.lane_of(ROUTE, "100")))[0] is Standing.KNOWN
+    assert (await again.accounts.heard(again.spool.lanes_of(ROUTE, "100")))[0] is Standing.KNOWN
 
 
 async def test_nothing_is_learned_where_nobody_asks(heart: Heart) -> None:
@@ -388,7 +388,7 @@ async def test_an_answer_that_no_longer_opens_is_no_answer(open_heart: OpenHeart
     """Its key is gone, or somebody moved it; that the account is known stays."""
     heart = await open_heart(standin=KNOWING)
     lane = heart.spool.lane_of(ROUTE, "100")
-    moved = heart.spool.seal_note(lane + 1, 1, b"")
+    moved = heart.spool.seal_note(lane + 1, b"")
     note = AccountNote(lane=lane, known=True, seen_at_us=1, key_id=moved[0], sealed=moved[1])
     await heart.store.note_accounts([note])
     heart.open_route()
@@ -473,7 +473,7 @@ async def test_what_was_learned_goes_to_disk_by_itself(bench: Bench) -> None:
 async def test_a_refund_the_disk_does_not_take_is_let_go(bench: Bench) -> None:
     """The day's limit is so much lower; nobody gains."""
     policy = StandinSettings(account_day_count_max=1).policy("kiosk", "RUB")
-    spent = await bench.accounts.spend(policy, policy.terms, 7, 100)
+    spent = await bench.accounts.spend(policy, policy.terms, (7,), 100)
     assert spent is not None
     await bench.store.close()
     await bench.accounts.refund(spent)

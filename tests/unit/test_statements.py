@@ -16,6 +16,7 @@ WIDTHS: Final = {
     "add_to_tally": 8,
     "index_keys": 2,
     "note_accounts": 7,
+    "add_to_key_uses": 4,
 }
 """Values of a row of the statements that take many."""
 
@@ -102,10 +103,13 @@ WAYS: Final = {
     ],
     "has_key": ["SEARCH key USING PRIMARY KEY (hash=? AND number=?)"],
     "reseal": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "reseal_note": ["SEARCH account USING INTEGER PRIMARY KEY (rowid=?)"],
+    "notes_under": ["SEARCH account USING INDEX account_said (key_id=?)"],
     "returns_due": ["SEARCH entry USING INDEX entry_owed (route=?)"],
     "account": ["SEARCH account USING INTEGER PRIMARY KEY (rowid=?)"],
     "denies": ["SCAN CONSTANT ROW", "SCAN account USING COVERING INDEX account_denied"],
     "note_accounts": [],
+    "add_to_key_uses": [],
     "spend": [],
     "spent": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
     "refund": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
@@ -130,13 +134,20 @@ AT_OPENING: Final = {
 }
 """Statements asked once, at opening."""
 
-IN_STEPS: Final = {"recount", "key_uses", "shape_arrival", "shape_aside", "memos", "accounts", "promised"}
+IN_STEPS: Final = {"recount", "recount_keys", "shape_arrival", "shape_aside", "memos", "accounts", "promised"}
 """Statements that read everything, a stretch at a time, on a connection of their own."""
 
-ON_ARRIVAL: Final = {"fill_entry", "fill_account", "fill_promised", "sum_up"}
+ON_ARRIVAL: Final = {"fill_entry", "fill_account", "fill_promised", "sum_up", "sum_up_keys"}
 """Statements that fill a new file with what another engine kept, before anybody works on it."""
 
-FOR_PERSONS: Final = {"accounts_counted", "strays", "routes", "page_aside_ascending", "page_aside_descending"}
+FOR_PERSONS: Final = {
+    "accounts_counted",
+    "key_uses",
+    "page_aside_ascending",
+    "page_aside_descending",
+    "routes",
+    "strays",
+}
 """Statements that read all of something, beside payments, when a person or an audit asks."""
 
 

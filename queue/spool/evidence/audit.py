@@ -8,7 +8,7 @@ Pure: a shell reads, page by page, and tells it here. Memory: a bit for each eve
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from spool.evidence import leaf
@@ -16,6 +16,7 @@ from spool.evidence.findings import Fault, Finding, Mark
 from spool.evidence.growth import NO_HEAD, Block, Head
 from spool.evidence.records import Kept, Proven, ProvenAct
 from spool.evidence.resealing import first_seal
+from spool.evidence.settings import SET, forged
 from spool.evidence.story import ADOPTED, fault_of, was_given_back
 from spool.evidence.tree import append, leaf_hash, peaks_of, root_of
 
@@ -36,6 +37,8 @@ class Audit:
         self._claimed = bytearray()
         self._counts = Counter[Fault]()
         self._named: list[Finding] = []
+        #: What was set last under each name, by its SHA-256.
+        self._set: dict[str, str] = {}
 
     @property
     def size(self) -> int:
@@ -127,6 +130,18 @@ class Audit:
         if leaf_hash(leaf.acted(act)) != proven.hash:
             fault = Fault.ACT_EDITED if proven.hash else Fault.ACT_UNKNOWN
             self.find(Finding(fault=fault, leaf=act.leaf, at_us=act.at_us, detail=f"{act.name} {act.subject}"))
+        elif act.name == SET:
+            self._set[act.subject] = act.detail
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What was set last under each name, by its SHA-256, as far as acts were taken."""
+        return self._set
+
+    def take_settings(self, kept: Mapping[str, bytes]) -> None:
+        """After all acts: the values they tell of."""
+        for name in forged(self._set, kept):
+            self.find(Finding(fault=Fault.SETTING_FORGED, detail=name))
 
     def _take_event(self, proven: Proven, *, may_be_older: bool) -> None:
         """An event; one from before the log belongs to an entry that was taken into it later."""

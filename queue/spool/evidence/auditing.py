@@ -5,13 +5,14 @@ same commit; so it need not be of the log's moment, only of a later one, and eve
 row's. No moment is held for long: a database can't tidy up behind one that is still being read, and its files grow.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from spool.evidence.audit import FINDINGS_MAX, Audit
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.evidence.records import Records
+from spool.evidence.settings import is_setting
 
 PAGE_BLOCKS: Final = 200
 
@@ -67,9 +68,19 @@ async def audit(store: Audited, marks: Iterable[Mark] = (), pace: Pace = SWIFT) 
             for act in acts:
                 found.take_act(act)
             start = acts[-1].act.leaf + 1
+        found.take_settings(await _settings(records, found.told))
         for words in await records.faults():
             found.find(Finding(fault=Fault.DATABASE_DAMAGED, detail=words))
     found.finish()
+    return found
+
+
+async def _settings(records: Records, told: Mapping[str, str]) -> dict[str, bytes]:
+    """Values that the log tells of, and those it should tell of."""
+    found, after = dict[str, bytes](), ""
+    while page := await records.memos(after, PAGE_BLOCKS):
+        found.update((name, value) for name, value in page if name in told or is_setting(name))
+        after = page[-1][0]
     return found
 
 

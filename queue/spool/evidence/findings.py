@@ -16,6 +16,10 @@ class Fault(enum.Enum):
     EVENT_UNKNOWN = ("event_unknown", "the log knows no such event: the line was put into the history")
     ACT_EDITED = ("act_edited", "what is told of a person's act isn't what was done")
     ACT_UNKNOWN = ("act_unknown", "the log knows no such act: the row was put there")
+    SETTING_FORGED = (
+        "setting_forged",
+        "what was set while the service ran (a policy, the planned windows, a proposal) isn't what was set last",
+    )
     ROW_MISSING = ("row_missing", "the log tells of something there is no row of: it was deleted, or moved elsewhere")
     STATE_FORGED = (
         "state_forged",
@@ -26,6 +30,10 @@ class Fault(enum.Enum):
         "the entry's history has a step that can't follow the one before it: a line is missing or forged",
     )
     KEY_LOST = ("key_lost", "a repeat of the request wouldn't be known, or a key that was given back is held")
+    KEY_USE_FORGED = (
+        "key_use_forged",
+        "what a data key is needed for was counted otherwise than the entries say: it might be destroyed too early",
+    )
     BLOCK_EDITED = ("block_edited", "a block doesn't follow from the one before it")
     BLOCK_MISSING = ("block_missing", "the log has a gap: blocks were cut out")
     CHECKPOINT_FORGED = (

@@ -99,6 +99,7 @@ class PostgresFilling:
         """See `Filling.end`."""
         async with self._db.transaction():
             await self._db.execute(SQL["sum_up"])
+            await self._db.execute(SQL["sum_up_keys"])
             await self._db.execute(SQL["set_log"], head.size, b"".join(head.peaks))
 
     async def let_work(self) -> None:

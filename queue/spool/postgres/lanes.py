@@ -3,7 +3,7 @@
 Which rank an entry is to have for its lane's sake, the transaction that stores it finds out.
 """
 
-from spool.lanes import LaneFilter
+from spool.lanes import Entering, FormerLanes, IsClear, LaneFilter
 from spool.rank import USUAL, WORST
 
 
@@ -47,3 +47,15 @@ class LanesUnknown:
     def rank_behind(self, route: str, lane: int, rank: int) -> int:  # noqa: ARG002 - whichever
         """What is asked for."""
         return rank
+
+    def former(self, is_clear: IsClear) -> FormerLanes:  # noqa: ARG002 - it never says so
+        """All lanes: another node may put something into each, so nobody leaves."""
+        return AllHeld()
+
+
+class AllHeld:
+    """Former lanes that nobody leaves."""
+
+    def holds(self, route: str, lane: int, entering: Entering) -> bool:  # noqa: ARG002 - whichever
+        """Always."""
+        return True

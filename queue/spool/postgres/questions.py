@@ -11,9 +11,10 @@ from spool.lifecycle import USUAL, State
 from spool.postgres.connection import Connection, Pool, means_gone
 from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
-from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, entry_of, event_in
-from spool.store import Aged, Filter, KeyUse, Ready
+from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, entry_of, event_in, key_uses_in
+from spool.store import Aged, Filter, Ready
 from spool.tally import Cell, Sum
+from spool.uses import KeyUse, Recount
 
 NUMBER_MAX: Final = 2**63 - 1
 ALL_STATES: Final = [+state for state in State]
@@ -139,6 +140,10 @@ class Questions:
         row = await self._row("account", lane)
         return None if row is None else account_of(row)
 
+    async def notes_under(self, key_id: int, limit: int) -> list[AccountNote]:
+        """Accounts of which what was said is sealed under this key."""
+        return [account_of(row) for row in await self._rows("notes_under", key_id, limit)]
+
     async def accounts_counted(self) -> tuple[int, int]:
         """How many are known, and how many denied."""
         known, denied = await self._row("accounts_counted")
@@ -148,15 +153,9 @@ class Questions:
         """Any account is denied."""
         return bool(await self._figure("denies"))
 
-    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
-        """By data key: what entries between two numbers need it; in steps, as payments are looked up in between."""
-        found = dict[int, KeyUse]()
-        while rows := await self._rows("key_uses", first, last):
-            for key_id, entries, waiting, changed_at_us, _ in rows:
-                use = KeyUse(entries=entries, waiting=waiting, changed_at_us=changed_at_us)
-                found[key_id] = found[key_id] + use if key_id in found else use
-            first = 1 + max(row[4] for row in rows)
-        return found
+    async def key_uses(self) -> dict[int, KeyUse]:
+        """By data key: what needs it."""
+        return key_uses_in(await self._rows("key_uses"))
 
     async def lanes(self) -> AsyncIterator[Sequence[int]]:
         """The lanes of all unfinished entries, of one moment."""
@@ -184,6 +183,14 @@ class Questions:
                 after = max(row[8] for row in rows)
                 yield found
             yield found
+
+    async def recount_keys(self) -> tuple[dict[int, KeyUse], dict[int, KeyUse]]:
+        """What needs data keys, kept and counted anew, in one snapshot. See `Store.recount_keys`."""
+        async with snapshot(self._reading) as db:
+            found = Recount(key_uses_in(await db.fetch(SQL["key_uses"])))
+            while rows := await db.fetch(SQL["recount_keys"], found.after):
+                found.add(rows)
+        return found.both()
 
     @asynccontextmanager
     async def records(self) -> AsyncGenerator[PostgresRecords]:

@@ -5,10 +5,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from spool.account import AccountNote
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
+from spool.lanes import Entering, FormerLanes
 from spool.nodes import SEATS_MAX, Nodes, nothing
 from spool.postgres.commit import Lost, Writer
 from spool.postgres.connection import Connection, connect, lies_outside, means_gone, pool
@@ -212,7 +214,7 @@ class PostgresStore(Questions, Keeping):
         """Make moves by compare-and-set. See `Store.move`."""
         return self._submit(Moves(moves))
 
-    def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> Awaitable[list[bool]]:
+    def reseal(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> Awaitable[list[bool]]:
         """Put contents sealed anew in their old ones' places. See `Store.reseal`."""
         return self._submit(Resealing(anew, key_id))
 
@@ -403,6 +405,10 @@ class PostgresStore(Questions, Keeping):
     def lane_is_clear(self, route: str, lane: int) -> bool:
         """Never surely: other nodes write as well."""
         return self._expected.lanes.is_clear(route, lane)
+
+    def former_lanes(self, entering: Entering) -> FormerLanes:  # noqa: ARG002 - each is looked for when it is asked about
+        """Lanes of before another index key. See `Store.former_lanes`."""
+        return self._expected.lanes.former(self.lane_is_clear)
 
     async def health(self) -> Health:
         """How the engine is."""

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from spool.account import AccountNote
 from spool.entry import Act, Draft, Entry
 from spool.errors import LaneTaken, OverLimit, SpoolError
 from spool.evidence import leaf
@@ -24,6 +25,7 @@ from spool.postgres.work import Closed, Rescue, Sweep, Work
 from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
+from spool.uses import UseChanges
 from spool.work import (
     Acting,
     Behind,
@@ -47,7 +49,7 @@ ORPHANS_MAX: Final = 512
 
 STRAYS_MAX: Final = 512
 
-_TELLING: Final = (Insertion, Moves, Reversing, Acting, Resealing, Spend, Rescue)
+_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue)
 """Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
 
 
@@ -65,7 +67,7 @@ class _InTheWay(NamedTuple):
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_db", "_deltas", "_entered", "_growth", "_limits", "_seat")
+    __slots__ = ("_db", "_deltas", "_entered", "_growth", "_limits", "_seat", "_uses")
 
     def __init__(self, db: Connection, seat: Seat) -> None:
         """With nothing counted and nothing proven yet."""
@@ -73,6 +75,7 @@ class Transaction:
         self._seat = seat
         self._growth = Growth()
         self._deltas: dict[Cell, list[int]] = {}
+        self._uses = UseChanges()
         self._limits = Limits()
         #: Lanes that new entries of this transaction are in, and the worst rank of these: an attempt that comes after them may
         #: not overtake them.
@@ -148,7 +151,10 @@ class Transaction:
             said = await self._db.execute(SQL["remember_new"], work.name, work.value)
         else:
             said = await self._db.execute(SQL["exchange"], work.name, work.known, work.value)
-        return bool(said in {"INSERT 0 1", "UPDATE 1"})
+        if said not in {"INSERT 0 1", "UPDATE 1"}:
+            return False
+        await self._act(work.told)
+        return True
 
     def _count(self, cell: Cell, entries: int, amount: int) -> None:
         at = self._deltas.get(cell)
@@ -163,6 +169,7 @@ class Transaction:
         if block is None:
             return
         rows = [(*cell, entries, amount) for cell, (entries, amount) in sorted(self._deltas.items())]
+        uses = self._uses.rows()
         figures = _columns(rows) if rows else list[list[Any]]([[] for _ in range(8)])
         await self._db.execute(
             SQL["end_commit"],
@@ -173,6 +180,7 @@ class Transaction:
             block.at_us,
             block.peaks,
             block.leaves,
+            *(_columns(uses) if uses else ([], [], [], [])),
         )
 
     async def _act(self, work: Acting) -> Act:
@@ -235,6 +243,7 @@ class Transaction:
         await self._db.execute(SQL["insert_entries"], *_columns(rows), self._seat.number, self._seat.lease)
         for entry in entries:
             self._count(cell_of(entry), 1, entry.amount)
+            self._uses.record(entry)
 
     # Moves
 
@@ -253,19 +262,20 @@ class Transaction:
     def _too_much(self, each: Planned) -> OverLimit | None:
         return self._limits.broken(each.to_cell, each.after.amount, each.move.within)
 
-    async def _move_entries(self, moves: Sequence[Planned]) -> set[int]:
-        """Make moves of different entries; numbers of those that were made."""
+    async def _move_entries(self, moves: Sequence[Planned]) -> dict[int, int]:
+        """Make moves of different entries; numbers of those that were made, each with its data key."""
         if not moves:
-            return set()
+            return {}
         rows = sorted(map(_move_row, moves))
         moved = await self._db.fetch(SQL["move_entries"], *_columns(rows), self._seat.number, self._seat.lease)
-        made = {row[0] for row in moved}
+        made = {row[0]: row[1] for row in moved}
         done = [each for each in moves if each.after.number in made]
         if done:
             await self._db.execute(SQL["insert_events"], *_columns([self._event_row(each) for each in done]))
         for each in done:
             self._count(each.from_cell, -1, -each.after.amount)
             self._count(each.to_cell, 1, each.after.amount)
+            self._uses.move(made[each.after.number], each.move.entry, each.after)
         return made
 
     def _event_row(self, each: Planned) -> tuple[Any, ...]:
@@ -309,11 +319,15 @@ class Transaction:
         await self._db.execute(SQL["restore_arrivals"], [entry.number for entry in found])
         return found
 
-    async def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
+    async def _reseal(self, known: Entry | AccountNote, sealed: bytes, key_id: int) -> bool:
+        if isinstance(known, AccountNote):
+            said = await self._db.execute(SQL["reseal_note"], key_id, sealed, known.lane, known.key_id)
+            return bool(said == "UPDATE 1")
         now = entry_of(await self._db.fetchrow(SQL["get_entry"], known.number))
         if now.key_id != known.key_id:
             return False
         await self._db.execute(SQL["reseal"], key_id, sealed, known.number)
+        self._uses.reseal(now, key_id)
         event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
         await self._db.execute(SQL["insert_events"], *_columns([event_row(event)]))
@@ -324,8 +338,11 @@ class Transaction:
         if work.refunded:
             await self._db.execute(SQL["refund"], spending.day, spending.lane, spending.amount)
             return True
-        row = await self._db.fetchrow(SQL["spent"], spending.day, spending.lane)
-        if not spending.fits(*(row or (0, 0))):
+        rows = [
+            await self._db.fetchrow(SQL["spent"], spending.day, lane) or (0, 0)
+            for lane in (spending.lane, *spending.former)
+        ]
+        if not spending.fits(*map(sum, zip(*rows, strict=True))):
             return False
         await self._db.execute(SQL["spend"], spending.day, spending.lane, spending.amount)
         await self._db.execute(SQL["forget_days"], spending.day - 1)

@@ -79,6 +79,7 @@ class SqliteFilling:
         assert head.size >= 0, "the log's end is its last block"
         try:
             self._db.execute(SQL["sum_up"])
+            self._db.execute(SQL["sum_up_keys"])
             self._db.execute(SQL["end_adopting"])
             self._db.execute("COMMIT")
             self._db.close()

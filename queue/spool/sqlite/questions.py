@@ -10,12 +10,13 @@ from spool.account import AccountNote
 from spool.entry import Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import State
-from spool.rows import account_of, entry_of, event_in
+from spool.rows import account_of, entry_of, event_in, key_uses_in
 from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
 from spool.sqlite.statements import SQL
-from spool.store import KeyUse, Ready
+from spool.store import Ready
+from spool.uses import KeyUse
 
 
 class Questions:
@@ -77,15 +78,9 @@ class Questions:
         """The highest number of any entry; 0 when there is none."""
         return await self._figure(SQL["highest_number"], ())
 
-    async def key_uses(self, first: int, last: int) -> dict[int, KeyUse]:
-        """By data key: what entries between two numbers need it; in steps, as payments are looked up in between."""
-        found = dict[int, KeyUse]()
-        while rows := await self._rows(SQL["key_uses"], (first, last)):
-            for key_id, entries, waiting, changed_at_us, _ in rows:
-                use = KeyUse(entries=entries, waiting=waiting, changed_at_us=changed_at_us)
-                found[key_id] = found[key_id] + use if key_id in found else use
-            first = 1 + max(row[4] for row in rows)
-        return found
+    async def key_uses(self) -> dict[int, KeyUse]:
+        """By data key: what needs it."""
+        return key_uses_in(await self._rows(SQL["key_uses"], ()))
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""
@@ -111,6 +106,10 @@ class Questions:
         """What is known of an account."""
         row = await self._row(SQL["account"], (lane,))
         return None if row is None else account_of(row)
+
+    async def notes_under(self, key_id: int, limit: int) -> list[AccountNote]:
+        """Accounts of which what was said is sealed under this key."""
+        return [account_of(row) for row in await self._rows(SQL["notes_under"], (key_id, limit))]
 
     async def accounts_counted(self) -> tuple[int, int]:
         """How many are known, and how many denied."""

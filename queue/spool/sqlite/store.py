@@ -9,15 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from spool.account import AccountNote
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
+from spool.lanes import Entering, FormerLanes
 from spool.lifecycle import DOUBT, WAITING
 from spool.nodes import Alone, Nodes
 from spool.rank import USUAL, WORST
-from spool.rows import cell_in
+from spool.rows import cell_in, key_uses_in
 from spool.sqlite.adopting import adopt
 from spool.sqlite.commit import Disk, commit
 from spool.sqlite.connection import (
@@ -39,6 +41,7 @@ from spool.sqlite.statements import SQL
 from spool.sqlite.wal import PAGES_MAX, Log, Syncing, carry_over, log_of, write_over
 from spool.store import Health, Inserted, Known, Move, NotReversible
 from spool.tally import Cell
+from spool.uses import KeyUse, Recount
 from spool.work import (
     Batch,
     Behind,
@@ -273,7 +276,7 @@ class SqliteStore(Looking, Keeping):
         """Make moves by compare-and-set. See `Store.move`."""
         return self._submit(Moves(moves))
 
-    def reseal(self, anew: Sequence[tuple[Entry, bytes]], key_id: int) -> Awaitable[list[bool]]:
+    def reseal(self, anew: Sequence[tuple[Entry | AccountNote, bytes]], key_id: int) -> Awaitable[list[bool]]:
         """Put contents sealed anew in their old ones' places. See `Store.reseal`."""
         return self._submit(Resealing(anew, key_id))
 
@@ -426,6 +429,10 @@ class SqliteStore(Looking, Keeping):
         """No unfinished entry is in this lane, surely."""
         return self._expected.lanes.is_clear(route, lane)
 
+    def former_lanes(self, entering: Entering) -> FormerLanes:  # noqa: ARG002 - each is looked for when it is asked about
+        """Lanes of before another index key. See `Store.former_lanes`."""
+        return self._expected.lanes.former(self.lane_is_clear)
+
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """Count entries and sums anew, in steps, in one snapshot of the file. See `Store.recount`."""
         self._require_open()
@@ -443,6 +450,19 @@ class SqliteStore(Looking, Keeping):
                 after = max(row[8] for row in rows)
                 yield counted
             yield counted
+        finally:
+            await connection.close()
+
+    async def recount_keys(self) -> tuple[dict[int, KeyUse], dict[int, KeyUse]]:
+        """What needs data keys, kept and counted anew, in one snapshot of the file. See `Store.recount_keys`."""
+        self._require_open()
+        connection = await self._connect(self.path, writing=False)
+        try:
+            await connection.execute("BEGIN")
+            found = Recount(key_uses_in(await connection.execute_fetchall(SQL["key_uses"])))
+            while rows := list(await connection.execute_fetchall(SQL["recount_keys"], (found.after,))):
+                found.add(rows)
+            return found.both()
         finally:
             await connection.close()
 

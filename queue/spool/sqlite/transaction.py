@@ -26,6 +26,7 @@ from spool.sqlite.held import Held
 from spool.sqlite.statements import SQL, ManyRows
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
+from spool.uses import UseChanges
 from spool.work import (
     Acting,
     Behind,
@@ -49,6 +50,7 @@ _INSERT: Final = ManyRows("insert_entries", 20)
 _MOVE: Final = ManyRows("move_entries", 13)
 _EVENT: Final = ManyRows("insert_events", 12)
 _TALLY: Final = ManyRows("add_to_tally", 8)
+_USE: Final = ManyRows("add_to_key_uses", 4)
 _KEY: Final = ManyRows("index_keys", 2)
 _NOTE: Final = ManyRows("note_accounts", 7)
 
@@ -63,7 +65,7 @@ class NotAll(Exception):
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_at_once", "_db", "_deltas", "_growth", "_keys")
+    __slots__ = ("_at_once", "_db", "_deltas", "_growth", "_keys", "_uses")
 
     def __init__(self, db: Any, held: Held, *, at_once: bool) -> None:
         """With nothing counted, no key taken and nothing proven yet.
@@ -78,6 +80,7 @@ class Transaction:
         self._keys, self._growth = held
         held.begin()
         self._deltas: dict[Cell, list[int]] = {}
+        self._uses = UseChanges()
 
     def apply(self, works: Sequence[Work]) -> list[Any]:
         """Do all works; one result for each, in order.
@@ -106,6 +109,7 @@ class Transaction:
                 if entries or amount
             ],
         )
+        self._execute(_USE, self._uses.rows())
         block = self._growth.block()
         if block is not None:
             self._db.execute(SQL["insert_block"], block_row(block))
@@ -139,13 +143,17 @@ class Transaction:
         if (None if row is None else row[0]) != work.known:
             return False
         self._db.execute(SQL["remember"], (work.name, work.value))
+        self._act(work.told)
         return True
 
-    def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
+    def _reseal(self, known: Entry | AccountNote, sealed: bytes, key_id: int) -> bool:
+        if isinstance(known, AccountNote):
+            return bool(self._db.execute(SQL["reseal_note"], (key_id, sealed, known.lane, known.key_id)).rowcount)
         now = entry_of(self._db.execute(SQL["get_entry"], (known.number,)).fetchone())
         if now.key_id != known.key_id:
             return False
         self._db.execute(SQL["reseal"], (key_id, sealed, known.number, known.key_id))
+        self._uses.reseal(now, key_id)
         event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
         self._execute(_EVENT, [event_row(event)])
@@ -162,8 +170,9 @@ class Transaction:
         if work.refunded:
             self._db.execute(SQL["refund"], (spending.amount, spending.day, spending.lane))
             return True
-        row = self._db.execute(SQL["spent"], (spending.day, spending.lane)).fetchone()
-        if not spending.fits(*(row or (0, 0))):
+        lanes = (spending.lane, *spending.former)
+        rows = [self._db.execute(SQL["spent"], (spending.day, lane)).fetchone() or (0, 0) for lane in lanes]
+        if not spending.fits(*map(sum, zip(*rows, strict=True))):
             return False
         self._db.execute(SQL["spend"], (spending.day, spending.lane, spending.amount))
         self._db.execute(SQL["forget_days"], (spending.day - 1,))
@@ -172,6 +181,10 @@ class Transaction:
     def _execute(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> int:
         """Do a statement over many rows; how many took."""
         return sum(self._db.execute(sql, values).rowcount for sql, values in statement.pieces(rows))
+
+    def _fetch(self, statement: ManyRows, rows: Sequence[Sequence[Any]]) -> list[Any]:
+        """Do a statement over many rows; what it tells of those that took."""
+        return [row for sql, values in statement.pieces(rows) for row in self._db.execute(sql, values)]
 
     def _count(self, cell: Cell, entries: int, amount: int) -> None:
         at = self._deltas.get(cell)
@@ -197,6 +210,7 @@ class Transaction:
             raise NotAll
         for work in insertions:
             self._count(work.cell, 1, work.entry.amount)
+            self._uses.record(work.entry)
         return [Inserted(entry=entry) for entry in entries]
 
     def _prove(self, entry: Entry) -> int:
@@ -218,6 +232,7 @@ class Transaction:
         if not self._keys.hold(hashed, entry.number):
             self._execute(_KEY, [(hashed, entry.number)])
         self._count(cell_of(entry), 1, entry.amount)
+        self._uses.record(entry)
 
     def _find(self, channel: str, key: str) -> Entry | None:
         """Who owns a key."""
@@ -240,17 +255,21 @@ class Transaction:
             return ()
         rows = [_move_row(each) for each in moves]
         if self._at_once:
-            if self._execute(_MOVE, rows) != len(rows):
+            key_ids = dict(self._fetch(_MOVE, rows))
+            if len(key_ids) != len(rows):
                 raise NotAll
             results, done = [True] * len(rows), moves
         else:
-            results = [self._execute(_MOVE, [row]) == 1 for row in rows]
+            made = [self._fetch(_MOVE, [row]) for row in rows]
+            key_ids = dict(row for found in made for row in found)
+            results = [bool(found) for found in made]
             done = [each for each, was_made in zip(moves, results, strict=True) if was_made]
         self._execute(_EVENT, [self._event_row(each) for each in done])
         for each in done:
             amount = each.after.amount
             self._count(each.from_cell, -1, -amount)
             self._count(each.to_cell, 1, amount)
+            self._uses.move(key_ids[each.after.number], each.move.entry, each.after)
             if each.move.transition is GIVE_BACK:
                 self._release(each.after)
         return results

@@ -124,11 +124,17 @@ SELECT w.number, w.owner, w.taken, w.worst FROM (
 -- A content sealed anew, in the place of the one before it.
 UPDATE entry SET key_id = $1, sealed = $2 WHERE number = $3;
 
+-- name: reseal_note
+-- The same of what a core said of an account.
+UPDATE account SET key_id = $1, sealed = $2 WHERE lane = $3 AND key_id = $4;
+
 -- name: key_uses
--- What a stretch of entries needs each data key for.
-SELECT key_id, count(*), count(*) FILTER (WHERE place <> 0), max(changed_at_us), max(number) FROM (
-    SELECT key_id, place, changed_at_us, number FROM entry WHERE number BETWEEN $1 AND $2 ORDER BY number LIMIT 20000
-) AS stretch GROUP BY key_id;
+-- What each data key is needed for: entries as they were counted, and notes of accounts.
+SELECT key_id, sum(entries)::bigint, sum(waiting)::bigint, max(changed_at_us), sum(notes)::bigint FROM (
+    SELECT key_id, entries, waiting, changed_at_us, 0 AS notes FROM key_use
+    UNION ALL
+    SELECT key_id, 0, 0, 0, count(*) FROM account WHERE sealed IS NOT NULL GROUP BY key_id
+) AS uses GROUP BY key_id HAVING sum(entries) <> 0 OR sum(notes) <> 0;
 
 -- name: lanes
 -- Lanes of a stretch of unfinished entries, from the index alone.
@@ -182,7 +188,7 @@ WHERE entry.number = m.number AND entry.state = m.state_known AND entry.epoch = 
         WHERE other.lane = entry.lane AND other.route = entry.route AND other.place > 0
             AND (other.state = 2 OR (m.in_turn AND other.number < entry.number)) LIMIT 1
     ) IS NULL)
-RETURNING entry.number;
+RETURNING entry.number, entry.key_id;
 
 -- name: insert_events
 -- Tell what the moves did.
@@ -196,8 +202,8 @@ SELECT * FROM unnest(
 INSERT INTO act (leaf, at_us, name, subject, detail, actor, note) VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: end_commit
--- Last of each transaction that tells of anything: add to (or take from) the sums of one's own seat, write the block, and
--- move the log's end.
+-- Last of each transaction that tells of anything: add to (or take from) the sums of one's own seat and what data keys are
+-- needed for, write the block, and move the log's end.
 WITH sums AS (
     INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
     SELECT $9::smallint, d.* FROM unnest(
@@ -205,6 +211,12 @@ WITH sums AS (
     ) AS d
     ON CONFLICT (seat, route, channel, currency, kind, state, told)
     DO UPDATE SET entries = tally.entries + excluded.entries, amount = tally.amount + excluded.amount
+), uses AS (
+    INSERT INTO key_use (key_id, entries, waiting, changed_at_us)
+    SELECT * FROM unnest($15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+    ON CONFLICT (key_id) DO UPDATE SET
+        entries = key_use.entries + excluded.entries, waiting = key_use.waiting + excluded.waiting,
+        changed_at_us = greatest(key_use.changed_at_us, excluded.changed_at_us)
 ), block AS (
     INSERT INTO block (first, size, at_us, peaks, leaves) VALUES ($10, $11, $12, $13, $14)
 )
@@ -330,6 +342,12 @@ SELECT route, channel, currency, kind, state, told, count(*), sum(amount)::bigin
     AND ($12::text = '' OR reason = $12) AND ($13::text = '' OR currency = $13)
     AND amount >= $14 AND ($15::bigint = 0 OR amount <= $15);
 
+-- name: recount_keys
+-- What a stretch of entries needs each data key for, from the entries themselves.
+SELECT key_id, count(*), count(*) FILTER (WHERE place <> 0), max(changed_at_us), max(number) FROM (
+    SELECT key_id, place, changed_at_us, number FROM entry WHERE number > $1 ORDER BY number LIMIT 20000
+) AS stretch GROUP BY key_id;
+
 -- name: page_ascending
 SELECT /*entry*/ FROM entry WHERE number > $1 AND number < $2
 /*filter*/
@@ -441,6 +459,11 @@ ON CONFLICT (lane) DO UPDATE SET
 -- name: account
 SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE lane = $1;
 
+-- name: notes_under
+-- What cores said of accounts under one key.
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account
+WHERE sealed IS NOT NULL AND key_id = $1 ORDER BY lane LIMIT $2;
+
 -- name: accounts_counted
 SELECT count(*) FILTER (WHERE known), count(*) FILTER (WHERE denied) FROM account;
 
@@ -509,7 +532,12 @@ SELECT day, lane, entries, amount FROM spent WHERE (day, lane) > ($1, $2) ORDER 
 SELECT NOT EXISTS (SELECT 1 FROM entry) AND NOT EXISTS (SELECT 1 FROM block) AND NOT EXISTS (SELECT 1 FROM memo);
 
 -- name: clear_entries
-TRUNCATE entry, event, act, block, tally, account, spent, memo;
+TRUNCATE entry, event, act, block, tally, key_use, account, spent, memo;
+
+-- name: sum_up_keys
+-- What data keys are needed for.
+INSERT INTO key_use (key_id, entries, waiting, changed_at_us)
+SELECT key_id, count(*), count(*) FILTER (WHERE place <> 0), max(changed_at_us) FROM entry GROUP BY key_id;
 
 -- name: sum_up
 -- The sums of all entries, as rows of the first seat.

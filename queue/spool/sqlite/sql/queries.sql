@@ -31,16 +31,22 @@ SELECT channel, key, number FROM entry WHERE number > ? AND owns_key = 1 ORDER B
 DELETE FROM key WHERE hash = ? AND number = ?;
 
 -- name: move_entries
--- Make moves: each row is (number, state, epoch and told expected; then what they become).
+-- Make moves: each row is (number, state, epoch and told expected; then what they become). Tells which were made, and the
+-- key of each.
 UPDATE entry SET
     state = m.column5, epoch = m.column6, told = m.column7, attempts = m.column8, place = m.column9,
     due_at_us = m.column10, changed_at_us = m.column11, reason = m.column12, core_id = m.column13
 FROM (VALUES /*rows*/) AS m
-WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4;
+WHERE entry.number = m.column1 AND entry.state = m.column2 AND entry.epoch = m.column3 AND entry.told = m.column4
+RETURNING number, key_id;
 
 -- name: reseal
 -- A content sealed anew, in the place of the one that was sealed under the key expected.
 UPDATE entry SET key_id = ?, sealed = ? WHERE number = ? AND key_id = ?;
+
+-- name: reseal_note
+-- The same of what a core said of an account.
+UPDATE account SET key_id = ?, sealed = ? WHERE lane = ? AND key_id = ?;
 
 -- name: release_key
 -- Let an entry that was given back go of its key.
@@ -118,6 +124,13 @@ UPDATE entry SET leaf = ?, told_as = ? WHERE number = ?;
 -- Add to (or, with negative figures, take from) the sums the entries are counted in.
 INSERT INTO tally (route, channel, currency, kind, state, told, entries, amount) VALUES /*rows*/
 ON CONFLICT DO UPDATE SET entries = entries + excluded.entries, amount = amount + excluded.amount;
+
+-- name: add_to_key_uses
+-- Add to (or take from) what data keys are needed for.
+INSERT INTO key_use (key_id, entries, waiting, changed_at_us) VALUES /*rows*/
+ON CONFLICT DO UPDATE SET
+    entries = entries + excluded.entries, waiting = waiting + excluded.waiting,
+    changed_at_us = max(changed_at_us, excluded.changed_at_us);
 
 -- name: get_entry
 SELECT /*entry*/ FROM entry WHERE number = ?;
@@ -219,11 +232,12 @@ SELECT route, channel, currency, kind, state, told, count(*), sum(amount), max(n
 ) GROUP BY route, channel, currency, kind, state, told;
 
 -- name: key_uses
--- What a stretch of entries needs each data key for.
-SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
-    SELECT key_id, place, changed_at_us, number FROM entry WHERE number BETWEEN ? AND ?
-    ORDER BY number LIMIT 20000
-) GROUP BY key_id;
+-- What each data key is needed for: entries as they were counted, and notes of accounts, from their index alone.
+SELECT key_id, sum(entries), sum(waiting), max(changed_at_us), sum(notes) FROM (
+    SELECT key_id, entries, waiting, changed_at_us, 0 AS notes FROM key_use
+    UNION ALL
+    SELECT key_id, 0, 0, 0, count(*) FROM account INDEXED BY account_said WHERE sealed IS NOT NULL GROUP BY key_id
+) GROUP BY key_id HAVING sum(entries) <> 0 OR sum(notes) <> 0;
 
 -- name: filter
 -- What a page narrows by; no statement, but a part of those that say so.
@@ -238,6 +252,12 @@ SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
     AND amount >= :amount_min AND (:amount_max = 0 OR amount <= :amount_max)
     AND accepted_at_us >= :accepted_from_us
     AND (:accepted_before_us = 0 OR accepted_at_us < :accepted_before_us);
+
+-- name: recount_keys
+-- What a stretch of entries needs each data key for, from the entries themselves.
+SELECT key_id, count(*), sum(place <> 0), max(changed_at_us), max(number) FROM (
+    SELECT key_id, place, changed_at_us, number FROM entry WHERE number > ? ORDER BY number LIMIT 20000
+) GROUP BY key_id;
 
 -- name: page_ascending
 SELECT /*entry*/ FROM entry WHERE number > :after AND number < :before
@@ -392,6 +412,11 @@ ON CONFLICT DO UPDATE SET
 -- name: account
 SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHERE lane = ?;
 
+-- name: notes_under
+-- What cores said of accounts under one key.
+SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account INDEXED BY account_said
+WHERE sealed IS NOT NULL AND key_id = ? ORDER BY lane LIMIT ?;
+
 -- name: accounts_counted
 SELECT count(*) FILTER (WHERE known = 1), count(*) FILTER (WHERE denied = 1) FROM account;
 
@@ -424,6 +449,11 @@ INSERT INTO account (lane, known, denied, seen_at_us, key_id, sealed, urgent) VA
 
 -- name: fill_promised
 INSERT INTO spent (day, lane, entries, amount) VALUES (?, ?, ?, ?);
+
+-- name: sum_up_keys
+-- What data keys are needed for.
+INSERT INTO key_use (key_id, entries, waiting, changed_at_us)
+SELECT key_id, count(*), sum(place <> 0), max(changed_at_us) FROM entry GROUP BY key_id;
 
 -- name: sum_up
 -- The sums of all entries.
