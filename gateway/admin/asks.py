@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final, TypeVar
-from urllib.parse import parse_qsl
+from typing import Annotated, Final, Literal, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +30,9 @@ Digits = Annotated[str, Meta(pattern=r"^(-?[0-9]{1,19})?$")]
 Digital = Annotated[str, Meta(pattern=r"^([0-9]{1,15}(\.[0-9]{1,4})?)?$")]
 Moment = Annotated[str, Meta(max_length=40)]
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
+
+Form = Literal["csv", "jsonl"]
+"""How entries are written out."""
 
 T = TypeVar("T")
 
@@ -247,6 +250,26 @@ def shape_asked(query: str) -> tuple[str, str]:
     if set(single) - {"by", "route"}:
         raise Trouble(Code.INVALID, "a shape takes by and route alone")
     return single.get("by", "") or "route", single.get("route", "")
+
+
+def form_asked(query: str) -> tuple[Form, str]:
+    """The form an export is asked for in, and the rest of the query string: a filter, without a page's bounds.
+
+    Raises:
+        Trouble: it is none, or a page is asked for.
+    """
+    told = parameters(query)
+    forms = told.pop("format", ["jsonl"])
+    if {"order", "limit", "before"} & set(told):
+        raise Trouble(Code.INVALID, "an export is of all that passes, oldest first")
+    match forms:
+        case ["csv"]:
+            form: Form = "csv"
+        case ["jsonl"]:
+            form = "jsonl"
+        case _:
+            raise Trouble(Code.INVALID, "format is csv or jsonl")
+    return form, urlencode(told, doseq=True)
 
 
 def after_alone(query: str) -> int:

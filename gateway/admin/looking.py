@@ -12,6 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from gateway.admin import asks
+from gateway.admin.asks import Form
 from gateway.admin.call import Call
 from gateway.admin.desk import Desk
 from gateway.admin.problem import Code, Trouble
@@ -69,6 +70,15 @@ class Looking:
         """A page of entries."""
         listing = asks.listing(call.query, self.currency)
         return page_of(*await leaf(self._desk.shelf, listing.wanted, listing.limit))
+
+    def exported(self, query: str) -> tuple[Form, Filter]:
+        """The form and the filter that an export is asked for with.
+
+        Raises:
+            Trouble: the form is none, or the filter.
+        """
+        form, rest = asks.form_asked(query)
+        return form, asks.listing(rest, self.currency).wanted
 
     async def find(self, call: Call) -> EntryPage:
         """Entries by an id of any kind, or newest first by account."""

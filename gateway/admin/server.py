@@ -14,6 +14,7 @@ from adapters.channels.json_headers import bearer_digest
 from gateway.admin.call import Call
 from gateway.admin.description import ADDRESS, description
 from gateway.admin.desk import Desk
+from gateway.admin.exporting import TYPES, written
 from gateway.admin.gatekeeper import Gatekeeper, client_of
 from gateway.admin.metrics import CONTENT_TYPE as METRICS_TYPE
 from gateway.admin.metrics import AdminMeter, exposition
@@ -24,10 +25,12 @@ from gateway.admin.problem import Code, Trouble
 from gateway.admin.status import Status, missing, status
 from gateway.admin.tokens import Certificates, Denial, Person, Right, Tokens, may
 from gateway.log import log
-from spool.errors import SpoolClosed, StorageFull, StorageUncertain
+from spool.entry import Act
+from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
 
 JSON: Final = "application/json"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
+EXPORT: Final = "/admin/v1/export"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
@@ -82,11 +85,39 @@ class AdminSide:
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
+        if method == "GET" and path == EXPORT:
+            self._demand(person, Right.READ)
+            return await self._export(request, person, query)
         if method == "GET" and path == ADDRESS:
             self._demand(person, Right.READ)
             return _response(_encode(description()))
         found = await self.ask(person, method, path, query, body)
         return _response(found.encode(), TEXT_TYPE) if isinstance(found, str) else _response(_encode(found))
+
+    async def _export(self, request: web.BaseRequest, person: Person, query: str) -> web.StreamResponse:
+        """Entries that pass a filter, written out as they are read. Who had them written out is in the evidence first."""
+        form, wanted = self._parts.looking.exported(query)
+        now_us = self._desk.clock.now_us()
+        await self._desk.spool.store.act(Act(at_us=now_us, name="export", detail=form, actor=person.name))
+        self._meter.acted("export")
+        log.warning("admin_export", form=form, actor=person.name, role=person.role)
+        headers = {
+            **_HEADERS,
+            "Content-Type": TYPES[form],
+            "Content-Disposition": f'attachment; filename="entries.{form}"',
+        }
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            async for piece in written(self._desk.shelf, wanted, form):
+                await response.write(piece)
+            await response.write_eof()
+        except SpoolError as error:
+            # It is too late for another status: an answer without its end is how a reader knows that something is missing.
+            log.error("export_broke_off", error=type(error).__name__)
+            if request.transport is not None:
+                request.transport.abort()
+        return response
 
     async def ask(self, person: Person, method: str, path: str, query: str, body: bytes) -> Any:
         """What a person asks for, as the plain data that is written out as JSON, or shown on the page.

@@ -145,12 +145,13 @@ def verify(
 def export(
     *,
     scope: Scope,
+    csv: Annotated[bool, typer.Option("--csv", help="As CSV, without histories, harmless to spreadsheets.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Write every entry and its history, one line of JSON each. Reads the file, whether the service runs or not."""
     from gateway.cli import verbs  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(verbs.export(config, scope))
+    raise typer.Exit(verbs.export(config, scope, csv=csv))
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from adapters.secret import SecretMissing
-from gateway.admin import asks
+from gateway.admin import asks, exporting
 from gateway.admin.looking import leaf, page_of
 from gateway.admin.problem import Trouble
 from gateway.admin.proposals import Proposals
@@ -169,8 +169,10 @@ async def _witnessed(config: Config, store: Reading) -> Witnessed:
     return await witnessed(store, witnesses_of(config), config.evidence.origin or config.node.name, public)
 
 
-def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
-    """Say every entry that is asked for, oldest first, one line of JSON each, all of one moment; how many there were.
+def export(config: Config, query: str, say: Callable[[bytes], object], *, csv: bool = False) -> int:
+    """Say every entry that is asked for, oldest first, all of one moment; how many there were.
+
+    One line of JSON each, with its history; or, with `csv`, as the admin side writes them out.
 
     Raises:
         Failure: there is no spool, or the filter is none.
@@ -179,10 +181,13 @@ def export(config: Config, query: str, say: Callable[[bytes], object]) -> int:
         raise Failure(f"there is no spool {place_of(config)} to export", Exit.CANNOT_START)
 
     async def read(store: Reading) -> int:
-        wanted, said = asks.listing(query).wanted, 0
+        wanted, said = asks.listing(query, _currency(config)).wanted, 0
+        say(exporting.head("csv") if csv else b"")
         async with store.still():
             while found := await store.page(wanted, EXPORT_STEP):
-                for each in found:
+                if csv:
+                    say(exporting.body("csv", found))
+                for each in () if csv else found:
                     line = EntryExported(entry=entry_row(each), history=_turns(await store.history(each.number)))
                     say(msgspec.json.encode(line) + b"\n")
                 said += len(found)

@@ -183,10 +183,10 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
     return Exit.DONE if found.ok else Exit.NO
 
 
-def export(given: Path | None, scope: Scope) -> int:
-    """Every entry of the spool's file that passes the filter, with its history, one line of JSON each."""
+def export(given: Path | None, scope: Scope, *, csv: bool) -> int:
+    """Every entry of the spool's file that passes the filter, with its history, one line of JSON each; or as CSV."""
     query = urlencode(told_of(scope, SystemClock().now_us()) | {"order": "oldest"})
-    offline.export(peek(given), query, sys.stdout.buffer.write)
+    offline.export(peek(given), query, sys.stdout.buffer.write, csv=csv)
     return Exit.DONE
 
 

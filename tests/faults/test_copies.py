@@ -92,7 +92,7 @@ async def test_a_damaged_spool_is_not_copied(spool: Path, tmp_path: Path) -> Non
     db = driver.connect(spool, isolation_level=None)
     db.executescript(
         "PRAGMA writable_schema = 1;"
-        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_arrival'"
+        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_turn'"
     )
     db.close()
 

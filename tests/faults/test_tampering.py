@@ -300,13 +300,13 @@ async def test_a_damaged_database_is_found(path: Path) -> None:
     tamper(
         path,
         "PRAGMA writable_schema = 1;"
-        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_arrival'",
+        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_turn'",
     )
 
     found = await look(path)
 
     assert Fault.DATABASE_DAMAGED in found.faults
-    assert "entry_arrival" in found.findings[0].detail
+    assert "entry_turn" in found.findings[0].detail
 
 
 @pytest.mark.parametrize("name", TABLE)

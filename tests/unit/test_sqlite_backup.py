@@ -82,7 +82,7 @@ def test_only_a_sound_spool_is_copied(path: Path, tmp_path: Path) -> None:
     db = driver.connect(path, isolation_level=None)
     db.executescript(
         "PRAGMA writable_schema = 1;"
-        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_arrival'"
+        "UPDATE sqlite_master SET sql = replace(sql, 'place = 1', 'place = 2') WHERE name = 'entry_turn'"
     )
     db.close()
     with pytest.raises(SpoolUnfit, match="the copy is damaged"):

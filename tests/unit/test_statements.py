@@ -58,22 +58,26 @@ WAYS: Final = {
         "SEARCH ahead USING COVERING INDEX entry_aside (route=? AND lane=? AND number<?)",
     ],
     "next_due": ["SEARCH entry USING COVERING INDEX entry_due (route=? AND due_at_us>?)"],
-    "oldest_arrival": ["SEARCH entry USING INDEX entry_arrival (route=?)"],
+    "oldest_arrival": [
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)",
+        *["SEARCH entry USING COVERING INDEX entry_turn (route=? AND rank=?)"] * 4,
+        "SEARCH (subquery-4)",
+    ],
     "page_ascending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"],
     "page_descending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"],
     "page_apart_ascending": ["SEARCH entry USING INDEX entry_apart (state=? AND number>? AND number<?)"],
     "page_apart_descending": ["SEARCH entry USING INDEX entry_apart (state=? AND number>? AND number<?)"],
-    "page_arrival_ascending": ["SEARCH entry USING INDEX entry_arrival (route=? AND number>? AND number<?)"],
-    "page_arrival_descending": ["SEARCH entry USING INDEX entry_arrival (route=? AND number>? AND number<?)"],
+    "page_arrival_ascending": ["SEARCH entry USING INDEX entry_turn (route=? AND rank=? AND number>? AND number<?)"],
+    "page_arrival_descending": ["SEARCH entry USING INDEX entry_turn (route=? AND rank=? AND number>? AND number<?)"],
     "horizon_ascending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"],
     "horizon_descending": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"],
     "horizon_apart_ascending": ["SEARCH entry USING COVERING INDEX entry_apart (state=? AND number>? AND number<?)"],
     "horizon_apart_descending": ["SEARCH entry USING COVERING INDEX entry_apart (state=? AND number>? AND number<?)"],
     "horizon_arrival_ascending": [
-        "SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>? AND number<?)"
+        "SEARCH entry USING COVERING INDEX entry_turn (route=? AND rank=? AND number>? AND number<?)"
     ],
     "horizon_arrival_descending": [
-        "SEARCH entry USING COVERING INDEX entry_arrival (route=? AND number>? AND number<?)"
+        "SEARCH entry USING COVERING INDEX entry_turn (route=? AND rank=? AND number>? AND number<?)"
     ],
     "find_core_id": ["SEARCH entry USING INDEX entry_core_id (core_id=?)"],
     "deeds_acts": ["SEARCH act USING INTEGER PRIMARY KEY (rowid>?)"],

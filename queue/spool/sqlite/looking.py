@@ -8,11 +8,13 @@ a filter by such states reads nothing else.
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Sequence
 from heapq import merge
+from itertools import product
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spool.entry import Act, Entry
 from spool.lifecycle import USUAL, Kind, State
+from spool.rank import Rank
 from spool.rows import act_in, aged_in, deeds_in_order, entry_of, event_in
 from spool.sqlite.questions import Questions
 from spool.sqlite.statements import SQL
@@ -26,12 +28,21 @@ NUMBER_MAX: Final = 2**63 - 1
 _number: Final = attrgetter("number")
 
 
+class _Way(NamedTuple):
+    """One place to look: the table, or an index, and what part of it."""
+
+    name: str = ""
+    #: A state, or a route.
+    own: str | int = ""
+    rank: int = 0
+
+
 class Looking(Questions):
     """The part of the reading half for persons; see `spool.store.Store` for what each promises."""
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
-        pages = [await self._narrowed(name, wanted, limit, own) for name, own in await self._ways(wanted)]
+        pages = [await self._narrowed(way, wanted, limit) for way in await self._ways(wanted)]
         if len(pages) == 1:
             return pages[0]
         return list(merge(*pages, key=_number, reverse=wanted.newest_first))[:limit]
@@ -40,24 +51,25 @@ class Looking(Questions):
         """How far a look through so many entries gets. See `Store.horizon`."""
         bounds = {"after": wanted.after, "before": wanted.before or NUMBER_MAX, "count": count - 1}
         ends = list[int]()
-        for name, own in await self._ways(wanted):
+        for way in await self._ways(wanted):
             # What is under way or waits aside is sorted each time, so no part of it is cheaper than the whole.
-            if name != "aside":
-                ends.append(await self._figure(SQL[_statement("horizon", name, wanted)], {**bounds, "own": own}))
+            if way.name != "aside":
+                of_way = {**bounds, "own": way.own, "rank": way.rank}
+                ends.append(await self._figure(SQL[_statement("horizon", way.name, wanted)], of_way))
         # Where one way's stretch ends, the others' may go on.
         found = list(filter(None, ends))
         return (max(found) if wanted.newest_first else min(found)) if found else 0
 
-    async def _ways(self, wanted: Filter) -> list[tuple[str, str | int]]:
-        """Where to look: through the table, or through indexes that hold all that may pass; each with what it is of."""
+    async def _ways(self, wanted: Filter) -> list[_Way]:
+        """Where to look: through the table, or through indexes that hold all that may pass."""
         if not wanted.states:
-            return [("", "")]
+            return [_Way()]
         if wanted.states.isdisjoint(USUAL):
-            return [("apart", +state) for state in sorted(wanted.states)]
+            return [_Way("apart", +state) for state in sorted(wanted.states)]
         if not wanted.states <= _UNFINISHED:
-            return [("", "")]
+            return [_Way()]
         arrivals = await self._routes(wanted) if State.READY in wanted.states else ()
-        return [("aside", ""), *(("arrival", route) for route in arrivals)]
+        return [_Way("aside"), *(_Way("arrival", route, rank) for route in arrivals for rank in Rank)]
 
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""
@@ -79,9 +91,9 @@ class Looking(Questions):
 
     async def _aged(self, route: str, edges: Sequence[int]) -> AsyncIterator[tuple[Aged, Sum]]:
         ends = (0, *edges, NUMBER_MAX)
-        for bucket, before in enumerate(ends[1:]):
+        for rank, (bucket, before) in product(Rank, enumerate(ends[1:])):
             after = max(0, ends[bucket] - 1)
-            while rows := await self._rows(SQL["shape_arrival"], (route, after, before)):
+            while rows := await self._rows(SQL["shape_arrival"], (route, rank, after, before)):
                 for channel, currency, kind, entries, amount, last in rows:
                     yield Aged(channel, currency, Kind(kind), State.READY, "", bucket), Sum(entries, amount)
                     after = max(after, last)
@@ -91,7 +103,7 @@ class Looking(Questions):
                 yield aged_in((*header, bisect_right(edges, number))), Sum(1, amount)
                 place = (lane, number)
 
-    async def _narrowed(self, name: str, wanted: Filter, limit: int, own: str | int) -> list[Entry]:
+    async def _narrowed(self, way: _Way, wanted: Filter, limit: int) -> list[Entry]:
         parameters = {
             "states": sum(1 << state for state in wanted.states),
             "route": wanted.route,
@@ -109,9 +121,10 @@ class Looking(Questions):
             "after": wanted.after,
             "before": wanted.before or NUMBER_MAX,
             "limit": limit,
-            "own": own,
+            "own": way.own,
+            "rank": way.rank,
         }
-        rows: list[Any] = await self._rows(SQL[_statement("page", name, wanted)], parameters)
+        rows: list[Any] = await self._rows(SQL[_statement("page", way.name, wanted)], parameters)
         await self._on_disk(rows)
         return [entry_of(row) for row in rows]
 

@@ -72,7 +72,7 @@ class Questions:
 
     async def oldest_waiting_us(self, route: str) -> int:
         """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
-        return await self._figure(SQL["oldest_arrival"], (route,))
+        return await self._figure(SQL["oldest_arrival"], {"route": route})
 
     async def highest_number(self) -> int:
         """The highest number of any entry; 0 when there is none."""

@@ -204,7 +204,12 @@ ORDER BY due_at_us LIMIT ?;
 SELECT min(due_at_us) FROM entry INDEXED BY entry_due WHERE place = 2 AND due_at_us > 0 AND route = ?;
 
 -- name: oldest_arrival
-SELECT accepted_at_us FROM entry INDEXED BY entry_arrival WHERE place = 1 AND route = ? ORDER BY number LIMIT 1;
+SELECT accepted_at_us FROM entry WHERE number = (SELECT min(first) FROM (
+    SELECT min(number) AS first FROM entry INDEXED BY entry_turn WHERE place = 1 AND route = :route AND rank = 0
+    UNION ALL SELECT min(number) FROM entry INDEXED BY entry_turn WHERE place = 1 AND route = :route AND rank = 1
+    UNION ALL SELECT min(number) FROM entry INDEXED BY entry_turn WHERE place = 1 AND route = :route AND rank = 2
+    UNION ALL SELECT min(number) FROM entry INDEXED BY entry_turn WHERE place = 1 AND route = :route AND rank = 3
+));
 
 -- name: in_flight
 -- Attempts a former run left in hand.
@@ -283,15 +288,15 @@ SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND num
 ORDER BY number DESC LIMIT :limit;
 
 -- name: page_arrival_ascending
--- The same of those that wait in arrival order on a route.
-SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
-    AND place = 1 AND route = :own
+-- The same of those that wait in arrival order on a route, of one rank.
+SELECT /*entry*/ FROM entry INDEXED BY entry_turn WHERE number > :after AND number < :before
+    AND place = 1 AND route = :own AND rank = :rank
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_arrival_descending
-SELECT /*entry*/ FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
-    AND place = 1 AND route = :own
+SELECT /*entry*/ FROM entry INDEXED BY entry_turn WHERE number > :after AND number < :before
+    AND place = 1 AND route = :own AND rank = :rank
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
@@ -328,13 +333,13 @@ SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND number
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: horizon_arrival_ascending
-SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
-    AND place = 1 AND route = :own
+SELECT number FROM entry INDEXED BY entry_turn WHERE number > :after AND number < :before
+    AND place = 1 AND route = :own AND rank = :rank
 ORDER BY number LIMIT 1 OFFSET :count;
 
 -- name: horizon_arrival_descending
-SELECT number FROM entry INDEXED BY entry_arrival WHERE number > :after AND number < :before
-    AND place = 1 AND route = :own
+SELECT number FROM entry INDEXED BY entry_turn WHERE number > :after AND number < :before
+    AND place = 1 AND route = :own AND rank = :rank
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: routes
@@ -346,8 +351,8 @@ SELECT /*entry*/ FROM entry INDEXED BY entry_core_id WHERE core_id = ? AND core_
 -- name: shape_arrival
 -- Counts and sums of a stretch of what waits in arrival order, from the index alone.
 SELECT channel, currency, kind, count(*), sum(amount), max(number) FROM (
-    SELECT channel, currency, kind, amount, number FROM entry INDEXED BY entry_arrival
-    WHERE place = 1 AND route = ? AND number > ? AND number < ? ORDER BY number LIMIT 50000
+    SELECT channel, currency, kind, amount, number FROM entry INDEXED BY entry_turn
+    WHERE place = 1 AND route = ? AND rank = ? AND number > ? AND number < ? ORDER BY number LIMIT 50000
 ) GROUP BY channel, currency, kind;
 
 -- name: shape_aside
