@@ -51,7 +51,7 @@ async def exposition(desk: Desk) -> bytes:
     owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
     moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_keys(desk), *_books(desk)]))
-    moment.register(_Gathered([*_routes(desk, oldest), *_returns(desk, owed)]))
+    moment.register(_Gathered([*_routes(desk, oldest), *_returns(desk, owed), *_sinks(desk)]))
     return generate_latest(desk.meter.registry) + generate_latest(moment)
 
 
@@ -214,3 +214,20 @@ def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:
         for each in Stage:
             stage.add_metric((route, each.value), each is is_at)
     yield from (entries, minor, age, stage)
+
+
+def _sinks(desk: Desk) -> Iterator[Metric]:
+    waiting = _gauges("sink_events_waiting", "Events that wait to be told by a sink.", "sink")
+    failing = _gauges("sink_failures", "Tries of a sink that failed since it took a message.", "sink")
+    sent = _gauges(
+        "sink_sent_time_seconds", "When a sink took a message last, since 1970; 0 when it never did.", "sink"
+    )
+    for each in desk.telling.states():
+        waiting.add_metric((each.name,), each.waiting)
+        failing.add_metric((each.name,), each.failures)
+        sent.add_metric((each.name,), each.sent_us / US)
+    payers = desk.payers.state
+    told = _gauges("payers_messages", "Messages to payers in this run, by what became of them.", "outcome")
+    told.add_metric(("told",), payers.told)
+    told.add_metric(("unreached",), payers.unreached)
+    yield from (waiting, failing, sent, told)

@@ -28,6 +28,9 @@ from spool.tally import NOTHING, Cell, Sum
 AHEAD_SHOWN: Final = 3
 """Coming times of a window that are looked at."""
 
+AHEAD_US: Final = 20 * US
+"""How often it is looked which windows are to be announced."""
+
 SINK_FAILURES: Final = 3
 """So many tries have to fail before a sink is in trouble."""
 
@@ -61,6 +64,8 @@ class Watch:
     def __init__(self, parts: Parts) -> None:
         """Look at these parts."""
         self._parts = parts
+        #: Windows as they were looked at, what comes of them, and when that was.
+        self._ahead_of: tuple[tuple[Window, ...], list[Condition], int] = ((), [], 0)
 
     async def look(self, outlets: Iterable[OutletState] = ()) -> list[Condition]:
         """Everything that stands against all being well, each once."""
@@ -72,7 +77,7 @@ class Watch:
             found += self._limits(route)
             found += self._entries(route, own)
         found += [each async for each in self._returns(cells)]
-        found += self._ahead()
+        found += self._announced()
         found += await self._disk()
         found += self._parts.own()
         found += _sinks(outlets)
@@ -178,6 +183,15 @@ class Watch:
             yield Condition(kind=Kind.RETURN_DUE, subject=route, severity=_STAGES[stage], facts=facts)
 
     # Windows
+
+    def _announced(self) -> list[Condition]:
+        """What is to be announced. A rule is followed from its beginning each time, so it isn't looked at each second."""
+        windows, now_us = self._parts.plan.windows, self._parts.clock.now_us()
+        known, found, at_us = self._ahead_of
+        if known is not windows or now_us - at_us >= AHEAD_US:
+            found = list(self._ahead())
+            self._ahead_of = windows, found, now_us
+        return found
 
     def _ahead(self) -> Iterator[Condition]:
         now_us = self._parts.clock.now_us()

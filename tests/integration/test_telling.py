@@ -134,6 +134,9 @@ async def test_a_sink_is_tried_by_hand(
     assert await run(house, tmp_path, sinks.list_sinks) == Exit.DONE
     shown = capsys.readouterr().out
     assert "webhook" in shown
+    metrics = await house.get("/metrics")
+    assert 'nightsafe_sink_failures{sink="ops"} 0.0' in metrics
+    assert 'nightsafe_sink_events_waiting{sink="dead"} 1.0' in metrics
     assert "can't be reached" in shown
 
 

@@ -168,6 +168,17 @@ async def test_a_report_is_written_when_all_is_settled(heart: Heart) -> None:
     assert recorder.current == {}
 
 
+async def test_an_outage_in_which_nobody_pays_lasts_until_billing_is_back(heart: Heart) -> None:
+    """That nothing waits ends none."""
+    recorder = recorder_of(heart)
+    await recorder.open()
+    heart.open_route()
+    await recorder.look()
+    await heart.clock.advance(60)
+    await recorder.look()
+    assert (list(recorder.current), await recorder.reports()) == ([ROUTE], [])
+
+
 async def test_a_report_is_told_while_it_is_new(heart: Heart) -> None:
     """Of a planned window it is no news."""
     recorder = recorder_of(heart, planned=True)
