@@ -58,6 +58,11 @@ class Look:
             case _:
                 return proposal.summary
 
+    def shaped(self, by: str, name: str) -> str:
+        """The name of a row of a shape: a bounded word in the reader's, a name of the configuration as it is."""
+        group = {"state": "state", "operation": "kind", "reason": "reason"}.get(by)
+        return self.word(group, name) if group else name
+
     def number(self, count: int) -> str:
         """A whole number."""
         return grouped(str(count), self.language)

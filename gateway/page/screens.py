@@ -17,6 +17,7 @@ from gateway.admin.outage_side import OutageShown
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.reveal import RevealedShown
 from gateway.admin.server import AdminSide
+from gateway.admin.shape import ShapeShown
 from gateway.admin.status import Status
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
 from gateway.page.chart import charts
@@ -112,6 +113,12 @@ class Screens:
                 "status": now,
             },
         )
+
+    async def shape(self, visit: Visit) -> Shown:
+        """What waits, by age."""
+        by = asks.parameters(visit.query).get("by", ["route"])[0]
+        shape: ShapeShown = await self._ask(visit, "/shape", urlencode({"by": by}))
+        return Shown(template="shape.html", fields={"shape": shape})
 
     async def find(self, visit: Visit) -> Shown | Elsewhere:
         """A payment by whatever is known of it: our number, its id, a channel's key, the core's id; or its account."""
@@ -345,6 +352,7 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("GET", r"/page/", Screens.now),
         ("GET", r"/page/queue", Screens.queue),
         ("POST", rf"/page/queue/({_VERBS})", Screens.order_job),
+        ("GET", r"/page/shape", Screens.shape),
         ("POST", r"/page/find", Screens.find),
         ("GET", r"/page/jobs", Screens.jobs),
         ("GET", rf"/page/jobs/{_NUMBER}", Screens.job),

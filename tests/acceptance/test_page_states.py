@@ -1,5 +1,6 @@
 """The first screen in each state, language, light and width: as a browser draws it, judged by axe; nothing sticks out."""
 
+import math
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ def past(zone: str) -> list[Sample]:
     taken = finished = 0
     for index in range(480 if zone else 0):
         away = zone == "open" and index >= 360
-        taken += 90 + 12 * (index % 7)
+        taken += 90 + round(40 * math.sin(index / 60)) + index % 4
         finished = finished if away else taken
         samples.append(
             Sample(
@@ -54,7 +55,7 @@ def past(zone: str) -> list[Sample]:
                 taken=taken,
                 finished=finished,
                 attempts=finished,
-                attempts_s=finished * (0.04 + 0.0001 * (index % 11)),
+                attempts_s=0.04 * finished + 0.3 * (index % 5),
             )
         )
     return samples

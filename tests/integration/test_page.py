@@ -18,6 +18,8 @@ PAGES: Final = (
     "/page/queue",
     "/page/queue?state=held",
     "/page/jobs",
+    "/page/shape",
+    "/page/shape?by=state",
     "/page/routes",
     "/page/duties",
     "/page/windows",
@@ -399,6 +401,16 @@ async def test_a_list_is_narrowed_by_whatever_the_api_narrows_by(reader: Reader,
     assert (await reader.get("/page/queue?accepted_from=yesterday")).status == 400
 
 
+async def test_what_waits_is_shown_by_age(reader: Reader, house: House) -> None:
+    """A row for the whole and one for each; what is by is the API's."""
+    await held(house)
+    shown = (await reader.get("/page/shape?by=state")).text
+    assert re.search(
+        r'<th scope="row">held</th><td class="right"><b>1</b><br><span class="muted">10.00.RUB</span>', shown
+    )
+    assert (await reader.get("/page/shape?by=colour")).status == 400
+
+
 async def test_pages_of_the_queue_go_by_number(reader: Reader, house: House) -> None:
     """The second page has the rest, and says how to come back."""
     await house.post("/admin/v1/routes/main/open", **{"for": 600})
@@ -409,6 +421,24 @@ async def test_pages_of_the_queue_go_by_number(reader: Reader, house: House) -> 
     second = (await reader.get(older.replace("&amp;", "&"))).text
     assert (first.count("/page/payments/"), second.count("/page/payments/")) == (50, 2)
     assert "Newest" in second
+
+
+async def test_nothing_secret_or_personal_is_logged(
+    reader: Reader, house: House, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither tokens, right or wrong, nor what a session holds, nor accounts, nor why somebody did something."""
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    number = await house.pay("1", account="79161234567")
+    await Reader(house).sign_in("guess-4711")
+    await reader.post("/page/find", q="79161234567")
+    await reader.post(f"/page/payments/{number}/hold", why="for Anna K.")
+    await reader.post(f"/page/payments/{number}/reveal", why="for Anna K.")
+    await reader.sign_in("operator")
+    said = "".join(capfd.readouterr())
+    secrets = ("guess-4711", "79161234567", "Anna K.", reader.csrf, reader.cookies["nightsafe"])
+    assert [secret for secret in secrets if secret in said] == []
+    assert "page_signed_in" in said
+    assert "admin_reveal" in said
 
 
 # What no text from outside can

@@ -11,6 +11,7 @@ from adapters.payment import Refusal
 from gateway import conclude
 from gateway.admin.problem import Code
 from gateway.admin.proposal import Stand
+from gateway.admin.tokens import Person, Right, may
 from gateway.config.model import Role
 from gateway.page import screens
 from gateway.page.verdict import Mood, Need, Stop
@@ -56,7 +57,7 @@ VOCABULARIES: Final = [
     *words("event", ["record", *(transition.name for transition in TRANSITIONS)]),
     *words("stage", Stage),
     *words("stand", [*Stand, "expired"]),
-    *words("role", [role for role in get_args(Role) if role != "core"]),
+    *words("role", [role for role in get_args(Role) if may(Person(name="anna", role=role), Right.READ)]),
     *words("trouble", [code.word for code in Code]),
     *words("scope", screens.NARROWING),
 ]

@@ -7,8 +7,9 @@
     const part = document.querySelector("[data-again]");
     if (!part || !part.dataset.again) return;
     setTimeout(async () => {
-      const answer = await fetch(location.href);
-      if (!answer.ok || answer.redirected) return;
+      const answer = await fetch(location.href).catch(() => null);
+      if (!answer) return again();
+      if (!answer.ok || answer.redirected) return location.reload();
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-again]");
       if (!fresh) return;
       if (!fresh.dataset.again) return location.reload();
