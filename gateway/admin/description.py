@@ -38,7 +38,7 @@ def description() -> Json:
     """The document."""
     shapes = [Problem, Scope, *(shape for path in OFFER for shape in (path.answer, path.body) if shape is not None)]
     _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
-    document = {
+    document: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "Nightsafe: the admin API",

@@ -141,10 +141,7 @@ class WebhookWitness:
                 status, said = answer.status, await answer.content.read(NOTE_BYTES_MAX + 1)
         except (aiohttp.ClientError, OSError, SecretMissing) as error:
             raise WitnessFailed(f"can't be reached: {type(error).__name__}") from error
-        if status == HTTPStatus.CONFLICT:
-            raise WitnessFailed("it has one that goes further: the log was put back, or another one writes there")
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise WitnessFailed(f"answered {status}")
+        _require_yes(status)
         return said.decode("utf-8", "replace")
 
 
@@ -171,3 +168,11 @@ def split_origin(origin: str) -> tuple[str, int]:
     """A log's name, and the epoch of its spool; 0 where there is none."""
     name, _, epoch = origin.rpartition("/")
     return (name, int(epoch)) if epoch.isdecimal() else (origin, 0)
+
+
+def _require_yes(status: int) -> None:
+    """What a webhook's status says of a checkpoint that it was to keep."""
+    if status == HTTPStatus.CONFLICT:
+        raise WitnessFailed("it has one that goes further: the log was put back, or another one writes there")
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        raise WitnessFailed(f"answered {status}")
