@@ -12,6 +12,8 @@ from gateway.admin.metrics import AdminMeter
 from gateway.admin.problem import Code, Trouble
 from gateway.admin.views import moment
 from gateway.log import log
+from gateway.telling.event import US, Facts, Kind, Severity
+from gateway.telling.letter import instant
 from gateway.windows.plan import WINDOWS_MAX
 from gateway.windows.window import Window, faults, following
 from spool.entry import Act
@@ -108,8 +110,21 @@ class WindowSide:
         if found is None:
             raise Trouble(Code.NO_SUCH_WINDOW)
         self._desk.plan.look()
+        self._tell(found)
         await self._did(call, "window_cancel", found)
         return self._shown(found)
+
+    def _tell(self, window: Window) -> None:
+        """Whoever was told that it comes is told that it doesn't."""
+        now_us, ahead_s = self._desk.clock.now_us(), max(self._desk.config.telling.windows_ahead_s, default=0)
+        for span in following(window, now_us, 1):
+            if span.begins_us - now_us <= ahead_s * US:
+                facts: Facts = {
+                    "route": window.route or "all routes",
+                    "begins": instant(span.begins_us),
+                    "ends": instant(span.ends_us),
+                }
+                self._desk.telling.tell(Kind.WINDOW_CANCELLED, window.route, Severity.INFO, facts)
 
     async def _did(self, call: Call, act: str, window: Window) -> Any:
         subject = window.route or "all routes"

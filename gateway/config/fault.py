@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from gateway.config.lines import Place
-from gateway.config.toml import toml_key
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +53,8 @@ def counted(count: int, noun: str) -> str:
 
 def written(place: Place) -> str:
     """A place as an operator would write it; names that need quotes get them."""
+    from gateway.config.toml import toml_key  # noqa: PLC0415 - the command's help is there without pydantic
+
     text = ""
     for part in place:
         if isinstance(part, int):

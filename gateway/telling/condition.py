@@ -37,6 +37,7 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.LIMIT_REACHED: Manner(flaps=True),
     Kind.WINDOW_AHEAD: Manner(endless=True, to_all=True),
     Kind.WINDOW_BEGUN: Manner(to_all=True),
+    Kind.WINDOW_CANCELLED: Manner(endless=True, to_all=True),
     Kind.WINDOW_OVERRUN: _PLAIN,
     Kind.RETURN_DUE: _PLAIN,
     Kind.ENTRIES_PARKED: Manner(escalates_s=4 * 3600),

@@ -36,6 +36,8 @@ class Kind(enum.StrEnum):
     """A planned window comes."""
     WINDOW_BEGUN = "window.begun"
     """A route stands in for a planned window."""
+    WINDOW_CANCELLED = "window.cancelled"
+    """A planned window that was announced, or had begun, was taken out of the plan."""
     WINDOW_OVERRUN = "window.overrun"
     """A planned window is over, and its core isn't back."""
     RETURN_DUE = "return.due"

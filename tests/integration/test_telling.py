@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,19 @@ async def test_a_restart_tells_nothing_twice(tmp_path: Path, receiver: tuple[Rec
     async with open_house(tmp_path / "again", more) as house:
         assert (await house.get("/admin/v1/sinks"))["sinks"]
     assert first["id"] not in [each["id"] for each in made.events]
+
+
+async def test_a_window_is_announced_and_its_cancelling_told(house: House, receiver: tuple[Receiver, str]) -> None:
+    """By a sink that hears of nothing less than warnings otherwise; one that nobody was told of is cancelled in silence."""
+    begins = datetime.fromtimestamp(house.service.clock.now_us() // 1_000_000, UTC).replace(tzinfo=None)
+    soon, late = [
+        await house.post("/admin/v1/windows", begins=(begins + timedelta(seconds=s)).isoformat(), duration_s=3_600)
+        for s in (1_800, 10 * 86_400)
+    ]
+    ahead = await receiver[0].until("window.ahead.told")
+    assert ahead["facts"]["begins"] == soon["coming"][0]["begins"][:19] + "Z"
+    await house.post(f"/admin/v1/windows/{late['id']}/cancel")
+    await house.post(f"/admin/v1/windows/{soon['id']}/cancel")
+    cancelled = await receiver[0].until("window.cancelled.told")
+    assert cancelled["facts"] == {**ahead["facts"], "route": "all routes"}
+    assert [each["type"] for each in receiver[0].events].count("window.cancelled.told") == 1

@@ -20,6 +20,7 @@ FACTS: Final[dict[Kind, Facts]] = {
     Kind.LIMIT_NEAR: {"share_percent": 83, "held": 5, "held_sum": "50.00 RUB", "full_in_s": 600},
     Kind.LIMIT_REACHED: {"share_percent": 100, "held": 5, "held_sum": "50.00 RUB", "full_in_s": 0},
     Kind.WINDOW_AHEAD: {"route": "main", "begins": "2026-01-18T02:00:00Z", "ends": "2026-01-18T04:00:00Z"},
+    Kind.WINDOW_CANCELLED: {"route": "main", "begins": "2026-01-18T02:00:00Z", "ends": "2026-01-18T04:00:00Z"},
     Kind.WINDOW_BEGUN: {"ends": "2026-01-18T04:00:00Z"},
     Kind.WINDOW_OVERRUN: {},
     Kind.RETURN_DUE: {"count": 2, "sum": "20.00 RUB", "oldest": "2026-01-15T07:00:00Z", "stage": "late"},
