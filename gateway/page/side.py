@@ -175,11 +175,13 @@ class PageSide:
             return self._door(asked, wrong=True)
         if not may(person, Right.READ):
             raise Trouble(Code.FORBIDDEN)
+        return self._let_in(asked, person, form.get("to", HOME))
+
+    def _let_in(self, asked: Asked, person: Person, to: str) -> web.Response:
         # Whatever the browser held before ends, and what it holds from now on it did not bring along.
         if held := self._held(asked.request):
             self._sessions.end(held)
         id_ = self._sessions.begin(person, self._clock.monotonic())
-        to = form.get("to", HOME)
         response = _elsewhere(to if _OWN_PAGE.fullmatch(to) else HOME)
         self._give(response, self._cookie, id_)
         log.info("page_signed_in", actor=person.name, role=person.role)
