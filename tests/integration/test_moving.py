@@ -13,15 +13,18 @@ from gateway.config.model import Config
 from gateway.engines.moving import move
 from gateway.engines.opening import database_of, store_of
 from gateway.service import Service
+from spool.account import AccountNote
 from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
+from spool.evidence.growth import NO_HEAD, Block
 from spool.evidence.records import Records
 from spool.lifecycle import State
 from spool.moving import ARRIVING, LEFT_BEHIND, MOVED
 from spool.sqlite.backup import Step
+from spool.sqlite.filling import SqliteFilling
 from tests.contracts.postgres_server import SHARED
 from tests.contracts.spool_examples import WAYS, draft, put_as, spending
 from tests.integration.postgres_house import node_file
-from tests.integration.postgres_nodes import schema
+from tests.integration.postgres_nodes import node, schema
 
 BESIDE: Final = (ARRIVING, LEFT_BEHIND, MOVED)
 """Names of memos that say nothing of payments."""
@@ -64,6 +67,9 @@ async def fill(config: Config) -> None:
         for number, state in enumerate(sorted(set(WAYS) - {State.IN_FLIGHT}), start=1):
             await put_as(store, draft(number), state)
         assert await store.spend(spending())
+        await store.note_accounts(
+            [AccountNote(lane=lane, known=True, denied=None, seen_at_us=NOW_US) for lane in (7, 8)]
+        )
     finally:
         await service.stop()
 
@@ -202,6 +208,49 @@ async def test_nothing_is_moved_over_something(file: Config, database: Config) -
     SHARED.server.ask(f"DROP TABLE {schema(database_of(database).dsn)}.key_store")
     with pytest.raises(SpoolUnfit, match="already, and it isn't empty"):
         await move(file, database, NOW_US)
+
+
+async def test_a_database_that_a_node_works_on_is_not_filled(file: Config, database: Config) -> None:
+    """Its first entries would be taken beside those that arrive."""
+    await fill(file)
+    async with node(database_of(database).dsn):
+        SHARED.server.ask(f"DROP TABLE IF EXISTS {schema(database_of(database).dsn)}.key_store")
+        with pytest.raises(SpoolUnfit, match="a node works on this database"):
+            await move(file, database, NOW_US)
+
+
+def test_a_file_that_can_not_be_made_says_so(tmp_path: Path) -> None:
+    """Its folder is none."""
+    (tmp_path / "folder").write_text("")
+
+    with pytest.raises(SpoolUnfit, match="can't be filled"):
+        SqliteFilling(tmp_path / "folder/spool.db")
+
+
+async def test_a_file_that_does_not_take_what_arrives_is_not_named(tmp_path: Path) -> None:
+    """Twice the same, say: something else than a spool is being carried."""
+    filling, block = (
+        SqliteFilling(tmp_path / "spool.db"),
+        Block(first=0, size=1, at_us=1, peaks=bytes(32), leaves=bytes(32)),
+    )
+    await filling.blocks([block])
+
+    with pytest.raises(SpoolUnfit, match="can't be filled"):
+        await filling.blocks([block])
+
+    assert not (tmp_path / "spool.db").exists()
+
+
+async def test_a_file_that_came_there_meanwhile_stays(tmp_path: Path) -> None:
+    """A spool is never put over anything."""
+    filling = SqliteFilling(tmp_path / "spool.db")
+    await filling.end(NO_HEAD)
+    (tmp_path / "spool.db").write_text("somebody else's")
+
+    with pytest.raises(SpoolUnfit, match="can't be named"):
+        filling.give_name()
+
+    assert (tmp_path / "spool.db").read_text() == "somebody else's"
 
 
 async def test_a_spool_that_somebody_works_on_is_not_moved(file: Config, database: Config) -> None:

@@ -1,6 +1,5 @@
 """A spool in PostgreSQL looked at from beside: `status`, `list`, `show` and `export` while no node runs, or some do."""
 
-import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from spool.errors import SpoolClosed, SpoolUnfit
@@ -70,5 +69,5 @@ async def test_a_database_that_is_away_can_t_be_looked_at(dsn: str) -> None:
 
 async def test_an_error_of_the_database_is_shown_as_it_is(dsn: str) -> None:
     """A schema that this user may not look into, say."""
-    with pytest.raises(asyncpg.PostgresError):
+    with pytest.raises(SpoolUnfit, match="UndefinedObjectError"):
         await PostgresReading(settings(dsn.replace("search_path=", "no_such_setting="))).open()

@@ -13,6 +13,7 @@ from adapters.cores.scripted.orders import Operation
 from gateway.cli import offline
 from gateway.config.load import load
 from gateway.route.zone import Zone
+from gateway.windows.plan import ACTOR
 from spool.evidence.epoch import Epoch, keep_epoch
 from tests.contracts.postgres_server import SHARED
 from tests.integration.house import House
@@ -28,10 +29,10 @@ def dsn() -> str:
     return SHARED.schema()
 
 
-def force(house: House, zone: Zone) -> None:
-    """An operator's word about the one route."""
+def force(house: House, zone: Zone, actor: str = "drill") -> None:
+    """An operator's word about the one route; that of a planned window is each node's own."""
     health = house.service.routes[0].health
-    health.force(zone, until_us=house.service.clock.now_us() + DRILL_US, actor="drill", reason="a drill")
+    health.force(zone, until_us=house.service.clock.now_us() + DRILL_US, actor=actor, reason="a drill")
 
 
 async def said(house: House, key: str, account: str = "100") -> str:
@@ -98,7 +99,7 @@ async def test_a_stopped_spool_is_looked_at_as_a_file_is(dsn: str, tmp_path: Pat
     assert shown is not None
     assert [turn.name for turn in shown.history] == ["record", "post"]
     assert (verdict.ok, exported) == (True, 1)
-    assert json.loads(lines[0])["entry"]["key"] == "1"
+    assert json.loads(b"".join(lines))["entry"]["key"] == "1"
 
 
 async def test_a_key_that_comes_to_two_nodes_at_once_is_one_entry_and_has_one_answer(dsn: str, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ async def test_a_live_payment_that_told_nothing_keeps_within_the_limit_of_all_no
 async def test_a_key_that_one_node_made_opens_at_every_node_at_once(dsn: str, tmp_path: Path) -> None:
     """What is sealed under it is sent by whichever node comes to it, and is never taken for damaged."""
     async with open_nodes(tmp_path, dsn, "one", "two") as (one, two):
-        force(one, Zone.OPEN)
+        force(one, Zone.OPEN, ACTOR)
         await one.service.keeper.rotate()
         number = await one.pay("8")
         await two.until_state(number, "posted")
