@@ -18,7 +18,7 @@ from gateway.cli import (
     window_app,
 )
 from gateway.cli.exits import CODES
-from gateway.cli.options import ConfigOption, group, verb
+from gateway.cli.options import ConfigOption, JsonOption, group, verb
 
 PASS_ON: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": list[str]()}
 """For verbs that read their own arguments."""
@@ -74,6 +74,32 @@ def demo(
     from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
 
     raise typer.Exit(setting_up.demo(folder, seconds, rate))
+
+
+@app.command()
+def rehearse(
+    *,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind", help="Only this outage: refused, hangs, errors, slow, maintenance, lost; may be repeated."
+        ),
+    ] = None,
+    outage: Annotated[float, typer.Option("--outage", min=1.0, help="Seconds each outage lasts.")] = 10.0,
+    rate: Annotated[float, typer.Option("--rate", min=0.1, max=100.0, help="Payments a second on each route.")] = 5.0,
+    patience: Annotated[
+        float,
+        typer.Option("--patience", min=0.0, help="Seconds all must be through in; 0: by the configuration's times."),
+    ] = 0.0,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Play outages against your configuration, on a scratch spool with scripted billing. Touches nothing of yours."""
+    from gateway.cli import rehearsing  # noqa: PLC0415 - the help is there at once
+    from gateway.rehearse.play import Pace  # noqa: PLC0415 - as above
+
+    pace = Pace(outage_s=outage, rate=rate, patience_s=patience)
+    raise typer.Exit(rehearsing.rehearse(config, kind or [], pace, json=json))
 
 
 @app.command()
