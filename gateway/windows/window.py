@@ -7,9 +7,11 @@ beginning and no longer: one that never comes would be searched for until the ye
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
+from functools import lru_cache
+from itertools import islice, takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -21,6 +23,8 @@ YEARS: Final = timedelta(days=5 * 366)
 DURATION_MAX_S: Final = 7 * 86_400
 LEAD_MAX_S: Final = 86_400
 NAME_ALL: Final = ""
+AHEAD_MAX: Final = 512
+"""Windows whose next times are remembered; more than a plan has."""
 
 _RULE: Final = re.compile(
     r"FREQ=(?:(?:DAILY|WEEKLY)(?:;BYDAY=(?P<days>[A-Z]{2}(?:,[A-Z]{2}){0,6}))?"
@@ -119,13 +123,36 @@ def _times(rule: str, first: datetime) -> Iterator[datetime]:
 
 def following(window: Window, now_us: int, limit: int) -> list[Span]:
     """The times that are not over, soonest first."""
-    found = list[Span]()
-    for span in spans(window):
-        if span.ends_us > now_us:
-            found.append(span)
-            if len(found) == limit:
-                break
-    return found
+    return _ahead(window).following(now_us, limit)
+
+
+class _Ahead:
+    """The times of a window that are not over, taken from its rule as they come: a plan looks each second, for years."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+        self._rest = spans(window)
+        self._found = deque[Span]()
+        #: When the last one that was passed over ended.
+        self._passed_us = 0
+
+    def following(self, now_us: int, limit: int) -> list[Span]:
+        if now_us < self._passed_us:
+            # The clock was put back.
+            self._rest, self._found, self._passed_us = spans(self._window), deque(), 0
+        while self._found and self._found[0].ends_us <= now_us:
+            self._passed_us = self._found.popleft().ends_us
+        while len(self._found) < limit and (span := next(self._rest, None)):
+            if span.ends_us > now_us:
+                self._found.append(span)
+            else:
+                self._passed_us = span.ends_us
+        return list(islice(self._found, limit))
+
+
+@lru_cache(maxsize=AHEAD_MAX)
+def _ahead(window: Window) -> _Ahead:
+    return _Ahead(window)
 
 
 def entered(window: Window, now_us: int) -> Span | None:

@@ -13,7 +13,7 @@ from gateway.clock import settle
 from gateway.route.zone import Zone
 from gateway.windows.board import Board
 from gateway.windows.plan import ACTOR, LOOK_S, MEMO, WINDOWS_MAX, Overrun, Plan
-from gateway.windows.window import DURATION_MAX_S, Span, Window, concerns, entered, faults, following
+from gateway.windows.window import DURATION_MAX_S, Span, Window, concerns, entered, faults, following, spans
 from tests.unit.fake_core import NOT_SENT, Does
 from tests.unit.heart import HOUR_US, ROUTE, Heart
 
@@ -57,6 +57,17 @@ def test_a_window_comes_again_by_its_rule() -> None:
     weekly = window(begins="2026-03-22T04:00:00", time_zone="Europe/Berlin", rule="FREQ=WEEKLY;BYDAY=SU")
     begins = [span.begins_us for span in following(weekly, 0, 3)]
     assert begins == [at("2026-03-22T03:00:00"), at("2026-03-29T02:00:00"), at("2026-04-05T02:00:00")]
+
+
+@given(st.lists(st.tuples(st.integers(-3, 40 * 24), st.integers(1, 5)), min_size=1, max_size=20))
+def test_what_comes_next_is_the_same_whenever_and_however_often_it_is_asked(asked: list[tuple[int, int]]) -> None:
+    """Times are remembered; a clock that was put back finds those again that were over."""
+    daily = window(rule="FREQ=DAILY;COUNT=30")
+    every = list(spans(daily))
+
+    for hours, limit in asked:
+        now_us = every[0].begins_us + hours * 3600 * US
+        assert following(daily, now_us, limit) == [span for span in every if span.ends_us > now_us][:limit]
 
 
 def test_a_rule_is_looked_at_for_five_years_and_no_longer() -> None:
