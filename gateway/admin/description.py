@@ -36,7 +36,8 @@ _QUERY: Final[Mapping[str, Json]] = {
 
 def description() -> Json:
     """The document."""
-    shapes = [Problem, Scope, *(shape for path in OFFER for shape in (path.answer, path.body) if shape is not None)]
+    told = [shape for path in OFFER for shape in (path.answer, path.body) if shape not in {None, str}]
+    shapes = [Problem, Scope, *told]
     _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     document: Json = {
         "openapi": "3.1.0",
@@ -75,7 +76,7 @@ def _operation(path: Path, components: Mapping[str, Json]) -> Json:
         "description": f"Roles: {', '.join(roles_of(path.right))}.",
         "parameters": [*map(_path_parameter, path.parts), *(_query_parameter(name, components) for name in path.query)],
         "responses": {
-            "200": {"description": "As asked.", "content": {"application/json": {"schema": _shape(path.answer)}}},
+            "200": {"description": "As asked.", "content": _content(path.answer)},
             "default": {
                 "description": "Refused, or come to nothing; `code` says why.",
                 "content": {CONTENT_TYPE: {"schema": _shape(Problem)}},
@@ -83,13 +84,20 @@ def _operation(path: Path, components: Mapping[str, Json]) -> Json:
         },
     }
     if path.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _shape(path.body)}}}
+        operation["requestBody"] = {"required": True, "content": _content(path.body)}
     return operation
 
 
 def _id_of(path: Path) -> str:
     words = path.template.removeprefix("/admin/v1/").replace("{", "").replace("}", "").replace(":", "/").split("/")
     return "_".join((path.method.lower(), *words))
+
+
+def _content(kind: type) -> Json:
+    """What is sent or answered: JSON by its shape, or plain text."""
+    if kind is str:
+        return {"text/plain": {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": _shape(kind)}}
 
 
 def _shape(kind: type) -> Json:

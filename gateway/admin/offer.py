@@ -409,6 +409,7 @@ OFFER: Final = Paths(
             handler=lambda parts, call: parts.peers.keep(call),
             summary="Keep another installation's checkpoint, sent as text",
             answer=CheckpointKept,
+            body=str,
         ),
         Path(
             method="GET",

@@ -37,8 +37,10 @@ def test_what_is_offered_is_described(path: Path) -> None:
     operation = operation_of(path)
     told = {(each["name"], each["in"]) for each in operation["parameters"]}
     assert told == {(name, "path") for name in path.parts} | {(name, "query") for name in path.query}
-    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
-    assert answer == f"#/components/schemas/{path.answer.__name__}"
+    answer = operation["responses"]["200"]["content"]
+    shape = {"schema": {"$ref": f"#/components/schemas/{path.answer.__name__}"}}
+    text = {"schema": {"type": "string"}}
+    assert answer == ({"text/plain": text} if path.answer is str else {"application/json": shape})
     assert ("requestBody" in operation) == (path.body is not None) == (path.method == "POST")
 
 
