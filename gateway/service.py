@@ -182,6 +182,7 @@ class Service:
             standin=settings.standin,
             channels=settings.channels,
             order=settings.order,
+            accounts=settings.accounts,
         )
 
     async def _unlock(self, listed: tuple[int, ...]) -> KeyRing:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from adapters.cores.certificate import presented
 from adapters.cores.names import Names
 from adapters.cores.place import Place
 from adapters.cores.settings import HttpSettings
@@ -31,6 +32,10 @@ _UNREACHABLE_ERRNOS: Final = {
 }
 
 Wire = TypeVar("Wire", bound=asyncio.Protocol)
+
+
+class CertificateRefused(ConnectionError):
+    """The server's certificate isn't trusted; says why, and which it is."""
 
 
 class Dial:
@@ -85,9 +90,14 @@ class Dial:
 
     async def _to(self, address: str, make: Callable[[], Wire]) -> tuple[asyncio.Transport, Wire]:
         name = self._place.tls_name if self._tls is not None else None
-        transport, wire = await asyncio.get_running_loop().create_connection(
-            make, address, self._place.port, ssl=self._tls, server_hostname=name
-        )
+        try:
+            transport, wire = await asyncio.get_running_loop().create_connection(
+                make, address, self._place.port, ssl=self._tls, server_hostname=name
+            )
+        except ssl.SSLCertVerificationError as error:
+            # As one attempt more at a server that takes none: what it showed is what has to be mended.
+            shown = await presented(address, self._place.port, name)
+            raise CertificateRefused(f"{error.verify_message}{shown and f' ({shown})'}") from error
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGET)
         return transport, wire
 
@@ -97,8 +107,8 @@ class Dial:
 
     def failure_of(self, error: Exception) -> NotSent:
         """Why there is no connection. Whatever it was, it was before the first byte of a request."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return NotSent(cause=Cause.TLS, detail=f"certificate: {error.verify_message}")
+        if isinstance(error, CertificateRefused):
+            return NotSent(cause=Cause.TLS, detail=f"certificate: {error}")
         if isinstance(error, ssl.SSLError):
             return NotSent(cause=Cause.TLS, detail=error.reason or "handshake failed")
         if isinstance(error, socket.gaierror):

@@ -162,7 +162,7 @@ class Acceptor:
     def _take_payment(
         self, hand: InHand, payment: Payment, fingerprint: bytes, until: float, tell: Tell
     ) -> Coroutine[Any, Any, Answer] | None:
-        route = self._routing.of(payment.channel, payment.service)
+        route = self._routing.of(payment.channel, payment.service, payment.account)
         if route is None:
             tell(self._end(hand, answers.refused(Refusal.NO_ROUTE)))
             return None

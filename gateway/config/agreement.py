@@ -178,6 +178,8 @@ def _shared_services(parts: Parts) -> Iterator[Finding]:
     """Each service of a channel goes by exactly one route; so do all services that none names."""
     taken: dict[tuple[str, str], str] = {}
     for name, route in parts.config.routes.items():
+        if route.accounts:
+            continue
         for index, channel in enumerate(route.channels):
             for service in route.services or [""]:
                 other = taken.setdefault((channel, service), name)

@@ -27,7 +27,7 @@ from gateway.forward.settings import ForwardSettings
 from gateway.page.settings import PageSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
-from gateway.standin.settings import Decimal, StandinSettings
+from gateway.standin.settings import Decimal, StandinSettings, Wildcard
 from gateway.telling.settings import TellingSettings
 
 SETTINGS: Final = ConfigDict(
@@ -318,6 +318,16 @@ class RouteSettings(BaseModel):
             max_length=1000,
             description="Only these services of those channels; empty: all that no other route of the channel names.",
             examples=[["internet"]],
+        ),
+    ] = []
+    accounts: Annotated[
+        list[Wildcard],
+        Field(
+            max_length=1000,
+            description=(
+                "Only accounts like one of these: * is any characters, ? is one; empty: all. A route for some accounts is"
+                " stronger than one for all."
+            ),
         ),
     ] = []
     breaker: Annotated[BreakerSettings, Field(description="When the core counts as down, and as back.")] = (

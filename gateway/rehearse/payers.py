@@ -63,7 +63,7 @@ class Payers:
         payment = Payment(
             channel=channel,
             key=f"rehearsal-{self._route.name}-{self._clock.chance(64)}",
-            account=str(70_000_000_000 + self._clock.chance(ACCOUNT_BITS)),
+            account=self._account(number),
             amount=max(1, self._amount),
             currency=self._route.currency,
             service=services[number // len(channels) % len(services)],
@@ -73,6 +73,14 @@ class Payers:
         answer = await self._told(payment, until)
         took_s = self._clock.monotonic() - began
         self.paid.append(Paid(channel=channel, key=payment.key, at=began, took_s=took_s, told=answer.kind))
+
+    def _account(self, number: int) -> str:
+        """One that the route is for, if it is for some."""
+        digits = str(70_000_000_000 + self._clock.chance(ACCOUNT_BITS))
+        wildcards = self._settings.accounts
+        if not wildcards:
+            return digits
+        return wildcards[number % len(wildcards)].replace("*", digits).replace("?", digits[-1])
 
     async def _told(self, payment: Payment, until: float) -> Answer:
         told: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

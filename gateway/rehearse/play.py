@@ -151,7 +151,7 @@ class _Stage:
         paid, watch = self._payers[route.name].paid, self._watches[route.name]
         core = self._service.config.routes[route.name].core
         entries = [await self._service.spool.store.find(each.channel, each.key) for each in paid]
-        verdict = judged(paid, entries, self._bookings(core))
+        verdict = judged(paid, entries, self._bookings())
         told = Counter(each.told for each in paid)
         return Seen(
             kind=self._kind.value,
@@ -173,9 +173,9 @@ class _Stage:
             **verdict,
         )
 
-    def _bookings(self, core: str) -> Counter[str]:
-        """How often each reference was booked at a core."""
-        bookings = self._cores[core].ledger.bookings()
+    def _bookings(self) -> Counter[str]:
+        """How often each reference was booked, at whichever core: an account may have a route of its own."""
+        bookings = (each for core in self._cores.values() for each in core.ledger.bookings())
         return Counter(each.reference for each in bookings if each.kind is Booked.PAYMENT)
 
 

@@ -1,13 +1,13 @@
 """One route: the path from some channels to one core, with its own health, policy and settings."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from adapters.core import Core
 from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.route.health import RouteHealth
 from gateway.standin.outage import Outage
-from gateway.standin.policy import StandinPolicy
+from gateway.standin.policy import StandinPolicy, accounts_pattern
 from gateway.standin.settings import StandinSettings
 
 
@@ -25,6 +25,7 @@ class Route:
         standin: StandinSettings,
         channels: Iterable[str],
         order: OrderSettings | None = None,
+        accounts: Sequence[str] = (),
     ) -> None:
         """Resolve the policy of each channel, and see outages begin and end."""
         self.name = name
@@ -33,6 +34,8 @@ class Route:
         self.currency = currency
         self.forward = forward
         self.channels = tuple(channels)
+        #: Of which accounts alone it takes payments; None of any.
+        self.accounts = accounts_pattern(list(accounts))
         #: Which of its waiting payments go before others.
         self.order = (order or OrderSettings()).order(currency)
         self.stand_in_by(standin)
@@ -61,22 +64,36 @@ def _nobody_listens(_due_at_us: int, _rank: int | None) -> None:
 
 
 class Routing:
-    """Which route a payment takes: by its channel, and by its service where the channel has several."""
+    """Which route a payment takes: by its channel, and by its account and service where the channel has several.
+
+    A route for some accounts is stronger than one for all, and among these one that names the service.
+    """
 
     def __init__(self, rules: Iterable[tuple[str, frozenset[str], Route]]) -> None:
         """Take rules (channel, services, route); no services means any."""
         self._by_service: dict[tuple[str, str], Route] = {}
         self._by_channel: dict[str, Route] = {}
         self._by_name: dict[str, Route] = {}
+        #: Routes for some accounts, by channel, those first that name services.
+        self._by_account: dict[str, list[tuple[frozenset[str], Route]]] = {}
         for channel, services, route in rules:
             self._by_name[route.name] = route
+            if route.accounts is not None:
+                some = self._by_account.setdefault(channel, [])
+                some.append((services, route))
+                some.sort(key=lambda each: not each[0])
+                continue
             if not services:
                 self._by_channel[channel] = route
             for service in services:
                 self._by_service[channel, service] = route
 
-    def of(self, channel: str, service: str) -> Route | None:
+    def of(self, channel: str, service: str, account: str = "") -> Route | None:
         """The route of a channel's payment for a service (empty when it names none); None when there is none."""
+        for services, route in self._by_account.get(channel, ()):
+            named = not services or service in services
+            if named and route.accounts is not None and route.accounts.fullmatch(account):
+                return route
         if service and (found := self._by_service.get((channel, service))) is not None:
             return found
         return self._by_channel.get(channel)

@@ -186,6 +186,9 @@ class TestTls:
             assert isinstance(outcome, NotSent)
             assert outcome.cause is Cause.TLS
             assert detail in outcome.detail
+            end = dt.datetime.now(dt.UTC) + dt.timedelta(days=made[1])
+            assert f"CN={made[0]}, signed by CN={made[0]}, valid " in outcome.detail
+            assert f"to {end:%Y-%m-}" in outcome.detail
 
     async def test_a_server_without_tls_is_not_sent(self, make_core: MakeCore) -> None:
         """Plain HTTP on the port: the handshake fails before a request is written."""
