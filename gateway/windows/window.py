@@ -139,7 +139,7 @@ class _Ahead:
     def following(self, now_us: int, limit: int) -> list[Span]:
         if now_us < self._passed_us:
             # The clock was put back.
-            self._rest, self._found, self._passed_us = spans(self._window), deque(), 0
+            self._rest, self._found, self._passed_us = spans(self._window), deque[Span](), 0
         while self._found and self._found[0].ends_us <= now_us:
             self._passed_us = self._found.popleft().ends_us
         while len(self._found) < limit and (span := next(self._rest, None)):
