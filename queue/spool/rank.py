@@ -5,7 +5,6 @@ order by (rank, number) is that of arrival in each lane, and whoever reads a ran
 """
 
 import enum
-import functools
 from typing import Final
 
 
@@ -16,11 +15,6 @@ class Rank(enum.IntEnum):
     EARLY = 1
     USUAL = 2
     LATE = 3
-
-    @functools.cached_property
-    def word(self) -> str:
-        """The rank as people write it."""
-        return self.name.lower()
 
 
 USUAL: Final = int(Rank.USUAL)

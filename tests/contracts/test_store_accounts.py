@@ -172,6 +172,22 @@ async def test_notes_outlive_a_process(make_store: MakeStore) -> None:
     await second.close()
 
 
+async def test_what_is_kept_of_accounts_is_read_of_one_moment(store: Store) -> None:
+    """Page by page, for whoever carries it elsewhere."""
+    await store.note_accounts([note(lane=lane, known=True) for lane in (-8, 7)])
+    await store.spend(spending())
+    async with store.records() as records:
+        await records.head()
+        await store.note_accounts([note(lane=9, known=True)])
+        accounts, later = await records.accounts(None, 10), await records.accounts(-8, 10)
+        promised = await records.promised((-1, 0), 10)
+        assert await records.promised((promised[0].day, promised[0].lane), 10) == []
+
+    assert [each.lane for each in accounts] == [-8, 7]
+    assert later == accounts[1:]
+    assert [(each.lane, each.entries, each.amount) for each in promised] == [(spending().lane, 1, spending().amount)]
+
+
 def test_a_note_does_not_show_whose_it_is() -> None:
     """A lane is a keyed hash, and still nobody's business."""
     assert "7" not in repr(note(known=True))

@@ -69,6 +69,20 @@ async def test_what_is_told_of_an_account_needs_its_key(store: Store) -> None:
     assert {key_id: (use.entries, use.notes) for key_id, use in uses.items()} == {3: (0, 1), 4: (0, 1)}
 
 
+async def test_what_is_told_of_accounts_is_found_by_its_key_and_sealed_anew(store: Store) -> None:
+    """Unless something newer was told meanwhile."""
+    first, second = (AccountNote(lane=lane, known=True, seen_at_us=1, key_id=3, sealed=b"sealed") for lane in (1, 2))
+    await store.note_accounts([first, second, AccountNote(lane=4, known=True, seen_at_us=1)])
+    assert await store.notes_under(3, 10) == [first, second]
+    assert await store.notes_under(3, 1) == [first]
+    await store.note_accounts([AccountNote(lane=2, known=True, seen_at_us=2, key_id=4, sealed=b"newer")])
+
+    assert await store.reseal([(first, b"anew"), (second, b"anew")], 9) == [True, False]
+
+    assert await store.notes_under(9, 10) == [replace(first, key_id=9, sealed=b"anew")]
+    assert await store.notes_under(3, 10) == []
+
+
 async def test_uses_are_the_same_after_a_restart(make_store: MakeStore) -> None:
     """They are on disk with what they count."""
     store = make_store()

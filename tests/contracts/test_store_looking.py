@@ -42,6 +42,8 @@ async def test_what_waits_is_listed_in_order_wherever_it_waits(store: Store, *, 
     numbers = list(range(1, 9))[:: -1 if newest_first else 1]
     assert [entry.number for entry in await store.page(wanted, 10)] == numbers
     assert [entry.number for entry in await store.page(wanted, 5)] == numbers[:5]
+    of_one_route = replace(wanted, route="route-1")
+    assert [entry.number for entry in await store.page(of_one_route, 10)] == [each for each in numbers if each % 2]
 
 
 @pytest.mark.parametrize(

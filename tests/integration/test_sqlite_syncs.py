@@ -12,7 +12,7 @@ from spool.errors import SpoolClosed, StorageUncertain
 from spool.evidence.auditing import Pace, audit
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import driver
-from spool.sqlite.wal import Log, log_of
+from spool.sqlite.wal import Log, carry_over, log_of
 from spool.store import Inserted
 from tests.contracts.spool_examples import NOW_US, draft
 
@@ -172,6 +172,20 @@ async def test_the_log_does_not_grow_for_as_long_as_an_audit_takes(tmp_path: Pat
 
     assert (found.size, found.counts) == (40, {})
     assert sizes[-1] < 1.3 * sizes[len(sizes) // 2]
+
+
+def test_a_log_that_can_not_be_carried_over_now_stays(tmp_path: Path) -> None:
+    """Within a transaction, say: it is tried again after the next commits."""
+    db = driver.connect(tmp_path / "some.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE some (one)")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT INTO some VALUES (1)")
+
+    assert not carry_over(db)
+    db.execute("COMMIT")
+    assert carry_over(db)
+    db.close()
 
 
 async def test_nobody_waits_for_ever_while_the_log_is_carried_over(tmp_path: Path) -> None:

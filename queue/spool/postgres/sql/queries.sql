@@ -461,7 +461,7 @@ SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHER
 
 -- name: notes_under
 -- What cores said of accounts under one key.
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account
 WHERE sealed IS NOT NULL AND key_id = $1 ORDER BY lane LIMIT $2;
 
 -- name: accounts_counted

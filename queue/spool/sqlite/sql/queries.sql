@@ -419,7 +419,7 @@ SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account WHER
 
 -- name: notes_under
 -- What cores said of accounts under one key.
-SELECT lane, known, denied, seen_at_us, key_id, sealed FROM account INDEXED BY account_said
+SELECT lane, known, denied, seen_at_us, key_id, sealed, urgent FROM account INDEXED BY account_said
 WHERE sealed IS NOT NULL AND key_id = ? ORDER BY lane LIMIT ?;
 
 -- name: accounts_counted
