@@ -13,7 +13,7 @@ from spool.lifecycle import FINAL, State
 from spool.rows import COLUMNS, entry_of
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import DatabaseError, driver
-from spool.sqlite.statements import SQL
+from spool.sqlite.statements import SQL, migrations
 from spool.store import Filter, Inserted, Known
 from spool.verify import verify
 from tests.contracts.spool_examples import LATER_US, draft
@@ -85,6 +85,10 @@ def look(bench: Bench, image: Image) -> Found:
 def _read(db: Any) -> Found:
     if db.execute(SQL["things"]).fetchone()[0] == 0:
         return EMPTY
+    if db.execute("PRAGMA user_version").fetchone()[0] < migrations()[-1][0]:
+        # Still being laid out: nobody can have been told anything.
+        entries = db.execute("SELECT count(*) FROM entry").fetchone()[0]
+        return Found({}, {}, f"{entries} entries before it was laid out") if entries else EMPTY
     rows = {row[0]: row for row in db.execute(f"SELECT {COLUMNS} FROM entry")}  # noqa: S608 - our own columns
     events = dict(db.execute("SELECT number, count(*) FROM event GROUP BY number").fetchall())
     return Found(rows, events, _damage(db))

@@ -21,6 +21,7 @@ from spool.entry import Act as PersonsAct
 from spool.entry import Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.lifecycle import CANCEL, CLAIM, FINAL, POST, REFUSE, State
+from spool.rank import USUAL
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import DatabaseError, connect
 from spool.store import Filter, Move
@@ -204,7 +205,7 @@ async def accept(run: Run) -> None:
 async def forward(run: Run) -> None:
     """Entries are fetched, claimed together, and settled; others stand aside and come back."""
     store = run.store
-    await run.see(partial(store.ready, "billing", 0, 10))
+    await run.see(partial(store.ready, "billing", USUAL, 0, 10))
     await run.see(partial(store.set_behind, [run.entries[3]]))
     await run.move(CLAIM, 1, 2)
     for number, transition in ((1, POST), (2, REFUSE)):
