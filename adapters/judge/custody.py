@@ -31,6 +31,8 @@ CLEAR_NOES: Final = frozenset({"maintenance", "throttle", "unauthorised"})
 
 _MOVES: Final = frozenset({"pay", "cancel"})
 
+_RESEALED: Final = "reseal"
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -242,7 +244,8 @@ def _same_status(story: Story, entry: Kept) -> bool:
 
 
 def _is_whole(entry: Kept) -> bool:
-    turns = entry.turns
+    # A record sealed anew stays where it is, final or not.
+    turns = [turn for turn in entry.turns if turn.name != _RESEALED or turn.source != turn.target]
     if not turns or turns[0].name != "record" or turns[0].source or turns[-1].target != entry.state:
         return False
     begun = sum(turn.target == "in_flight" for turn in turns)

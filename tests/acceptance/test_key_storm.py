@@ -1,4 +1,4 @@
-"""Keys changed again and again under traffic, and SIGKILLs in the middle of it: nothing lost, nothing unreadable.
+"""Keys changed again and again under traffic, records sealed anew, and SIGKILLs in the middle of it: nothing lost, nothing unreadable.
 
 A few kills in the suite; more with NIGHTSAFE_KILLS. The seed is printed, and NIGHTSAFE_SEED plays it again as far as chance
 goes.
@@ -31,13 +31,18 @@ FAULTS: Final = (
     *("lost", "doubled", "ghost", "credited_after_negative", "not_undone", "wrong_effect", "inconsistent_answers"),
     *("out_of_order", "concurrent", "unbalanced", "broken_history", "mixed_lanes", "guessed", "unparked"),
 )
-CHANGES: Final = ("data", "index", "master")
+CHANGES: Final = ("data", "index", "master", "reseal")
+FIRST_KEY: Final = 1
+"""What is sealed under it is sealed anew, again and again, as far as the kills let it."""
 TOKEN: Final = "nightsafe_custodian_example"
 
 
 async def change(stage: Stage, which: str) -> str:
-    """Ask for another key; what came of it, in a word."""
-    url, body = f"{stage.scene.admin_url}/admin/v1/keys/rotate", {"reason": "a drill", "key": which}
+    """Ask for another key, or for records sealed anew; what came of it, in a word."""
+    path, body = "rotate", {"reason": "a drill", "key": which}
+    if which == "reseal":
+        path, body = f"{FIRST_KEY}/reseal", {"reason": "a drill"}
+    url = f"{stage.scene.admin_url}/admin/v1/keys/{path}"
     try:
         async with stage.client.post(url, json=body, headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
             return which if answer.status == 200 else str((await answer.json())["code"])

@@ -92,6 +92,12 @@ def leave_a_final_state(history: History) -> None:
     ]
 
 
+def seal_anew(history: History, target: str) -> None:
+    """Posted, and its record sealed anew since."""
+    turns = history.entry("k1")["history"]
+    turns += [{"name": "reseal", "source": "posted", "target": target, "attempt": 1}]
+
+
 def book_the_first_last(history: History) -> None:
     """On one account, against the order of acceptance."""
     for line in (*history.diary, *history.bookings):
@@ -134,6 +140,7 @@ PLANTED: Final[dict[str, tuple[tuple[str, ...], Callable[[History], object], set
     "a provisional that will be posted": (("waits",), set_in_entry("k0", told="posted"), {"inconsistent_answers"}),
     "a reversal of another payment": (("undone", "live"), set_in_entry("undo-k0", reverses="1002"), {"wrong_effect", "unbalanced"}),
     "a gap in a history": (ONE, skip_a_turn, {"broken_history"}),
+    "a record sealed anew that moved": (ONE, lambda history: seal_anew(history, "ready"), {"broken_history"}),
     "a history that leaves a final state": (ONE, leave_a_final_state, {"broken_history"}),
     "attempts that were not counted": (ONE, set_in_entry("k0", attempts=5), {"broken_history"}),
     "one account in two lanes": (
@@ -155,6 +162,13 @@ def test_what_is_planted_is_found_and_named(case: str) -> None:
     assert found(judged(history)) == set()
     plant(history)
     assert found(judged(history)) == named
+
+
+def test_a_record_sealed_anew_stays_where_it_is() -> None:
+    """Even where it is at its end: its history is whole."""
+    history = history_of(*ONE)
+    seal_anew(history, "posted")
+    assert found(judged(history)) == set()
 
 
 BLIND: Final[dict[str, tuple[str, Callable[[History], object], set[str]]]] = {
