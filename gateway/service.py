@@ -14,9 +14,9 @@ import msgspec
 from adapters.channels.registry import open_channel
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.desk import Desk
-from gateway.admin.listener import AdminListener
-from gateway.admin.server import AdminSide
-from gateway.admin.trend import Sample, Trend
+from gateway.admin.http.listener import AdminListener
+from gateway.admin.http.server import AdminSide
+from gateway.admin.state.trend import Sample, Trend
 from gateway.clock import Clock
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from adapters.amount import BadAmount, UnknownCurrency, scale
 from adapters.payment import KEY_CHARS_MAX
-from gateway.admin.problem import Code, Trouble
+from gateway.admin.http.problem import Code, Trouble
 from spool.lifecycle import Kind, State
 from spool.number import id_bytes, number_at, number_of
 from spool.store import Filter

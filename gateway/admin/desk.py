@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.admin.trend import Trend
+from gateway.admin.state.trend import Trend
 from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.custody.keeper import Keeper

@@ -3,25 +3,25 @@
 from typing import Final
 
 from gateway.admin import asks
-from gateway.admin.account_book import AccountsCounted, AccountShown, ImportBody, ImportedShown, LookBody
-from gateway.admin.audit_side import DeedsPage
-from gateway.admin.core_word import CoreShown
-from gateway.admin.duties import CloseBody
-from gateway.admin.duty_views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
-from gateway.admin.job_side import JobBody, JobShown, JobsPage, SpeedBody
-from gateway.admin.keys import DestroyedShown, KeysShown, RotateBody
-from gateway.admin.outage_side import OutageShown, OutagesShown
-from gateway.admin.paths import Path, Paths
-from gateway.admin.peer_side import CheckpointKept
-from gateway.admin.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
-from gateway.admin.reveal import RevealedShown
-from gateway.admin.shape import ShapeShown
-from gateway.admin.status import RouteShown, Status
-from gateway.admin.stuck import StuckShown
-from gateway.admin.telling_side import SinksShown, TestShown
-from gateway.admin.tokens import Right
+from gateway.admin.access.tokens import Right
+from gateway.admin.duties.side import CloseBody
+from gateway.admin.duties.views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
+from gateway.admin.entries.reveal import RevealedShown
+from gateway.admin.entries.shape import ShapeShown
+from gateway.admin.http.paths import Path, Paths
+from gateway.admin.jobs.side import JobBody, JobShown, JobsPage, SpeedBody
+from gateway.admin.state.status import RouteShown, Status
+from gateway.admin.state.stuck import StuckShown
+from gateway.admin.steering.account_book import AccountsCounted, AccountShown, ImportBody, ImportedShown, LookBody
+from gateway.admin.steering.audit_side import DeedsPage
+from gateway.admin.steering.core_word import CoreShown
+from gateway.admin.steering.keys import DestroyedShown, KeysShown, RotateBody
+from gateway.admin.steering.outage_side import OutageShown, OutagesShown
+from gateway.admin.steering.peer_side import CheckpointKept
+from gateway.admin.steering.policy_side import PolicyBody, PolicyShown, TriedShown, TryBody
+from gateway.admin.steering.telling_side import SinksShown, TestShown
+from gateway.admin.steering.window_side import AddBody, WindowShown, WindowsShown
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
-from gateway.admin.window_side import AddBody, WindowShown, WindowsShown
 
 LISTING: Final = (*asks.Scope.__struct_fields__, "after", "before", "order", "limit")
 """Parameters of a list."""

@@ -1,24 +1,24 @@
 """The admin side's parts, joined: each answers about one thing."""
 
-from gateway.admin.account_book import AccountBook
-from gateway.admin.acts import Acts
-from gateway.admin.audit_side import AuditSide
-from gateway.admin.core_word import CoreWord
 from gateway.admin.desk import Desk
-from gateway.admin.duties import Duties
-from gateway.admin.entries_side import EntriesSide
-from gateway.admin.house_side import HouseSide
-from gateway.admin.job_side import JobSide
-from gateway.admin.keys import KeysSide
-from gateway.admin.looking import Looking
-from gateway.admin.metrics import AdminMeter
-from gateway.admin.outage_side import OutageSide
-from gateway.admin.peer_side import PeerSide
-from gateway.admin.policy_side import PolicySide
-from gateway.admin.shape import Shape
-from gateway.admin.stuck_side import StuckSide
-from gateway.admin.telling_side import TellingSide
-from gateway.admin.window_side import WindowSide
+from gateway.admin.duties.side import Duties
+from gateway.admin.entries.acts import Acts
+from gateway.admin.entries.looking import Looking
+from gateway.admin.entries.shape import Shape
+from gateway.admin.entries.side import EntriesSide
+from gateway.admin.jobs.side import JobSide
+from gateway.admin.state.house_side import HouseSide
+from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.stuck_side import StuckSide
+from gateway.admin.steering.account_book import AccountBook
+from gateway.admin.steering.audit_side import AuditSide
+from gateway.admin.steering.core_word import CoreWord
+from gateway.admin.steering.keys import KeysSide
+from gateway.admin.steering.outage_side import OutageSide
+from gateway.admin.steering.peer_side import PeerSide
+from gateway.admin.steering.policy_side import PolicySide
+from gateway.admin.steering.telling_side import TellingSide
+from gateway.admin.steering.window_side import WindowSide
 
 
 class Parts:

@@ -1,7 +1,7 @@
 """What the admin side shows: shapes, and how they are made of what the service knows. Pure.
 
 Money is decimal text beside its currency, times are RFC 3339 in UTC, numbers are text, as many readers of JSON lose
-digits of long ones. An account is shown masked; see `gateway.admin.reveal` for who may see it whole.
+digits of long ones. An account is shown masked; see `gateway.admin.entries.reveal` for who may see it whole.
 """
 
 import base64

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.admin.account_book import AccountsCounted, AccountShown, ImportedShown
+from gateway.admin.steering.account_book import AccountsCounted, AccountShown, ImportedShown
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from gateway.admin.problem import Problem
+from gateway.admin.http.problem import Problem
 from gateway.cli.exits import Exit, Failure
 from gateway.config.load import config_path, examine, load
 from gateway.config.model import Config

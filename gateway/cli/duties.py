@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gateway.admin.duty_views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
+from gateway.admin.duties.views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
 from gateway.cli import tables
 from gateway.cli.client import Told
 from gateway.cli.exits import Exit

@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.admin.job_side import JobShown, JobsPage
+from gateway.admin.jobs.side import JobShown, JobsPage
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from adapters.secret import SecretMissing
-from gateway.admin.keys import DestroyedShown, IndexKeyShown, KeysShown
-from gateway.admin.status import key_shown
+from gateway.admin.state.status import key_shown
+from gateway.admin.steering.keys import DestroyedShown, IndexKeyShown, KeysShown
 from gateway.cli import offline, tables
 from gateway.cli.client import NotRunning
 from gateway.cli.exits import Exit, Failure

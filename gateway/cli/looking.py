@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.audit_side import DeedsPage
-from gateway.admin.reveal import RevealedShown
-from gateway.admin.shape import ShapeShown
-from gateway.admin.stuck import Stuck, StuckShown
+from gateway.admin.entries.reveal import RevealedShown
+from gateway.admin.entries.shape import ShapeShown
+from gateway.admin.state.stuck import Stuck, StuckShown
+from gateway.admin.steering.audit_side import DeedsPage
 from gateway.admin.views import EntryPage, Money
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure

@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 import msgspec
 
 from adapters.secret import SecretMissing
-from gateway.admin import asks, exporting
-from gateway.admin.looking import leaf, page_of
-from gateway.admin.problem import Trouble
-from gateway.admin.proposals import Proposals
-from gateway.admin.status import KeyShown, Status, returns_of, spool_shown
+from gateway.admin import asks
+from gateway.admin.duties.proposals import Proposals
+from gateway.admin.entries import exporting
+from gateway.admin.entries.looking import leaf, page_of
+from gateway.admin.http.problem import Trouble
+from gateway.admin.state.status import KeyShown, Status, returns_of, spool_shown
 from gateway.admin.views import (
     EntryPage,
     EntryRow,

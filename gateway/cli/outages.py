@@ -5,7 +5,7 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gateway.admin.outage_side import OutageShown, OutagesShown
+from gateway.admin.steering.outage_side import OutageShown, OutagesShown
 from gateway.admin.views import Money
 from gateway.cli import tables
 from gateway.cli.exits import Exit

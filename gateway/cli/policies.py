@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from gateway.admin.duty_views import ProposalShown
-from gateway.admin.policy_side import PolicyShown, TriedShown
+from gateway.admin.duties.views import ProposalShown
+from gateway.admin.steering.policy_side import PolicyShown, TriedShown
 from gateway.cli import tables
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach

@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from gateway.admin.telling_side import SinkShown, SinksShown, TestShown
+from gateway.admin.steering.telling_side import SinkShown, SinksShown, TestShown
 from gateway.cli import tables
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach

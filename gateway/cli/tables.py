@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.status import ChannelShown, EstimateShown, EvidenceShown, Exposure, RouteShown, Status
+from gateway.admin.state.status import ChannelShown, EstimateShown, EvidenceShown, Exposure, RouteShown, Status
 from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, VerdictShown
 from gateway.route.zone import Operation, Zone
 

@@ -13,7 +13,7 @@ import msgspec
 from rich.live import Live
 
 from gateway.admin.asks import LIMIT_MAX
-from gateway.admin.status import RouteShown, Status
+from gateway.admin.state.status import RouteShown, Status
 from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment
 from gateway.cli import offline, tables
 from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, Told, admin_client, peek

@@ -6,7 +6,7 @@ import msgspec
 from rich.console import RenderableType
 from rich.text import Text
 
-from gateway.admin.window_side import WindowShown, WindowsShown
+from gateway.admin.steering.window_side import WindowShown, WindowsShown
 from gateway.cli import tables
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.admin.trend import Sample
+from gateway.admin.state.trend import Sample
 
 WIDTH: Final = 600
 HEIGHT: Final = 100

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.admin.duty_views import ProposalShown
+from gateway.admin.duties.views import ProposalShown
 from gateway.admin.views import Money
 from gateway.page.words import LANGUAGES, WORDS, Language, grouped, say
 

@@ -9,16 +9,16 @@ import msgspec
 
 from gateway.admin import asks
 from gateway.admin.asks import Scope
-from gateway.admin.audit_side import DeedsPage
 from gateway.admin.desk import Desk
-from gateway.admin.duty_views import ClosedShown, ProposalsPage, ReturnsPage
-from gateway.admin.job_side import JobShown, JobsPage
-from gateway.admin.outage_side import OutageShown
-from gateway.admin.problem import Code, Trouble
-from gateway.admin.reveal import RevealedShown
-from gateway.admin.server import AdminSide
-from gateway.admin.shape import ShapeShown
-from gateway.admin.status import Status
+from gateway.admin.duties.views import ClosedShown, ProposalsPage, ReturnsPage
+from gateway.admin.entries.reveal import RevealedShown
+from gateway.admin.entries.shape import ShapeShown
+from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.http.server import AdminSide
+from gateway.admin.jobs.side import JobShown, JobsPage
+from gateway.admin.state.status import Status
+from gateway.admin.steering.audit_side import DeedsPage
+from gateway.admin.steering.outage_side import OutageShown
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
 from gateway.page.chart import charts
 from gateway.page.look import Look

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.admin.tokens import Person, Right, may
+from gateway.admin.access.tokens import Person, Right, may
 from gateway.page.settings import PageSettings
 
 SESSIONS_MAX: Final = 1_000

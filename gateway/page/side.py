@@ -13,10 +13,10 @@ import msgspec
 from aiohttp import web
 
 from gateway.admin import asks
+from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.desk import Desk
-from gateway.admin.problem import Code, Trouble
-from gateway.admin.server import AdminSide
-from gateway.admin.tokens import Person, Right, may
+from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.http.server import AdminSide
 from gateway.log import log
 from gateway.page.files import PREFIX
 from gateway.page.live import Live, Parts

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.admin.tokens import Right, may
+from gateway.admin.access.tokens import Right, may
 from gateway.page.look import Look
 from gateway.page.sessions import Session
 

@@ -12,9 +12,9 @@ import pytest_asyncio
 from msgspec.structs import replace
 from playwright.async_api import Browser, Page
 
-from gateway.admin.status import Status
-from gateway.admin.tokens import Person
-from gateway.admin.trend import Sample
+from gateway.admin.access.tokens import Person
+from gateway.admin.state.status import Status
+from gateway.admin.state.trend import Sample
 from gateway.page.chart import charts
 from gateway.page.look import Look
 from gateway.page.verdict import verdict

@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from adapters.cores.scripted.faults import Fault, FaultKind
-from gateway.admin.trend import Sample
+from gateway.admin.state.trend import Sample
 from tests.acceptance.browser import Person, open_browser, person
 from tests.integration.house import House, open_house
 

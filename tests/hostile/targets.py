@@ -33,8 +33,8 @@ from adapters.outcome import NotSent, Posted, Refused
 from adapters.payment import Answer, AnswerKind, Request
 from gateway import content
 from gateway.admin import asks
-from gateway.admin.job_side import JobBody
-from gateway.admin.problem import Trouble
+from gateway.admin.http.problem import Trouble
+from gateway.admin.jobs.side import JobBody
 from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
 from gateway.config.load import examine, load

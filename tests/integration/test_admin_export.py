@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin.exporting import STEP, harmless, written
+from gateway.admin.entries.exporting import STEP, harmless, written
 from gateway.admin.views import EntryRow
 from spool.memory import MemoryStore
 from spool.store import Filter

@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from gateway.admin.access.tokens import Right
 from gateway.admin.offer import OFFER
-from gateway.admin.tokens import Right
 from tests.integration.house import ROLES, House, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -15,7 +15,7 @@ from adapters.core import Delivery, Level
 from adapters.outcome import Cause, NotSent, Outcome, Posted, Refused, Unknown
 from adapters.payment import Answer, AnswerKind, Check, Payment, Refusal
 from gateway.accept.acceptor import Acceptor, Tell
-from gateway.admin.closing import Closing
+from gateway.admin.duties.closing import Closing
 from gateway.clock import Clock
 from gateway.route.health import RouteHealth
 from gateway.settle import Settler

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Final
 
-from gateway.admin.acts import Act, Done, Order
-from gateway.admin.closing import CloseOrder, Ending
-from gateway.admin.proposals import NotDone
+from gateway.admin.duties.closing import CloseOrder, Ending
+from gateway.admin.duties.proposals import NotDone
+from gateway.admin.entries.acts import Act, Done, Order
 from spool.entry import Entry
 from spool.errors import SpoolError
 from spool.lifecycle import State

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
-from gateway.admin.acts import Acts
-from gateway.admin.closing import Closing
+from gateway.admin.duties.closing import Closing
+from gateway.admin.entries.acts import Acts
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.settings import ForwardSettings

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from gateway.admin.duty_views import ReturnsShown
-from gateway.admin.status import (
+from gateway.admin.duties.views import ReturnsShown
+from gateway.admin.state.status import (
     DiagnosisShown,
     EstimateShown,
     EvidenceShown,

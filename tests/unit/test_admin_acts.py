@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.admin.acts import Act, Acts, Order, Unchanged, Why
-from gateway.admin.closing import CloseOrder, Closing
+from gateway.admin.duties.closing import CloseOrder, Closing
+from gateway.admin.entries.acts import Act, Acts, Order, Unchanged, Why
 from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway.admin.description import description
+from gateway.admin.http.description import description
+from gateway.admin.http.paths import Path
 from gateway.admin.offer import OFFER
-from gateway.admin.paths import Path
 
 DOCUMENT = description()
 PATHS = list(OFFER)

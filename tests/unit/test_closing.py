@@ -6,10 +6,10 @@ from itertools import product
 import msgspec
 import pytest
 
-from gateway.admin.acts import BY_HAND
-from gateway.admin.closing import CloseOrder, Closing, Ending, needs_two, obstacle
-from gateway.admin.proposal import Proposal, Stand
-from gateway.admin.proposals import NotDone
+from gateway.admin.duties.closing import CloseOrder, Closing, Ending, needs_two, obstacle
+from gateway.admin.duties.proposal import Proposal, Stand
+from gateway.admin.duties.proposals import NotDone
+from gateway.admin.entries.acts import BY_HAND
 from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry

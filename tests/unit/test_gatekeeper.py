@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.admin.gatekeeper import CLIENTS_MAX, FORGOTTEN_S, FREE, KNOWN_MAX, WAIT_MAX_S, Gatekeeper, client_of
+from gateway.admin.access.gatekeeper import CLIENTS_MAX, FORGOTTEN_S, FREE, KNOWN_MAX, WAIT_MAX_S, Gatekeeper, client_of
 
 GUESS, TOKEN = b"guess", b"token"
 

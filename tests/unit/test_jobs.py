@@ -6,11 +6,23 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.admin.acts import Act as Deed
-from gateway.admin.acts import Acts, Done, Unchanged, Why
 from gateway.admin.asks import Scope
-from gateway.admin.job import MORE, Job, JobStand, NotNow, counted, paced, paused, resumed, room_of, stopped, worked
-from gateway.admin.jobs import IDLE_S, OPEN_MAX, TROUBLE_S, Jobs, TooManyJobs, begin
+from gateway.admin.entries.acts import Act as Deed
+from gateway.admin.entries.acts import Acts, Done, Unchanged, Why
+from gateway.admin.jobs.job import (
+    MORE,
+    Job,
+    JobStand,
+    NotNow,
+    counted,
+    paced,
+    paused,
+    resumed,
+    room_of,
+    stopped,
+    worked,
+)
+from gateway.admin.jobs.jobs import IDLE_S, OPEN_MAX, TROUBLE_S, Jobs, TooManyJobs, begin
 from spool.errors import SpoolClosed
 from spool.lifecycle import State
 from spool.store import Filter

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.admin import asks
-from gateway.admin.looking import STRETCHES, leaf
-from gateway.admin.problem import Trouble
+from gateway.admin.entries.looking import STRETCHES, leaf
+from gateway.admin.http.problem import Trouble
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, Numbers, number_at
 from spool.store import Filter

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from gateway.admin.trend import SAMPLE_S, SAMPLES_MAX, Sample, Trend
+from gateway.admin.state.trend import SAMPLE_S, SAMPLES_MAX, Sample, Trend
 from gateway.page.chart import COLUMNS_MAX, HEIGHT, WIDTH, Charts, charts
 
 US: Final = 1_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.admin.tokens import Person
+from gateway.admin.access.tokens import Person
 from gateway.page.sessions import SESSIONS_MAX, Sessions
 from gateway.page.settings import PageSettings
 

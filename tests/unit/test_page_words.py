@@ -9,9 +9,9 @@ import pytest
 from adapters.outcome import Cause
 from adapters.payment import Refusal
 from gateway import conclude
-from gateway.admin.problem import Code
-from gateway.admin.proposal import Stand
-from gateway.admin.tokens import Person, Right, may
+from gateway.admin.access.tokens import Person, Right, may
+from gateway.admin.duties.proposal import Stand
+from gateway.admin.http.problem import Code
 from gateway.config.model import Role
 from gateway.page import screens
 from gateway.page.verdict import Mood, Need, Stop

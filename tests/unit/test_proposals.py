@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admin.proposal import Proposal, Stand, Undecidable, Verdict, decided, ended
-from gateway.admin.proposals import OPEN_MAX, NotDone, Proposals, TooMany
+from gateway.admin.duties.proposal import Proposal, Stand, Undecidable, Verdict, decided, ended
+from gateway.admin.duties.proposals import OPEN_MAX, NotDone, Proposals, TooMany
 from gateway.clock import ManualClock
 from spool.errors import StorageUncertain
 from spool.memory import MemoryStore

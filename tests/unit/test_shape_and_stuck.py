@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.admin.shape import COLUMNS, Counted, ages_s, shape_shown
-from gateway.admin.stuck import RouteFacts, persons_first, route_stuck, states_stuck
+from gateway.admin.entries.shape import COLUMNS, Counted, ages_s, shape_shown
+from gateway.admin.state.stuck import RouteFacts, persons_first, route_stuck, states_stuck
 from gateway.route.zone import Zone
 from spool.lifecycle import Kind, State
 from spool.store import Aged

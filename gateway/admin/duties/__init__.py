@@ -1,0 +1,1 @@
+"""What waits for a person: returns, endings by hand, and proposals to a second one."""

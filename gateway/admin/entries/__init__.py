@@ -1,0 +1,1 @@
+"""Entries: looked for, shown, exported, moved by a person."""

@@ -1,0 +1,233 @@
+"""What a person may do to entries: hold, release, retry; one, or all that pass a filter.
+
+Each is a compare-and-set with the person's name and reason in the entry's history, so what was decided meanwhile by
+the machine or by somebody else always stands. Many are done step by step, oldest first: see `gateway.admin.jobs.jobs`.
+"""
+
+import enum
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.admin.entries.looking import leaf
+from gateway.clock import Clock
+from spool import lifecycle
+from spool.entry import Entry
+from spool.errors import StorageUncertain
+from spool.lifecycle import State, Transition
+from spool.spool import Spool
+from spool.store import Filter, Move, Store
+from spool.tally import NOTHING, Sum
+
+STEP_ENTRIES: Final = 256
+"""Entries changed in one commit."""
+
+EXAMPLES_MAX: Final = 20
+"""Entries named among those that did not change; all are counted."""
+
+BY_HAND: Final = "by_hand"
+"""An entry's reason while a person's word is the last: a bounded vocabulary."""
+
+
+class Act(enum.Enum):
+    """What may be done."""
+
+    HOLD = ("hold", lifecycle.HOLD)
+    """Stop what was not sent yet."""
+    RELEASE = ("release", lifecycle.RELEASE)
+    """Let what was held go on, in its old place."""
+    RETRY = ("retry", lifecycle.RETRY)
+    """Have the machine ask its core (or, where that dedupes, send) again about what it gave to a person."""
+
+    def __init__(self, word: str, transition: Transition) -> None:
+        self.word = word
+        self.transition = transition
+
+
+class Why(enum.StrEnum):
+    """Why an entry did not change: a bounded vocabulary."""
+
+    STATE = "state"
+    """It is in a state this can't be done from."""
+    CHANGED = "changed"
+    """It moved on between looking and acting."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An act as ordered: what, by whom, why."""
+
+    act: Act
+    actor: str
+    #: The person's own words; kept in the entry's history, never logged.
+    reason: str
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """An entry that stayed as it was."""
+
+    number: int
+    state: State
+    why: Why
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """What an order did, or (`dry_run`) would do."""
+
+    act: Act
+    dry_run: bool
+    #: Changed entries and their sums, by currency.
+    sums: dict[str, Sum]
+    #: How many did not change, by why.
+    unchanged: dict[Why, int]
+    #: The first of them.
+    examples: tuple[Unchanged, ...]
+    #: Where the next step goes on: above this number; 0 when everything was looked at.
+    next_after: int = 0
+    #: It ended before an entry for which there was no room.
+    cut: bool = False
+
+    @property
+    def entries(self) -> int:
+        """How many changed."""
+        return sum(total.entries for total in self.sums.values())
+
+
+class Forwarding(Protocol):
+    """What a route's forwarder is told after an act."""
+
+    def lane_unsure(self, lane: int) -> None:
+        """Whatever waits in this lane is to be read anew, in order."""
+        ...
+
+    def entry_waits(self, due_at_us: int, rank: int | None = None) -> None:
+        """An entry of this rank (any, where none is named) waits, from `due_at_us` on."""
+        ...
+
+
+class Acts:
+    """Does what persons order."""
+
+    def __init__(self, spool: Spool, shelf: Store, clock: Clock, forwarders: Mapping[str, Forwarding]) -> None:
+        """Look through `shelf`, move in `spool`, tell the forwarders (by route; a route may have none any more)."""
+        self._spool = spool
+        self._shelf = shelf
+        self._clock = clock
+        self._forwarders = forwarders
+
+    async def one(self, entry: Entry, order: Order) -> Done:
+        """Do it to one entry as it is known. Errors: see `Store.move`."""
+        count = _Count(order.act)
+        await self._do([entry], order, count)
+        return count.done()
+
+    async def step(self, wanted: Filter, order: Order, limit: int, room: Mapping[str, Sum] | None = None) -> Done:
+        """Do it to the next of what passes the filter: at most `limit`, in one commit, and no more than there is room for.
+
+        Without `room` (by currency) it only counts. Without states it is about all it can be done to. Errors: see
+        `Store.move`.
+        """
+        count = _Count(order.act, dry_run=room is None)
+        states = wanted.states or order.act.transition.sources
+        page, following = await leaf(self._shelf, replace(wanted, states=states, newest_first=False), limit)
+        fitting = len(page) if room is None else _fitting(page, order.act, room)
+        await self._do(page[:fitting], order, count)
+        cut = fitting < len(page)
+        return replace(count.done(), next_after=0 if cut else following, cut=cut)
+
+    async def _do(self, entries: Sequence[Entry], order: Order, count: "_Count") -> None:
+        able = list[Entry]()
+        for entry in entries:
+            if entry.state in order.act.transition.sources:
+                able.append(entry)
+            else:
+                count.stays(entry, Why.STATE)
+        now_us = self._clock.now_us()
+        moves = [_move(entry, order, now_us) for entry in able]
+        try:
+            made = [True] * len(moves) if count.dry_run else await self._spool.move(moves)
+        except StorageUncertain:
+            # It may be on disk all the same, and then nobody else would ever look.
+            self._tell(order.act, moves)
+            raise
+        changed = list[Move]()
+        for move, was_made in zip(moves, made, strict=True):
+            if was_made:
+                changed.append(move)
+                count.changes(move.entry)
+            else:
+                count.stays(move.entry, Why.CHANGED)
+        if not count.dry_run:
+            self._tell(order.act, changed)
+
+    def _tell(self, act: Act, changed: Sequence[Move]) -> None:
+        """Have the forwarders look at what may go on."""
+        for move in changed:
+            forwarder = self._forwarders.get(move.entry.route)
+            if forwarder is None:
+                continue
+            if act is Act.RELEASE:
+                # It may have been tried before it was held, and what waits behind it be set behind.
+                forwarder.lane_unsure(move.entry.lane)
+            elif act is Act.RETRY:
+                forwarder.entry_waits(move.due_at_us)
+
+
+class _Count:
+    """Counts what an order does."""
+
+    def __init__(self, act: Act, *, dry_run: bool = False) -> None:
+        self.dry_run = dry_run
+        self._act = act
+        self._sums: dict[str, Sum] = {}
+        self._unchanged: Counter[Why] = Counter()
+        self._examples: list[Unchanged] = []
+
+    def changes(self, entry: Entry) -> None:
+        """An entry was, or would be, changed."""
+        self._sums[entry.currency] = self._sums.get(entry.currency, NOTHING) + Sum(1, entry.amount)
+
+    def stays(self, entry: Entry, why: Why) -> None:
+        """An entry stayed as it was."""
+        self._unchanged[why] += 1
+        if len(self._examples) < EXAMPLES_MAX:
+            self._examples.append(Unchanged(entry.number, entry.state, why))
+
+    def done(self) -> Done:
+        """All of it."""
+        return Done(
+            act=self._act,
+            dry_run=self.dry_run,
+            sums=self._sums,
+            unchanged=dict(self._unchanged),
+            examples=tuple(self._examples),
+        )
+
+
+def _fitting(page: Sequence[Entry], act: Act, room: Mapping[str, Sum]) -> int:
+    """How many of these, from the first on, there is room for."""
+    taken = dict[str, Sum]()
+    for at, entry in enumerate(page):
+        if entry.state not in act.transition.sources:
+            continue
+        total = taken.get(entry.currency, NOTHING) + Sum(1, entry.amount)
+        most = room.get(entry.currency, NOTHING)
+        if total.entries > most.entries or total.amount > most.amount:
+            return at
+        taken[entry.currency] = total
+    return len(page)
+
+
+def _move(entry: Entry, order: Order, now_us: int) -> Move:
+    """The person's word as a move; a retry is due at once."""
+    return Move(
+        entry=entry,
+        transition=order.act.transition,
+        at_us=now_us,
+        due_at_us=now_us if order.act is Act.RETRY else 0,
+        reason="" if order.act is Act.RELEASE else BY_HAND,
+        actor=order.actor,
+        note=order.reason,
+    )

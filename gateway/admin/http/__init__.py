@@ -1,0 +1,1 @@
+"""How the admin side is asked: its listener, paths, problems, and the description of them."""

@@ -1,0 +1,186 @@
+"""The admin side's HTTP: who asks, what for, may they; then the answer. Told in docs/reference/admin-api.md.
+
+`/livez` and `/readyz` are for machines that hold no token and say nothing of the business; all else needs one. Every
+act is logged by who did what; a person's reason goes into the entry's history alone, as it may name somebody.
+"""
+
+import math
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from adapters.channels.json_headers import bearer_digest
+from gateway.admin.access.gatekeeper import Gatekeeper, client_of
+from gateway.admin.access.tokens import Certificates, Denial, Person, Right, Tokens, may
+from gateway.admin.desk import Desk
+from gateway.admin.entries.exporting import TYPES, written
+from gateway.admin.http.call import Call
+from gateway.admin.http.description import ADDRESS, description
+from gateway.admin.http.problem import CONTENT_TYPE as PROBLEM_TYPE
+from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.offer import OFFER
+from gateway.admin.parts import Parts
+from gateway.admin.state.metrics import CONTENT_TYPE as METRICS_TYPE
+from gateway.admin.state.metrics import AdminMeter, exposition
+from gateway.admin.state.status import Status, missing, status
+from gateway.log import log
+from spool.entry import Act
+from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
+
+JSON: Final = "application/json"
+TEXT_TYPE: Final = "text/plain; charset=utf-8"
+EXPORT: Final = "/admin/v1/export"
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class AdminSide:
+    """Answers operators and monitoring."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Answer about, and steer, what is on the desk."""
+        self._desk = desk
+        self._tokens = Tokens(desk.config.admin.tokens)
+        self._certificates = Certificates(desk.config.admin.certificates)
+        self._gatekeeper = Gatekeeper()
+        self._meter = AdminMeter(desk.meter.registry)
+        self._parts = Parts(desk, self._meter)
+
+    async def run(self) -> None:
+        """Keep jobs going until cancelled."""
+        await self._parts.jobs.jobs.run()
+
+    async def status(self) -> Status:
+        """How everything stands; for who was let in before, and only looks on."""
+        return await status(self._desk, self._parts.duties.proposals)
+
+    async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        """Answer one HTTP request; whatever goes wrong is a problem, never a traceback."""
+        path, _, query = request.raw_path.partition("?")
+        method = "GET" if request.method == "HEAD" else request.method
+        try:
+            return await self._answer(method, path, query, request, body)
+        except Trouble as trouble:
+            found = trouble
+        except (SpoolClosed, StorageFull):
+            found = Trouble(Code.CLOSED, headers={"Retry-After": "5"})
+        except StorageUncertain:
+            found = Trouble(Code.UNCERTAIN)
+        except Exception as error:  # noqa: BLE001 - our own bug: the asker is told so, and we are told loudly
+            log.error("admin_failed", error=type(error).__name__, exc_info=True)
+            found = Trouble(Code.INTERNAL)
+        return _response(_encode(found.problem), PROBLEM_TYPE, found.code.status, found.headers)
+
+    async def _answer(
+        self, method: str, path: str, query: str, request: web.BaseRequest, body: bytes
+    ) -> web.StreamResponse:
+        if method == "GET" and path == "/livez":
+            return _response(b'{"live":true}')
+        if method == "GET" and path == "/readyz":
+            return await self._readyz()
+        person = self._authenticated(request)
+        if method == "GET" and path == "/metrics":
+            self._demand(person, Right.READ)
+            return _response(await exposition(self._desk), METRICS_TYPE)
+        if method == "GET" and path == EXPORT:
+            self._demand(person, Right.READ)
+            return await self._export(request, person, query)
+        if method == "GET" and path == ADDRESS:
+            self._demand(person, Right.READ)
+            return _response(_encode(description()))
+        found = await self.ask(person, method, path, query, body)
+        return _response(found.encode(), TEXT_TYPE) if isinstance(found, str) else _response(_encode(found))
+
+    async def _export(self, request: web.BaseRequest, person: Person, query: str) -> web.StreamResponse:
+        """Entries that pass a filter, written out as they are read. Who had them written out is in the evidence first."""
+        form, wanted = self._parts.looking.exported(query)
+        now_us = self._desk.clock.now_us()
+        await self._desk.spool.store.act(Act(at_us=now_us, name="export", detail=form, actor=person.name))
+        self._meter.acted("export")
+        log.warning("admin_export", form=form, actor=person.name, role=person.role)
+        headers = {
+            **_HEADERS,
+            "Content-Type": TYPES[form],
+            "Content-Disposition": f'attachment; filename="entries.{form}"',
+        }
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        try:
+            async for piece in written(self._desk.shelf, wanted, form):
+                await response.write(piece)
+            await response.write_eof()
+        except SpoolError as error:
+            # It is too late for another status: an answer without its end is how a reader knows that something is missing.
+            log.error("export_broke_off", error=type(error).__name__)
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+    async def ask(self, person: Person, method: str, path: str, query: str, body: bytes) -> Any:
+        """What a person asks for, as the plain data that is written out as JSON, or shown on the page.
+
+        Raises:
+            Trouble: it is refused, or came to nothing. Errors of the spool.
+        """
+        asked, parts = OFFER.find(method, path)
+        self._demand(person, asked.right)
+        return await asked.handler(self._parts, Call(person=person, parts=parts, query=query, body=body))
+
+    def _demand(self, person: Person, right: Right) -> None:
+        if not may(person, right):
+            self._meter.denied("role")
+            raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
+
+    def _authenticated(self, request: web.BaseRequest) -> Person:
+        """Who asks: by a bearer token, or without one by the connection's client certificate."""
+        sent = request.headers.getall("Authorization", [])
+        if sent:
+            return self.known(sent[0] if len(sent) == 1 else "", request.remote)
+        who = self._certificates.who(request.get_extra_info("peercert"), self._desk.clock.now_us())
+        if isinstance(who, Denial):
+            raise self._denied(who, request.remote)
+        return who
+
+    def known(self, authorization: str, peer: str | None) -> Person:
+        """Whose an Authorization header is.
+
+        Raises:
+            Trouble: nobody's, or its client guessed so much that it has to wait.
+        """
+        digest = bearer_digest(authorization)
+        if not digest:
+            raise self._denied(Denial.MISSING, peer)
+        client, now = client_of(peer), self._desk.clock.monotonic()
+        if wait_s := self._gatekeeper.wait_s(client, digest, now):
+            raise self._denied(Denial.SLOWED, peer, Code.SLOWED, {"Retry-After": str(math.ceil(wait_s))})
+        who = self._tokens.who(digest, self._desk.clock.now_us())
+        if isinstance(who, Denial):
+            if who is Denial.UNKNOWN:
+                self._gatekeeper.failed(client, now)
+            raise self._denied(who, peer)
+        self._gatekeeper.passed(client, digest)
+        return who
+
+    def still_known(self, person: Person) -> bool:
+        """Does the token of one who showed it once still count?"""
+        return self._tokens.counts(person, self._desk.clock.now_us())
+
+    def _denied(
+        self, why: Denial, peer: str | None, code: Code = Code.UNAUTHORISED, headers: dict[str, str] | None = None
+    ) -> Trouble:
+        self._meter.denied(why.value)
+        log.warning("admin_denied", why=why.value, peer=peer)
+        return Trouble(code, headers=_CHALLENGE if headers is None else headers)
+
+    async def _readyz(self) -> web.StreamResponse:
+        lacking = await missing(self._desk)
+        return _response(_encode({"ready": not lacking, "missing": lacking}), status=503 if lacking else 200)
+
+
+def _response(
+    body: bytes, content_type: str = JSON, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(body=body, status=status, headers={**_HEADERS, **(headers or {}), "Content-Type": content_type})

@@ -1,0 +1,1 @@
+"""Acts on many entries: ordered, worked on step by step, paused, stopped."""

@@ -1,0 +1,1 @@
+"""How the service stands: for people, for monitoring, and what of it is stuck."""

@@ -1,0 +1,480 @@
+"""How the service stands: one look at every part, for people and for metrics. The first screen of an operator."""
+
+import math
+from collections.abc import Iterable
+
+import msgspec
+
+from adapters.amount import write_amount
+from adapters.core import Core
+from gateway.admin.desk import Desk
+from gateway.admin.duties.proposals import Proposals
+from gateway.admin.duties.views import ReturnsShown, owed_cells, returns_shown
+from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
+from gateway.custody.keeper import Custody
+from gateway.evidence.evidence import Evidence
+from gateway.forward.estimate import Estimate
+from gateway.returns.settings import ReturnSettings
+from gateway.route.diagnosis import Diagnosis
+from gateway.route.endpoints import Endpoints
+from gateway.route.health import RouteHealth
+from gateway.route.record import Forced
+from gateway.route.route import Route
+from gateway.route.zone import PASSING, Operation, Zone
+from gateway.standin.policy import Ceiling
+from spool.errors import SpoolError
+from spool.keys import KeyRing
+from spool.keystore import DataKey, KeptKeys
+from spool.lifecycle import WAITING
+from spool.store import Health, Store
+
+
+class ForcedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word about a route, while it stands."""
+
+    zone: str
+    until: str
+    actor: str
+    reason: str
+
+
+class DiagnosisShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a core, and where to look."""
+
+    cause: str
+    words: str
+    first_seen: str
+    last_seen: str
+    seen: int
+    example: str
+
+
+class Exposure(msgspec.Struct, frozen=True, kw_only=True):
+    """Money accepted provisionally and not yet posted, against its limits."""
+
+    #: Empty for the whole route.
+    channel: str
+    now: Money
+    #: Absent where there is no limit of its own.
+    entries_max: int | None
+    amount_max: str | None
+    #: How long the nearer of the two lasts at the rate of the last minutes; absent when it isn't being used up.
+    full_in_s: int | None = None
+
+
+class EstimateShown(msgspec.Struct, frozen=True, kw_only=True):
+    """How the backlog goes: entries a second, and seconds until none waits."""
+
+    rate_in: float
+    rate_out: float
+    #: Its middle and its ends; absent where it can't be said, or never ends at this rate.
+    empty_s: float | None
+    low_s: float | None
+    high_s: float | None
+
+
+class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing the core is asked for: how it stands by itself."""
+
+    zone: str
+    #: The share of new calls that pass through; 0 in every other zone than closed and soft.
+    share: float
+    #: Seconds its answers usually take, by the middle one and the slowest of a hundred; 0 until enough is known.
+    usual_s: float
+    usual_worst_s: float
+    #: Seconds above which an answer counts as slower than usual; 0 until enough is known.
+    sluggish_s: float
+
+
+class EndpointShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint of a core that has several, in order of preference."""
+
+    address: str
+    zone: str
+    since: str
+    diagnosis: DiagnosisShown | None
+
+
+class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
+    """One route."""
+
+    name: str
+    core: str
+    level: str
+    currency: str
+    channels: tuple[str, ...]
+    zone: str
+    since: str
+    #: Posting, checks and reversals apart; `zone` is that of posting.
+    operations: dict[str, OperationShown]
+    #: The rule that opened it last; empty when it never was.
+    trip: str
+    forced: ForcedShown | None
+    diagnosis: DiagnosisShown | None
+    #: Attempts that may be under way at once, and those that are.
+    pace: int
+    in_hand: int
+    waiting: tuple[Money, ...]
+    #: How the backlog goes; absent while the route is open.
+    estimate: EstimateShown | None
+    #: True from an outage's end until all that waited is posted: live payments count against the pace.
+    recovering: bool
+    #: Where the pace stops because the core fell over above it; 0 while it never did.
+    falls_above: int
+    #: When the oldest entry in arrival order was accepted; empty when none waits there.
+    oldest: str
+    #: Unfinished entries by state.
+    states: dict[str, tuple[Money, ...]]
+    exposure: tuple[Exposure, ...]
+    #: Where its core has several endpoints, each of them.
+    endpoints: tuple[EndpointShown, ...] = ()
+    #: Version of the stand-in policy it follows, and whether it was changed at run time.
+    policy: str = ""
+    policy_changed: bool = False
+    #: Until when it stands in for a planned window; empty when it doesn't.
+    window_until: str = ""
+    #: Since when it should be back from one and isn't; empty when it is.
+    overrun_since: str = ""
+
+
+class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The spool's engine."""
+
+    engine: str
+    version: str
+    accepting: bool
+    trouble: str
+    free_bytes: int
+    reserve_bytes: int
+    size_bytes: int
+
+
+class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A data key, by what tells it from others and says nothing of it."""
+
+    id: int
+    #: Empty where the key is destroyed, or could not be opened.
+    fingerprint: str
+    seals: bool
+    made: str
+    #: Which master wraps it.
+    master: str
+    #: When it was destroyed; empty while it is there.
+    destroyed: str
+
+
+class CustodyShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps the master key, and whether it can be asked."""
+
+    #: In words: the key file, a key service.
+    master: str
+    #: Why the master could not be asked, or a key not be made; empty while all is well.
+    trouble: str
+    troubled_since: str
+    #: Keys that another master wraps than the one that would wrap now.
+    outdated: int
+    #: Records sealed under the key that seals, about.
+    sealed: int
+
+
+class WitnessShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Who keeps checkpoints, and whether the last one was kept."""
+
+    name: str
+    #: Events the newest checkpoint is over that it kept in this run.
+    events: int
+    trouble: str
+    #: Since when it keeps none; empty when all is well.
+    since: str
+
+
+class EvidenceShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The log of all that happens."""
+
+    origin: str
+    epoch: int
+    #: What a person has to accept before payments are taken and sent; empty when nothing is missing.
+    gap: str
+    #: Events the newest checkpoint of this run is over, and when it was signed; 0 and empty where none was.
+    checkpoint_events: int
+    checkpoint_at: str
+    #: When the last audit in the background ended, and what it found wrong; empty while none did in this run.
+    audited_at: str
+    audit_faults: int
+    witnesses: tuple[WitnessShown, ...]
+
+
+class ChannelShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a channel was told since the service started."""
+
+    name: str
+    #: Answers by kind.
+    answers: dict[str, int]
+    #: Requests rejected before anything was stored, by reason: what it sends can't be understood, or isn't its own.
+    rejected: dict[str, int]
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole service."""
+
+    node: str
+    #: False while the answer comes from the spool's file alone, because the service isn't running.
+    running: bool
+    ready: bool
+    now: str
+    started: str
+    routes: tuple[RouteShown, ...]
+    #: Counts and sums by state, over all routes, also those the configuration has no more.
+    states: dict[str, tuple[Money, ...]]
+    conservation: tuple[Conservation, ...]
+    spool: SpoolShown
+    #: Absent where the service isn't running.
+    custody: CustodyShown | None
+    keys: tuple[KeyShown, ...]
+    #: What is owed back, by route.
+    returns: tuple[ReturnsShown, ...] = ()
+    #: Proposals that wait for a second person.
+    proposals: int = 0
+    #: Known to a running service alone.
+    evidence: EvidenceShown | None = None
+    #: Known to a running service alone.
+    channels: tuple[ChannelShown, ...] = ()
+
+
+async def status(desk: Desk, proposals: Proposals) -> Status:
+    """Look at everything."""
+    cells = list(desk.spool.store.tally.cells())
+    now_us = desk.clock.now_us()
+    custody = desk.keeper.custody()
+    return Status(
+        node=desk.config.node.name,
+        running=True,
+        ready=desk.ready(),
+        now=moment(now_us),
+        started=moment(desk.started_at_us()),
+        routes=tuple([await _route(desk, route) for route in desk.routes]),
+        states=by_state(cells),
+        conservation=conservation(cells),
+        spool=spool_shown(await desk.spool.store.health()),
+        custody=custody_shown(custody),
+        keys=tuple(key_shown(key, custody.kept, desk.spool.keys) for key in custody.kept.data_keys),
+        returns=await returns_of(desk.spool.store, desk.config.returns, now_us),
+        proposals=await _waiting(proposals),
+        evidence=evidence_shown(desk.evidence),
+        channels=tuple(_channel(desk, name) for name in desk.config.channels),
+    )
+
+
+def _channel(desk: Desk, name: str) -> ChannelShown:
+    answers, rejected = desk.meter.of_channel(name)
+    return ChannelShown(name=name, answers=answers, rejected=rejected)
+
+
+def evidence_shown(evidence: Evidence) -> EvidenceShown:
+    """How the evidence stands."""
+    notary, epoch = evidence.notary, evidence.epoch
+    newest = None if notary is None else notary.newest
+    gap = "" if epoch.accepted else f"{epoch.missing} events are known to be missing: {epoch.source or 'no checkpoint'}"
+    return EvidenceShown(
+        origin=evidence.origin,
+        epoch=epoch.number,
+        gap=gap,
+        checkpoint_events=0 if newest is None else newest.size,
+        checkpoint_at="" if notary is None or newest is None else moment(notary.signed_at_us),
+        audited_at=moment(evidence.audited_at_us),
+        audit_faults=evidence.audit_faults,
+        witnesses=tuple(
+            WitnessShown(
+                name=each.name,
+                events=each.size,
+                trouble=each.trouble,
+                since=moment(each.since_us) if each.trouble else "",
+            )
+            for each in (() if notary is None else notary.standings)
+        ),
+    )
+
+
+def custody_shown(custody: Custody) -> CustodyShown:
+    """How it stands with the keys, as it is shown."""
+    return CustodyShown(
+        master=custody.master,
+        trouble=custody.trouble,
+        troubled_since=moment(custody.troubled_since_us),
+        outdated=custody.outdated,
+        sealed=custody.sealed_count,
+    )
+
+
+def key_shown(key: DataKey, kept: KeptKeys, ring: KeyRing) -> KeyShown:
+    """A data key as it is shown."""
+    return KeyShown(
+        id=key.id,
+        fingerprint=ring.fingerprint(key.id) if key.id in ring.ids else "",
+        seals=key.id == kept.sealing,
+        made=moment(key.made_us),
+        master=key.master,
+        destroyed=moment(key.destroyed_us),
+    )
+
+
+async def returns_of(store: Store, settings: ReturnSettings, now_us: int) -> tuple[ReturnsShown, ...]:
+    """What is owed back, by route, also of routes the configuration has no more."""
+    owed = owed_cells(store.tally.cells())
+    return tuple(
+        [
+            returns_shown(route, cells, await owed_since_us(store, route), now_us, settings)
+            for route, cells in sorted(owed.items())
+        ]
+    )
+
+
+async def owed_since_us(store: Store, route: str) -> int:
+    """Since when the oldest return of a route is due; 0 when none is, or the spool can't say now."""
+    try:
+        found = await store.returns_due(route, 1)
+    except SpoolError:
+        return 0
+    return found[0].changed_at_us if found else 0
+
+
+async def _waiting(proposals: Proposals) -> int:
+    try:
+        return len(await proposals.waiting())
+    except SpoolError:
+        return 0
+
+
+async def oldest_us(desk: Desk, route: str) -> int:
+    """When the oldest entry of a route in arrival order was accepted; 0 when none waits, or the spool can't say now."""
+    try:
+        return await desk.spool.store.oldest_waiting_us(route)
+    except SpoolError:
+        return 0
+
+
+async def missing(desk: Desk) -> list[str]:
+    """What keeps the service from taking payments, in bounded words; empty when nothing does.
+
+    A core that is down is no hindrance: payments are taken in its place.
+    """
+    found = list[str]()
+    if not desk.ready():
+        found.append("listener: payments are not taken yet, or not any more")
+    if not desk.evidence.epoch.accepted:
+        found.append("evidence: the spool lacks what was witnessed; nightsafe evidence accept")
+    if not (await desk.spool.store.health()).accepting:
+        found.append("spool: takes nothing new; status says why")
+    return found
+
+
+def spool_shown(health: Health) -> SpoolShown:
+    """An engine's health as it is shown."""
+    return SpoolShown(**msgspec.structs.asdict(health))
+
+
+async def _route(desk: Desk, route: Route) -> RouteShown:
+    health, forwarder = route.health, desk.forwarders[route.name]
+    waiting = [
+        (cell, total)
+        for cell, total in desk.spool.store.tally.cells()
+        if cell.route == route.name and cell.state in WAITING
+    ]
+    return RouteShown(
+        name=route.name,
+        core=desk.config.routes[route.name].core,
+        level=route.core.capabilities.level.value,
+        currency=route.currency,
+        channels=tuple(route.policies),
+        zone=health.zone.value,
+        since=moment(health.since_us),
+        operations={each.value: _operation(health, each) for each in Operation},
+        trip=health.trip.value if health.trip else "",
+        forced=_forced(health.forced),
+        diagnosis=_diagnosis(health.diagnosis),
+        pace=forwarder.pace.limit,
+        in_hand=forwarder.in_hand,
+        waiting=moneys(by_currency(waiting)),
+        estimate=None if health.zone is Zone.OPEN else estimate_shown(forwarder.estimate),
+        recovering=health.pace.recovering,
+        falls_above=health.pace.ramp.learned or 0,
+        oldest=moment(await oldest_us(desk, route.name)),
+        states=by_state(waiting),
+        exposure=tuple(_exposures(desk, route)),
+        endpoints=tuple(_endpoints(route.core)),
+        policy=route.standin.version,
+        policy_changed=desk.policies.is_changed(route.name),
+        window_until=moment(desk.plan.entered[route.name][1].ends_us) if route.name in desk.plan.entered else "",
+        overrun_since=moment(desk.plan.overruns[route.name].since_us) if route.name in desk.plan.overruns else "",
+    )
+
+
+def _endpoints(core: Core) -> Iterable[EndpointShown]:
+    for each in core.each if isinstance(core, Endpoints) else ():
+        yield EndpointShown(
+            address=each.name,
+            zone=each.health.zone.value,
+            since=moment(each.health.since_us),
+            diagnosis=_diagnosis(each.health.diagnosis),
+        )
+
+
+def estimate_shown(found: Estimate) -> EstimateShown:
+    """An estimate as it is shown: what isn't known is absent."""
+    ends = [None if math.isinf(each) else round(each, 1) for each in (found.empty_s, found.low_s, found.high_s)]
+    return EstimateShown(
+        rate_in=round(found.rate_in, 1),
+        rate_out=round(found.rate_out, 1),
+        empty_s=ends[0],
+        low_s=ends[1],
+        high_s=ends[2],
+    )
+
+
+def _operation(health: RouteHealth, operation: Operation) -> OperationShown:
+    zone, usual, sluggish_s = health.zone_of(operation), health.usual(operation), health.sluggish_s(operation)
+    return OperationShown(
+        zone=zone.value,
+        share=health.share(operation) if zone in PASSING else 0.0,
+        usual_s=round(usual.median_s, 4) if usual else 0.0,
+        usual_worst_s=round(usual.high_s, 4) if usual else 0.0,
+        sluggish_s=round(sluggish_s, 4) if usual else 0.0,
+    )
+
+
+def _exposures(desk: Desk, route: Route) -> Iterable[Exposure]:
+    for policy in list(route.policies.values())[:1]:
+        yield _exposure(desk, route, "", policy.route)
+    for channel, policy in route.policies.items():
+        yield _exposure(desk, route, channel, policy.channel)
+
+
+def _exposure(desk: Desk, route: Route, channel: str, ceiling: Ceiling) -> Exposure:
+    exposed = desk.spool.store.tally.exposure(route.name, channel)
+    lasts_s = desk.headroom.full_in_s((route.name, channel), desk.clock.monotonic(), exposed, ceiling)
+    return Exposure(
+        channel=channel,
+        now=money(route.currency, exposed),
+        entries_max=ceiling.count_max,
+        amount_max=None if ceiling.sum_max is None else write_amount(ceiling.sum_max, route.currency),
+        full_in_s=None if lasts_s is None else round(lasts_s),
+    )
+
+
+def _forced(word: Forced | None) -> ForcedShown | None:
+    if word is None:
+        return None
+    return ForcedShown(zone=word.zone.value, until=moment(word.until_us), actor=word.actor, reason=word.reason)
+
+
+def _diagnosis(found: Diagnosis | None) -> DiagnosisShown | None:
+    if found is None:
+        return None
+    return DiagnosisShown(
+        cause=found.cause.value,
+        words=found.words,
+        first_seen=moment(found.first_seen_us),
+        last_seen=moment(found.last_seen_us),
+        seen=found.seen,
+        example=found.example,
+    )
