@@ -1,4 +1,7 @@
-"""The command as people and supervisors use it: real processes, real signals, exit codes that mean something."""
+"""The command as people and supervisors use it: a real service, real signals, exit codes that mean something.
+
+Services are processes; verbs that speak to them are called where the test runs (`command`), which starts no interpreter.
+"""
 
 import asyncio
 import hashlib
@@ -19,6 +22,7 @@ from gateway.cli.exits import Exit
 from spool.masters import make_key_file
 from spool.sqlite.reading import SqliteReading
 from spool.store import Filter
+from tests.integration.command import Said, nightsafe
 
 pytestmark = pytest.mark.process
 
@@ -26,8 +30,8 @@ WAIT_S: Final = 60
 COMMAND: Final = (sys.executable, "-m", "gateway")
 
 
-def nightsafe(*arguments: str | Path, told: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
+def process(*arguments: str | Path, told: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command as a process to its end."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], input=told, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
@@ -80,7 +84,7 @@ class Served:
     process: subprocess.Popen[str]
     said: dict[str, str]
 
-    def ask(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def ask(self, *arguments: str | Path) -> Said:
         """Run a verb against it."""
         return nightsafe(*arguments, "--url", self.said["admin"], "--token-file", self.house.token)
 
@@ -157,7 +161,7 @@ def test_what_was_taken_survives_a_kill(house: House, served: Served) -> None:
 
 def test_a_second_service_on_one_spool_is_refused_naming_the_holder(house: House, served: Served) -> None:
     """Two writers would undo each other; the person is told which process it is."""
-    second = nightsafe("serve", "--config", house.config)
+    second = process("serve", "--config", house.config)
     assert (second.returncode, second.stdout) == (Exit.CANNOT_START, "")
     assert f"in use by process {served.process.pid}" in second.stderr
 
@@ -168,7 +172,7 @@ def test_a_key_file_that_wrapped_nothing_here_is_refused(house: House, served: S
     key = house.folder / "keys/nightsafe.key"
     key.unlink()
     make_key_file(key, 1)
-    start = nightsafe("serve", "--config", house.config)
+    start = process("serve", "--config", house.config)
     assert start.returncode == Exit.CANNOT_START
     assert "index key 1: the master key local:" in start.stderr
     assert "is not here" in start.stderr
@@ -178,7 +182,7 @@ def test_another_key_store_is_refused(house: House, served: Served) -> None:
     """Sealing under its keys would make a spool that no single key store opens."""
     served.stop()
     (house.folder / "keys/nightsafe.key.store").unlink()
-    start = nightsafe("serve", "--config", house.config)
+    start = process("serve", "--config", house.config)
     assert start.returncode == Exit.CANNOT_START
     assert "there is no key store" in start.stderr
     assert "put the key store back" in start.stderr
@@ -187,7 +191,7 @@ def test_another_key_store_is_refused(house: House, served: Served) -> None:
 def test_a_missing_key_is_a_fault_of_the_configuration(house: House) -> None:
     """With its line, before anything opens."""
     (house.folder / "keys/nightsafe.key").unlink()
-    start = nightsafe("serve", "--config", house.config)
+    start = process("serve", "--config", house.config)
     assert start.returncode == Exit.UNFIT
     assert "spool.key_file: no such file" in start.stderr
 
@@ -197,7 +201,7 @@ def test_a_port_in_use_is_said_in_one_sentence(house: House) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         house.config.write_text(house.config.read_text().replace("port = 0", f"port = {port}", 1))
-        start = nightsafe("serve", "--config", house.config)
+        start = process("serve", "--config", house.config)
     assert start.returncode == Exit.CANNOT_START
     assert start.stderr.splitlines()[-1].startswith("nightsafe: can't listen")
     assert str(port) in start.stderr
@@ -206,7 +210,7 @@ def test_a_port_in_use_is_said_in_one_sentence(house: House) -> None:
 def test_every_fault_of_a_configuration_is_listed(house: House) -> None:
     """With lines and what to write; nothing was opened."""
     house.config.write_text(house.config.read_text().replace('role = "operator"', 'role = "king"') + "\ncolour = 1\n")
-    start = nightsafe("serve", "--config", house.config)
+    start = process("serve", "--config", house.config)
     assert start.returncode == Exit.UNFIT
     assert "2 faults" in start.stderr
     assert not (house.folder / "spool").exists()
@@ -384,7 +388,7 @@ def test_the_configuration_is_checked_and_shown_without_secrets(house: House) ->
 
 def test_a_token_is_hashed_from_standard_input() -> None:
     """As an argument every user of the machine would see it."""
-    answer = nightsafe("token", "hash", told="nightsafe_example_0123456789\n")
+    answer = process("token", "hash", told="nightsafe_example_0123456789\n")
     assert answer.stdout.strip() == hashlib.sha256(b"nightsafe_example_0123456789").hexdigest()
 
 
@@ -405,4 +409,4 @@ def test_the_scripted_core_has_a_help_of_its_own() -> None:
 
 def test_it_says_which_version_it_is() -> None:
     """With what it stands on."""
-    assert nightsafe("version").stdout.startswith("nightsafe 0.")
+    assert process("version").stdout.startswith("nightsafe 0.")
