@@ -47,6 +47,11 @@ COMMON: Final = {
     "log_min_messages": "warning",
 }
 
+WATCH: Final = (
+    'read over || { kill -QUIT "$1"; for i in $(seq 100); do kill -0 "$1" || break; sleep 0.1; done; rm -rf "$2"; }'
+)
+"""For a shell: waits until whoever started the server says it is over, or is gone; then ends it and removes its folder."""
+
 T = TypeVar("T")
 
 
@@ -95,6 +100,8 @@ class Server:
         #: On loopback; 0 = on the Unix socket alone.
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
+        #: Ends the server when we are gone.
+        self._watch: subprocess.Popen[bytes] | None = None
         self._bin = programs()
         if not os.geteuid() and not _reachable(self._bin):
             copied = folder / "programs"
@@ -160,6 +167,7 @@ class Server:
             **as_nobody(),
         )
         log.close()
+        self._watch = watched(self.process.pid, self.folder)
         end = time.monotonic() + START_S_MAX
         while not self._answers():
             assert self.process.poll() is None, (self.folder / "log").read_text(errors="replace")[-2000:]
@@ -208,7 +216,7 @@ class Server:
                 os.kill(child, signal.SIGKILL)
         self.process.wait()
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        self.process = None
+        self._over()
 
     def stop(self) -> None:
         """End it in good order, if it runs."""
@@ -219,11 +227,29 @@ class Server:
             self.process.wait(START_S_MAX)
         except subprocess.TimeoutExpired:
             self.kill()
-        self.process = None
+        else:
+            self._over()
+
+    def _over(self) -> None:
+        """It has ended by our hand."""
+        assert self._watch is not None, "it was started"
+        self._watch.communicate(b"over\n")
+        self.process = self._watch = None
 
     def _own(self, path: Path) -> None:
         if os.geteuid() == 0:
             shutil.chown(path, NOBODY, "nogroup")
+
+
+def watched(pid: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Whoever ends a process of ours and removes its folder when we are gone: a worker that was killed ends nothing."""
+    return subprocess.Popen(
+        ["sh", "-c", WATCH, "sh", str(pid), str(folder)],  # noqa: S607 - the system's own
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _children(pid: int) -> list[int]:
