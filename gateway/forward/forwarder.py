@@ -33,6 +33,9 @@ from spool.store import Move, Ready
 LOAD_MAX: Final = 512
 """Most entries read at once."""
 
+HELD_UP_LOAD: Final = 8
+"""How many are read of a rank for which a full window waits. Of these at least one may go then, or another rank is next."""
+
 IDLE_S: Final = 1.0
 """Longest sleep without looking anew; wake-ups make it rarely matter."""
 
@@ -227,7 +230,10 @@ class Forwarder:
         return any(self._wants(rank) for rank in range(RANKS))
 
     def _wants(self, rank: int) -> bool:
-        return self._reading.wants(rank) and self._window.wants(rank)
+        """There may be more of a rank, and there is room for it; or all that is here has to wait for it."""
+        if not self._reading.wants(rank):
+            return False
+        return self._window.wants(rank) or self._window.waits_for(rank, self._reading.furthest(rank))
 
     def _wait_s(self) -> float:
         if self._wants_more:
@@ -289,7 +295,7 @@ class Forwarder:
         self._finished = set()
         place = self._reading.begin(rank)
         try:
-            limit = min(self._window.room(rank), LOAD_MAX)
+            limit = min(max(self._window.room(rank), HELD_UP_LOAD), LOAD_MAX)
             found = await self._store.ready(self._route.name, rank, place, limit)
             behind = self._window.offer(found)
             if behind:

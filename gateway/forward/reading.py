@@ -35,6 +35,10 @@ class Reading:
         """There may be more of a rank."""
         return self._more[rank]
 
+    def furthest(self, rank: int) -> int:
+        """The highest number that was read of a rank; 0 where none was."""
+        return self._furthest[rank]
+
     def more_of(self, rank: int | None) -> None:
         """There may be more of this rank; of all there are where none is named."""
         for each in self._ranks if rank is None else (rank,):

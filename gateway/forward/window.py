@@ -67,6 +67,12 @@ class Window:
         few = 2 * self._by_rank[rank] < self._entries_max // RANKS
         return few or 2 * self._waiting < self._entries_max
 
+    def waits_for(self, rank: int, read_up_to: int) -> bool:
+        """Nothing here may go before more of this rank is known, of which numbers were read up to this one."""
+        while self._heads and self._first_of(self._heads[0]) is None:
+            heapq.heappop(self._heads)
+        return bool(self._heads) and self.turn(read_up_to, rank) < self._heads[0][0]
+
     @property
     def in_hand(self) -> int:
         """How many entries are being sent or asked about."""

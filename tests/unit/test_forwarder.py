@@ -534,6 +534,22 @@ async def test_a_repeat_whose_claim_is_unsure_stays_in_doubt(heart: Heart) -> No
     assert_each_is_booked_once(heart, 1)
 
 
+@pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.CLOSED])
+async def test_a_full_window_does_not_wait_for_what_it_has_no_room_to_read(
+    open_heart: OpenHeart, trouble: Trouble
+) -> None:
+    """The disk failed while the window was filled first: nobody knows how far it was read, and it is full."""
+    heart = await open_heart(forward=ForwardSettings(lane_entries_max=2, window_entries_max=16))
+    await taken(heart, 30, accounts=6)
+    heart.troubles.will("set_behind", trouble)
+    running = asyncio.ensure_future(heart.forwarder.run())
+    for _ in range(60):
+        await heart.clock.advance(0.5)
+    await heart.forwarder.stop(0)
+    await _ended(heart.clock, running)
+    assert_each_is_booked_once(heart, 30)
+
+
 @pytest.mark.parametrize("method", ["set_behind", "followers", "get"])
 @pytest.mark.parametrize("trouble", [Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.CLOSED])
 async def test_trouble_while_lanes_are_sorted_strands_no_entry(
