@@ -44,6 +44,7 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.company import TELLER
 from gateway.telling.making import make_sink
 from gateway.telling.own import own_conditions
 from gateway.telling.payers.rounds import Payers
@@ -56,6 +57,7 @@ from spool.errors import SpoolError
 from spool.keys import KeyRing
 from spool.lifecycle import FINAL
 from spool.number import Numbers
+from spool.office import Office
 from spool.spool import Spool
 from spool.tally import Sum
 
@@ -247,6 +249,8 @@ class Service:
             self.clock,
             estimate_s=lambda route: self.forwarders[route].estimate.empty_s,
             planned=lambda route: route in self.plan.entered,
+            tells=lambda: self.telling.tells,
+            is_away_elsewhere=lambda route: self.telling.is_away_elsewhere(route),  # noqa: PLW0108 - made after this
         )
 
     def _payers(self) -> Payers:
@@ -259,6 +263,7 @@ class Service:
             settings=telling.payers,
             sinks={name: (each, make_sink(each, self.clock)) for name, each in telling.sinks.items() if name in used},
             deadline_s=max((each.deadline_s for each in self.config.channels.values()), default=0.0),
+            office=Office(self.spool.store, TELLER),
         )
 
     def _telling(self) -> Telling:

@@ -1,4 +1,7 @@
-"""Follows outages: looks at each route, keeps what it saw over restarts, and writes the report at the end."""
+"""Follows outages: looks at each route, keeps what it saw over restarts, and writes the report at the end.
+
+Of several nodes on a spool the one that tells people follows them for all.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +20,8 @@ from gateway.telling.watch import written
 from spool.errors import SpoolError
 from spool.store import Store
 
+CURRENT: Final = "outage/"
+REPORTS: Final = "outages/"
 LOOK_S: Final = 1.0
 KEPT_MAX: Final = 500
 """Reports kept; the oldest make room."""
@@ -29,7 +34,7 @@ TOLD_FOR_US: Final = 600 * US
 
 
 class Recorder:
-    """The outages of one node's routes."""
+    """The outages of one spool's routes."""
 
     def __init__(
         self,
@@ -40,16 +45,23 @@ class Recorder:
         *,
         estimate_s: Callable[[str], float],
         planned: Callable[[str], bool],
+        tells: Callable[[], bool] = lambda: True,
+        is_away_elsewhere: Callable[[str], bool] = lambda _route: False,
     ) -> None:
         """Keep them in `store`.
 
-        `estimate_s` says how long a route's backlog takes, infinite where it can't; `planned`, whether it is away on purpose.
+        `estimate_s` says how long a route's backlog takes, infinite where it can't; `planned`, whether it is away on purpose;
+        `tells`, whether this node is the one that follows outages now; `is_away_elsewhere`, whether another finds a route's
+        core away.
         """
         self._store = store
         self._routes = routes
         self._node = node
         self._clock = clock
         self._estimate_s, self._planned = estimate_s, planned
+        self._tells, self._is_away_elsewhere = tells, is_away_elsewhere
+        #: This node followed them at the last look.
+        self._follows = False
         #: What isn't settled, by route.
         self.current: dict[str, Outage] = {}
         self._written_us: dict[str, int] = {}
@@ -59,11 +71,16 @@ class Recorder:
 
     async def open(self) -> None:
         """Take up what the former run left: an outage that isn't over began when it began. Errors: see `Store.recall`."""
+        self._follows = self._tells()
         reports = await self.reports()
         self._last = max((each.number for each in reports), default=0)
         self._new = reports[:1]
+        await self._recall_current()
+
+    async def _recall_current(self) -> None:
+        self.current = {}
         for route in self._routes:
-            kept = await self._store.recall(self._name(route.name))
+            kept = await self._store.recall(CURRENT + route.name)
             outage = _read(kept)
             if outage is None:
                 continue
@@ -75,20 +92,27 @@ class Recorder:
     async def reports(self) -> list[Report]:
         """Every report there is, newest first. Errors: see `Store.recall_some`."""
         found = list[Report]()
-        for _, value in await self._store.recall_some(f"outages/{self._node}/", "", KEPT_MAX):
+        for _, value in await self._store.recall_some(REPORTS, "", KEPT_MAX):
             with contextlib.suppress(msgspec.DecodeError):
                 found.append(msgspec.json.decode(value, type=Report))
         return sorted(found, key=_by_number, reverse=True)
 
     async def look(self) -> None:
         """Look at every route once. Errors: see `Store.remember`."""
+        if self._tells() and not self._follows:
+            await self.open()
+        if not self._tells():
+            self._follows = False
+            await self._recall_current()
+            return
         cells = list(self._store.tally.cells())
         for route in self._routes:
             figures = figures_of(cells, route.name, route.currency)
             await self._look(route, figures)
 
     async def _look(self, route: Route, figures: Figures) -> None:
-        now_us, passes = self._clock.now_us(), route.health.zone in PASSING
+        now_us = self._clock.now_us()
+        passes = route.health.zone in PASSING and not self._is_away_elsewhere(route.name)
         outage = self.current.get(route.name)
         if outage is None:
             if not passes:
@@ -126,12 +150,12 @@ class Recorder:
         self.current[outage.route] = outage
         self._last = max(self._last, outage.number)
         self._written_us[outage.route] = self._clock.now_us()
-        await self._store.remember(self._name(outage.route), msgspec.json.encode(outage))
+        await self._store.remember(CURRENT + outage.route, msgspec.json.encode(outage))
 
     async def _report(self, report: Report) -> None:
         """The report first: after a crash in between, it is written over by the same."""
-        await self._store.remember(f"outages/{self._node}/{report.number % KEPT_MAX:04}", msgspec.json.encode(report))
-        await self._store.remember(self._name(report.route), b"null")
+        await self._store.remember(f"{REPORTS}{report.number % KEPT_MAX:04}", msgspec.json.encode(report))
+        await self._store.remember(CURRENT + report.route, b"null")
         del self.current[report.route]
         self._new = [*self._new[-9:], report]
         log.warning("outage_over", route=report.route, outage=report.number)
@@ -154,9 +178,6 @@ class Recorder:
             with contextlib.suppress(SpoolError):
                 await self.look()
             await self._clock.sleep(LOOK_S)
-
-    def _name(self, route: str) -> str:
-        return f"outage/{self._node}/{route}"
 
 
 def facts_of(report: Report) -> Facts:

@@ -47,6 +47,7 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.KEYS_TROUBLE: Manner(hold_s=60, escalates_s=3600),
     Kind.EVIDENCE_TROUBLE: Manner(hold_s=60),
     Kind.SINK_TROUBLE: Manner(flaps=True),
+    Kind.NODE_GONE: Manner(hold_s=30),
     Kind.OUTAGE_OVER: Manner(endless=True),
     Kind.TEST: Manner(endless=True),
 }

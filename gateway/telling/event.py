@@ -56,6 +56,8 @@ class Kind(enum.StrEnum):
     """The log and the entries don't agree, or a witness keeps nothing."""
     SINK_TROUBLE = "sink.trouble"
     """One of the ways to people doesn't work."""
+    NODE_GONE = "node.gone"
+    """One of several nodes on a spool is there no longer, and did not say that it ends."""
     OUTAGE_OVER = "outage.over"
     """An outage is over, and everything it left is settled: its report is there."""
     TEST = "test"

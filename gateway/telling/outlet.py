@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -45,13 +46,23 @@ class OutletState(msgspec.Struct, frozen=True, kw_only=True):
 class Outlet:
     """Tells one sink."""
 
-    def __init__(self, name: str, settings: SinkSettings, sink: Sink, journal: Journal, clock: Clock) -> None:
-        """Tell `sink` of what comes into `journal`."""
+    def __init__(
+        self,
+        name: str,
+        settings: SinkSettings,
+        sink: Sink,
+        journal: Journal,
+        clock: Clock,
+        *,
+        may_tell: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Tell `sink` of what comes into `journal`, while it is this node's to tell."""
         self.name = name
         self.settings = settings
         self.sink = sink
         self._journal = journal
         self._clock = clock
+        self._may_tell = may_tell
         self._backoff = Backoff(settings.pace.retry_first_s, settings.pace.retry_max_s)
         self._reached = Reached()
         self._sent = self._failures = self._error_us = self._sent_us = 0
@@ -62,7 +73,8 @@ class Outlet:
         self._not_before = 0.0
 
     async def open(self) -> None:
-        """Go on where the former run ended. Errors: see `Store.recall`."""
+        """Go on where the former run ended, or whoever told before. Errors: see `Store.recall`."""
+        self._letter, self._not_before, self._failures = None, 0.0, 0
         self._reached = await self._journal.reached(self.name)
         # The journal may have been lost with a disk, or put back to an older copy.
         if self._reached.sequence > self._journal.newest:
@@ -91,14 +103,12 @@ class Outlet:
 
     async def run_once(self) -> float:
         """Send one letter if one is due; the seconds until there may be another (0: soon)."""
-        if self._letter is None:
-            wait_s = await self._compose()
-            if self._letter is None:
-                return wait_s
-        left_s = self._not_before - self._clock.monotonic()
-        if left_s > 0:
-            return left_s
-        letter, last = self._letter
+        if not self._may_tell():
+            return LOOK_S
+        wait_s = await self._wait_s()
+        if self._letter is None or wait_s > 0:
+            return wait_s
+        in_hand = letter, last = self._letter
         try:
             async with asyncio.timeout(self.settings.pace.timeout_s * 2):
                 await self.sink.send(letter)
@@ -115,10 +125,19 @@ class Outlet:
         else:
             self._sent += 1
             self._error = ""
-        self._failures, self._not_before, self._letter = 0, 0.0, None
         self._sent_us = self._clock.now_us()
-        await self._reach(last)
+        if self._letter is in_hand:  # else another node told meanwhile, and it was begun anew
+            self._failures, self._not_before, self._letter = 0, 0.0, None
+            await self._reach(last)
         return 0.0
+
+    async def _wait_s(self) -> float:
+        """Seconds until the next try; with a letter in hand when one is due."""
+        if self._letter is None:
+            wait_s = await self._compose()
+            if self._letter is None:
+                return wait_s
+        return max(0.0, self._not_before - self._clock.monotonic())
 
     async def _compose(self) -> float:
         """Make the next letter, if one is due; else the seconds until there may be one."""
@@ -134,6 +153,8 @@ class Outlet:
 
     async def _reach(self, sequence: int) -> None:
         self._reached = Reached(sequence=sequence, at_us=self._sent_us)
+        if not self._may_tell():
+            return
         with contextlib.suppress(SpoolError):
             # Where the disk doesn't take it, a restart tells it again.
             await self._journal.reach(self.name, self._reached)

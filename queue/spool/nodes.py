@@ -20,6 +20,15 @@ class Nodes(Protocol):
         """This node's place among so many there may be. No two nodes have the same at once."""
         ...
 
+    @property
+    def sitting(self) -> bytes:
+        """This node's seat under its present lease: another one whenever it lost what it had. Empty while it has none."""
+        ...
+
+    async def sittings(self) -> frozenset[bytes]:
+        """Those of all nodes whose seats nobody has taken over. Errors: see `Store.recall`."""
+        ...
+
     def holds(self) -> bool:
         """What this node claimed is still its own: nobody can have put it in doubt. To be asked right before sending."""
         ...
@@ -41,6 +50,15 @@ class Alone:
     def seat(self) -> tuple[int, int]:
         """The only one."""
         return 0, 1
+
+    @property
+    def sitting(self) -> bytes:
+        """The only one."""
+        return b"0"
+
+    async def sittings(self) -> frozenset[bytes]:
+        """The only one."""
+        return frozenset({self.sitting})
 
     def holds(self) -> bool:
         """There is nobody to take it."""

@@ -288,8 +288,8 @@ async def test_a_report_that_the_disk_did_not_take_is_written_at_the_next_look(h
 
 async def test_what_another_version_wrote_is_left_out(heart: Heart) -> None:
     """It hinders nothing."""
-    await heart.store.remember(f"outage/night/{ROUTE}", b'{"number": "x"}')
-    await heart.store.remember("outages/night/0001", b"[]")
+    await heart.store.remember(f"outage/{ROUTE}", b'{"number": "x"}')
+    await heart.store.remember("outages/0001", b"[]")
     recorder = recorder_of(heart)
     await recorder.open()
     assert (recorder.current, await recorder.reports()) == ({}, [])

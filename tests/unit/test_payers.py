@@ -9,12 +9,14 @@ from structlog.testing import capture_logs
 from adapters.outcome import Refused
 from adapters.payment import Refusal
 from gateway.content import Content
+from gateway.telling.company import TELLER
 from gateway.telling.payers import rounds
 from gateway.telling.payers.receipt import contact_of
 from gateway.telling.payers.rounds import MEMO, Kept, Payers
 from gateway.telling.settings import PayerSettings
 from gateway.telling.sink import NotTold, Undeliverable
 from spool.lifecycle import PARK
+from spool.office import Office
 from spool.store import Move
 from tests.unit.fake_core import Does
 from tests.unit.heart import Heart
@@ -49,6 +51,7 @@ class Counter:
             settings={"kiosk": payer_settings(**self.changes)},
             sinks={"sms": (settings(), self.sink)},
             deadline_s=DEADLINE_S,
+            office=Office(self.heart.store, TELLER),
         )
 
     async def begin(self) -> None:

@@ -89,20 +89,34 @@ async def test_a_new_sink_begins_with_what_comes() -> None:
     assert await journal.reached("ops") == Reached(sequence=7, at_us=3)
 
 
-async def test_nodes_keep_journals_of_their_own() -> None:
-    """In one spool."""
+async def test_whoever_tells_next_goes_on_with_the_same_journal() -> None:
+    """Of several nodes on one spool; its events have its own name."""
     store = MemoryStore()
     await store.open(0)
     await (await opened(store)).write({}, [news()], US)
-    assert (await opened(store, "other")).newest == 0
+    other = await opened(store, "other")
+    (event,) = await other.write({}, [news("internet")], 2 * US)
+    assert (event.sequence, event.id) == (2, "other-2000000-2")
+
+
+async def test_what_is_not_to_be_kept_now_is_kept_with_what_comes() -> None:
+    """A node that can't say whether another one tells meanwhile tells from memory."""
+    store = MemoryStore()
+    await store.open(0)
+    journal = await opened(store)
+    (event,) = await journal.write({}, [news()], US, taken_up={"two": ("1/1", 4)}, keep=False)
+    assert (journal.after(0), list((await opened(store)).events)) == ([event], [])
+    await journal.write({}, [], 2 * US)
+    again = await opened(store)
+    assert (list(again.events), again.taken_up) == ([event], {"two": ("1/1", 4)})
 
 
 async def test_pages_of_a_version_with_other_kinds_are_left_out() -> None:
     """What stands is told anew then."""
     store = MemoryStore()
     await store.open(0)
-    await store.remember("telling/night/page/0001", b'{"number": 1, "events": [], "stand": {"x": {"kind": "x.y"}}}')
-    await store.remember("telling/night/sink/ops", b"[]")
+    await store.remember("telling/page/0001", b'{"number": 1, "events": [], "stand": {"x": {"kind": "x.y"}}}')
+    await store.remember("telling/sink/ops", b"[]")
     journal = await opened(store)
     assert (journal.newest, journal.stand) == (0, {})
     assert await journal.reached("ops") == Reached()

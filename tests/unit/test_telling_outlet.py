@@ -175,7 +175,7 @@ async def test_a_journal_put_back_is_told_from_its_beginning() -> None:
     await room.later(1)
     room.store = TroubledStore()
     await room.store.open(0)
-    await room.store.remember("telling/night/sink/ops", b'{"sequence": 9, "at_us": 1}')
+    await room.store.remember("telling/sink/ops", b'{"sequence": 9, "at_us": 1}')
     await room.restart()
     await room.happens(news("internet"))
     await room.later(1)

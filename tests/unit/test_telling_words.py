@@ -31,6 +31,7 @@ FACTS: Final[dict[Kind, Facts]] = {
     Kind.KEYS_TROUBLE: {},
     Kind.EVIDENCE_TROUBLE: {"trouble": "the last audit found 2 faults"},
     Kind.SINK_TROUBLE: {"trouble": "answered 500", "waiting": 3},
+    Kind.NODE_GONE: {},
     Kind.OUTAGE_OVER: {
         "number": 3,
         "route": "main",
@@ -54,6 +55,13 @@ def test_every_event_can_be_said(language: Language, kind: Kind, phase: Phase) -
     line = speech(language).line(event(4_000, kind, phase, facts=FACTS[kind]))
     assert line == " ".join(line.split())
     assert not set(line) & set("{}%") - {"%"}
+
+
+def test_of_several_nodes_it_is_said_which_see_it() -> None:
+    """Whoever tells may find billing well."""
+    seen = event(4_000, facts={**AWAY, "nodes": "one, two"})
+    assert speech("en").line(seen).endswith(" (seen by one, two)")
+    assert "one, two" in speech("ru").line(seen)
 
 
 @pytest.mark.parametrize(

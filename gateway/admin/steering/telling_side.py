@@ -12,7 +12,7 @@ from gateway.admin.state.metrics import AdminMeter
 from gateway.admin.views import moment
 from gateway.log import log
 from gateway.telling.event import Kind, Severity
-from gateway.telling.outlet import Outlet, OutletState
+from gateway.telling.outlet import OutletState
 from gateway.telling.payers.rounds import PayersState
 
 PATIENCE_S: Final = 20.0
@@ -87,26 +87,28 @@ class TellingSide:
         """Have one tell a test event, which goes the way of all events, at once; and wait a while for what becomes of it."""
         asks.plain(asks.body_of(call.body, asks.OneBody).reason)
         name, actor = call.parts[0], call.person.name
-        outlet = self._desk.telling.outlets.get(name)
-        if outlet is None:
+        before = self._state_of(name)
+        if before is None:
             raise Trouble(Code.NO_SUCH_SINK)
-        before = outlet.state
         self._desk.telling.tell(Kind.TEST, name, Severity.INFO, {"actor": actor})
         self._meter.acted("sink_test")
         log.warning("admin_sink_test", sink=name, actor=actor, role=call.person.role)
-        return await self._outcome(outlet, before)
+        return await self._outcome(before)
 
-    async def _outcome(self, outlet: Outlet, before: OutletState) -> TestShown:
+    def _state_of(self, name: str) -> OutletState | None:
+        return next((each for each in self._desk.telling.states() if each.name == name), None)
+
+    async def _outcome(self, before: OutletState) -> TestShown:
         clock = self._desk.clock
-        until, outcome = clock.monotonic() + PATIENCE_S, "waiting"
+        until, outcome, state = clock.monotonic() + PATIENCE_S, "waiting", before
         while outcome == "waiting" and clock.monotonic() < until:
             await clock.sleep(LOOK_S)
-            state = outlet.state
+            state = self._state_of(before.name) or state
             if state.sent > before.sent:
                 outcome = "taken"
             elif state.error_us != before.error_us:
                 outcome = "refused"
-        return TestShown(outcome=outcome, sink=sink_shown(outlet.state))
+        return TestShown(outcome=outcome, sink=sink_shown(state))
 
 
 def payers_shown(state: PayersState) -> PayersShown:

@@ -26,6 +26,7 @@ from spool.entry import Entry
 from spool.errors import RecordDamaged, SpoolError
 from spool.lifecycle import Kind, State
 from spool.number import COUNTER_BITS, EPOCH_MS
+from spool.office import Office
 from spool.spool import Spool
 from spool.store import Filter, Store
 
@@ -78,13 +79,15 @@ class Payers:
         settings: Mapping[str, PayerSettings],
         sinks: Mapping[str, tuple[SinkSettings, Sink]],
         deadline_s: float,
+        office: Office,
     ) -> None:
-        """Tell by `sinks`; `deadline_s` is the longest time in which a payment's first answer may change."""
+        """Tell by `sinks`, while `office` is this node's; `deadline_s` is how long a payment's first answer may change."""
         self._spool = spool
         self._shelf = shelf
         self._clock = clock
         self._settings = settings
         self._sinks = sinks
+        self._office = office
         self._behind_us = round(US * (deadline_s + max((each.wait_s for each in settings.values()), default=0)))
         self._backoff = Backoff(2.0, 300.0)
         self._kept: Kept | None = None
@@ -105,8 +108,7 @@ class Payers:
 
     async def run_once(self) -> float:
         """One bounded round; the seconds until the next. Errors: see `Store.page`, `Store.remember`."""
-        if self._spool.store.nodes.seat[0] != 0:
-            # Of several nodes one tells; should it go, another has its seat.
+        if not await self._office.is_mine(self._clock.now_us()):
             return LOOK_S
         kept = await self._recalled()
         known = await self._known_again(kept)
@@ -115,7 +117,7 @@ class Payers:
         failed = await self._tell_all([*known, *new], waiting)
         goes_on = len(new) == PAGE_ENTRIES or any(each.number not in waiting for each in known)
         after_round = Kept(after=after, waiting=waiting)
-        if after_round != kept:
+        if after_round != kept and self._office.is_still_mine():
             await self._spool.store.remember(MEMO, msgspec.json.encode(after_round))
             self._kept = after_round
         if failed:
@@ -211,6 +213,8 @@ class Payers:
         if letter is None:
             self._unreached += not to
             return True
+        if not self._office.holds():
+            return False
         try:
             async with asyncio.timeout(sink_settings.pace.timeout_s * 2):
                 await sink.send(letter)

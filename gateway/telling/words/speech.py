@@ -52,7 +52,8 @@ class Speech:
         if "stage" in facts:
             facts["stage"] = self._words.get("stages", {}).get(facts["stage"], facts["stage"])
         before: str = self._words["phase"][phase.value]
-        return before + self._said(template, facts)
+        by_whom = self.piece("seen", **facts) if "nodes" in facts else ""
+        return before + self._said(template, facts) + by_whom
 
     def severity(self, severity: Severity) -> str:
         """How urgent it is."""

@@ -32,6 +32,11 @@ class Seat:
         """As taken."""
         self.number, self.lease, self.session = number, lease, session
 
+    @property
+    def sitting(self) -> bytes:
+        """See `spool.nodes.Nodes.sitting`."""
+        return sitting_of(self.number, self.lease)
+
     async def renew(self, db: Connection, lease_s: float) -> None:
         """The first statement of a transaction.
 
@@ -98,3 +103,13 @@ async def _empty_seat(db: Connection) -> int:
 def living(rows: list[Any]) -> list[int]:
     """Seats of nodes whose lease runs, of rows of the statement `seats`."""
     return [row["seat"] for row in rows if row["name"] and row["lives"]]
+
+
+def sittings_in(rows: list[Any]) -> frozenset[bytes]:
+    """Sittings that nobody has taken over, of rows of the statement `seats`."""
+    return frozenset(sitting_of(row["seat"], row["lease"]) for row in rows if row["name"])
+
+
+def sitting_of(seat: int, lease: int) -> bytes:
+    """A seat under one lease."""
+    return f"{seat}/{lease}".encode()

@@ -18,7 +18,7 @@ from spool.postgres.expected import Expectations
 from spool.postgres.others import shares_of
 from spool.postgres.questions import Questions, counted
 from spool.postgres.schema import bring_up_to_date
-from spool.postgres.seat import LeaseLost, SeatTaken, living, take_seat
+from spool.postgres.seat import LeaseLost, SeatTaken, living, sittings_in, take_seat
 from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 from spool.postgres.transaction import ORPHANS_MAX
@@ -400,6 +400,15 @@ class PostgresStore(Questions, Keeping):
         """This node's seat, of how many."""
         return self._writing.seat.number, SEATS_MAX
 
+    @property
+    def sitting(self) -> bytes:
+        """This node's seat under its lease. See `spool.nodes.Nodes.sitting`."""
+        return b"" if self._writer is None else self._writer.seat.sitting
+
+    async def sittings(self) -> frozenset[bytes]:
+        """Those that nobody has taken over. See `spool.nodes.Nodes.sittings`."""
+        return sittings_in(await self._rows("seats"))
+
     # Reading, besides `spool.postgres.questions`
 
     def lane_is_clear(self, route: str, lane: int) -> bool:
@@ -411,7 +420,10 @@ class PostgresStore(Questions, Keeping):
         return self._expected.lanes.former(self.lane_is_clear)
 
     async def health(self) -> Health:
-        """How the engine is."""
+        """How the engine is; also while the database can't be asked."""
+        size_bytes = 0
+        with contextlib.suppress(SpoolError):
+            size_bytes = await self._figure("size")
         return Health(
             engine="postgres",
             version=self._version,
@@ -419,7 +431,7 @@ class PostgresStore(Questions, Keeping):
             trouble=self._trouble or self._unsafe,
             free_bytes=0,
             reserve_bytes=0,
-            size_bytes=await self._figure("size"),
+            size_bytes=size_bytes,
         )
 
     @property

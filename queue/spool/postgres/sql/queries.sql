@@ -40,7 +40,7 @@ SELECT pg_total_relation_size('entry') + pg_total_relation_size('event');
 
 -- name: seats
 -- Who is there, in order of seats.
-SELECT seat, name, expires > now() AS lives, closed FROM node ORDER BY seat;
+SELECT seat, name, lease, expires > now() AS lives, closed FROM node ORDER BY seat;
 
 -- name: hold_log
 SELECT one FROM log FOR UPDATE;
