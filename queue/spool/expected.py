@@ -1,13 +1,10 @@
 """What memory expects of works before they are on disk, so that limits and lanes can't be raced."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
-
-from msgspec.structs import replace
+from typing import Any, Generic, Protocol, TypeVar
 
 from spool import work as works
-from spool.entry import Draft
-from spool.lanes import FormerLanes, IsClear, LaneFilter
+from spool.lanes import FormerLanes, IsClear
 from spool.lifecycle import FINAL, State
 from spool.rank import WORST
 from spool.store import Inserted
@@ -36,19 +33,18 @@ class Lanes(Protocol):
         """No unfinished entry is in the lane, surely."""
         ...
 
-    def rank_behind(self, route: str, lane: int, rank: int) -> int:
-        """The rank of an entry that asks for this one, so that it isn't before any unfinished one of its lane."""
-        ...
-
     def former(self, is_clear: IsClear) -> FormerLanes:
         """The lanes up to now as former ones; `is_clear` asks these lanes, or whichever take their place."""
         ...
 
 
-class Expected:
+L = TypeVar("L", bound=Lanes)
+
+
+class Expected(Generic[L]):
     """Tally and lanes as they are once everything submitted is done; corrected by what was."""
 
-    def __init__(self, make_lanes: Callable[[], Lanes] = LaneFilter) -> None:
+    def __init__(self, make_lanes: Callable[[], L]) -> None:
         """With nothing in any lane."""
         self.tally = Tally()
         self._make_lanes = make_lanes
@@ -60,11 +56,6 @@ class Expected:
         self.lanes = self._make_lanes()
         self.lanes.complete = False
         self.lanes.worst = worst
-
-    def ranked(self, draft: Draft) -> Draft:
-        """A draft as it may be stored: none of its lane is ranked behind it that stands before it."""
-        rank = self.lanes.rank_behind(draft.route, draft.lane, draft.rank)
-        return draft if rank == draft.rank else replace(draft, rank=rank)
 
     def expect(self, work: works.Work) -> None:
         """A work was submitted."""

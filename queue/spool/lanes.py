@@ -16,6 +16,9 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
+from spool.entry import Draft
 from spool.rank import USUAL, WORST
 
 BUCKET_BITS: Final = 24
@@ -114,6 +117,11 @@ class LaneFilter:
         if count == _FULL or count > sum(counts.values()):
             rank = max(rank, USUAL)
         return max([rank, *(each for each, unusual in counts.items() if unusual)])
+
+    def ranked(self, draft: Draft) -> Draft:
+        """A draft as it may be stored: none of its lane is ranked behind it that stands before it."""
+        rank = self.rank_behind(draft.route, draft.lane, draft.rank)
+        return draft if rank == draft.rank else replace(draft, rank=rank)
 
     def former(self, is_clear: IsClear) -> FormerLanes:
         """The lanes up to now as former ones; `is_clear` asks this filter, or whichever takes its place."""

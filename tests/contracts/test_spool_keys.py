@@ -187,6 +187,21 @@ async def test_an_account_with_nothing_waiting_gets_its_new_lane(spool: Spool) -
     assert spool.lanes_of("billing", "100")[1:] == (waiting.lane,)
 
 
+async def test_after_a_start_with_nothing_waiting_every_account_has_its_new_lane(make_store: MakeStore) -> None:
+    """Under a former index key nothing is left that could be overtaken."""
+    before = Spool(make_store(), FIRST)
+    await before.open(NOW_US)
+    entry = await record(before, 1)
+    await go(before.store, entry, CLAIM, POST)
+    await before.store.close()
+    spool = Spool(make_store(), HASHED_ANEW)
+
+    await spool.open(NOW_US)
+
+    assert spool.store.nodes.shared or spool.lane_of("billing", "100") != entry.lane
+    await spool.store.close()
+
+
 async def test_lanes_handed_out_while_the_index_key_changes_are_kept_too(make_store: MakeStore) -> None:
     """A payment that is on its way to disk at that moment is not on it yet."""
     spool = Spool(make_store(), FIRST)

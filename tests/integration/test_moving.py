@@ -241,6 +241,17 @@ async def test_a_file_that_does_not_take_what_arrives_is_not_named(tmp_path: Pat
     assert not (tmp_path / "spool.db").exists()
 
 
+async def test_a_file_that_can_not_be_ended_is_not_named(tmp_path: Path) -> None:
+    """Somebody took the file's tables away meanwhile: what was carried doesn't add up any more."""
+    filling = SqliteFilling(tmp_path / "spool.db")
+    filling._db.execute("DROP TABLE tally")
+
+    with pytest.raises(SpoolUnfit, match="can't be filled"):
+        await filling.end(NO_HEAD)
+
+    assert not (tmp_path / "spool.db").exists()
+
+
 async def test_a_file_that_came_there_meanwhile_stays(tmp_path: Path) -> None:
     """A spool is never put over anything."""
     filling = SqliteFilling(tmp_path / "spool.db")

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from gateway.clock import SystemClock
@@ -90,6 +91,37 @@ def test_while_the_database_is_away_nobody_knows() -> None:
         place.exists()
 
     assert "secret" not in str(caught.value)
+
+
+def test_what_is_wrong_on_our_own_side_is_not_called_the_database_s() -> None:
+    """An address that nobody could ask, say."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        PostgresKeyStore("postgresql://postgres@127.0.0.1:port/nightsafe").exists()
+
+
+def test_whoever_may_not_make_a_table_makes_no_key_store(dsn: str) -> None:
+    """The database's administrator has to let him; it is said at once, and not tried again."""
+    SHARED.server.ask("DROP ROLE IF EXISTS guest", "CREATE ROLE guest", f"GRANT USAGE ON SCHEMA {schema(dsn)} TO guest")
+
+    with pytest.raises(KeysUnfit, match="InsufficientPrivilegeError"):
+        PostgresKeyStore(f"{dsn}&role=guest").make(KEPT)
+
+
+async def test_two_that_make_the_table_at_the_same_moment_both_find_it_made(dsn: str, place: PostgresKeyStore) -> None:
+    """The database refuses the second of them: it waited for the first, and then there was a table."""
+    first = await asyncpg.connect(dsn)
+    begun = first.transaction()
+    await begun.start()
+    await first.execute("CREATE TABLE key_store (one smallint PRIMARY KEY, content bytea NOT NULL)")
+    second = asyncio.create_task(asyncio.to_thread(place.make, KEPT))
+    while not await first.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        assert not second.done()
+
+    await begun.commit()
+    await first.close()
+    await second
+
+    assert await asyncio.to_thread(place.read) == KEPT
 
 
 async def test_nodes_that_start_at_once_for_the_first_time_agree_on_their_keys(dsn: str, tmp_path: Path) -> None:

@@ -71,3 +71,9 @@ async def test_an_error_of_the_database_is_shown_as_it_is(dsn: str) -> None:
     """A schema that this user may not look into, say."""
     with pytest.raises(SpoolUnfit, match="UndefinedObjectError"):
         await PostgresReading(settings(dsn.replace("search_path=", "no_such_setting="))).open()
+
+
+async def test_what_is_wrong_on_our_own_side_is_not_called_the_database_s(dsn: str) -> None:
+    """An address that nobody could ask, say: the configuration lets none through."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        await PostgresReading(settings(dsn.replace("postgres@", "postgres@127.0.0.1:port"))).open()

@@ -4,6 +4,7 @@ import pytest
 
 from spool.errors import StorageFull
 from spool.expected import Expected
+from spool.lanes import LaneFilter
 from spool.lifecycle import CLAIM, GIVE_BACK, POST, REFUSE, State, Transition
 from spool.store import Inserted, Move
 from spool.tally import NOTHING, Sum
@@ -11,9 +12,9 @@ from spool.work import Behind, Followers, Insertion, Memo, Moves, Work
 from tests.contracts.spool_examples import LATER_US, draft
 
 
-def claimed() -> tuple[Expected, Move]:
+def claimed() -> tuple[Expected[LaneFilter], Move]:
     """Memory with one payment told provisional and now at the core, and the claim that brought it there."""
-    expected, insertion = Expected(), Insertion(draft(1), 1, b"sealed")
+    expected, insertion = Expected(LaneFilter), Insertion(draft(1), 1, b"sealed")
     expected.expect(insertion)
     expected.settle(insertion, Inserted(entry=insertion.entry))
     claim = Move(entry=insertion.entry, transition=CLAIM, at_us=LATER_US)
@@ -23,7 +24,7 @@ def claimed() -> tuple[Expected, Move]:
     return expected, claim
 
 
-def exposed(expected: Expected, move: Move) -> Sum:
+def exposed(expected: Expected[LaneFilter], move: Move) -> Sum:
     """What the limits count on the route."""
     return expected.tally.exposure(move.entry.route)
 
@@ -57,7 +58,7 @@ def test_an_end_that_was_not_recorded_changes_nothing() -> None:
 
 def test_a_payment_that_was_not_recorded_leaves_no_trace() -> None:
     """Neither in the sums nor in its lane: room under a limit would be gone for ever."""
-    expected, insertion = Expected(), Insertion(draft(1), 1, b"sealed")
+    expected, insertion = Expected(LaneFilter), Insertion(draft(1), 1, b"sealed")
 
     expected.expect(insertion)
     expected.settle(insertion, StorageFull("no room"))
@@ -68,7 +69,7 @@ def test_a_payment_that_was_not_recorded_leaves_no_trace() -> None:
 
 def test_what_comes_finished_occupies_no_lane_and_leaves_none() -> None:
     """Another payment of its account waits in the lane; it must go on doing so whatever becomes of this one."""
-    expected, waiting = Expected(), Insertion(draft(1, lane=7), 1, b"sealed")
+    expected, waiting = Expected(LaneFilter), Insertion(draft(1, lane=7), 1, b"sealed")
     expected.expect(waiting)
     finished = Insertion(draft(2, lane=7, state=State.POSTED), 1, b"sealed")
 

@@ -5,6 +5,7 @@ from adapters.payment import Answer, AnswerKind, Check, Refusal
 from gateway.clock import settle
 from gateway.standin.settings import StandinSettings
 from spool.account import AccountNote
+from spool.errors import KeysUnfit
 from spool.keys import KeyRing
 from spool.lifecycle import State
 from spool.spool import Spool
@@ -145,6 +146,22 @@ async def test_a_shredded_payment_can_not_be_reversed(heart: Heart) -> None:
     answer = await heart.undo()
 
     assert (answer.kind, answer.refusal) == (REFUSED, Refusal.NOT_REVERSIBLE)
+
+
+async def test_a_reversal_is_asked_again_while_its_payment_s_key_can_not_be_had(heart: Heart) -> None:
+    """Another node sealed the payment, and the key store is away: whose it was will be known, so it is no no."""
+    await heart.pay()
+    await settle()
+    heart.spool.keys = KeyRing([(2, TWO)], KEYS.index_key)
+    heart.spool.fetch_keys = away
+
+    assert (await heart.undo()).kind is AnswerKind.IN_PROGRESS
+    assert len(await heart.entries()) == 1
+
+
+async def away() -> None:
+    """Nobody can be asked for keys."""
+    raise KeysUnfit("the key store is away")
 
 
 async def test_a_new_process_finds_all_of_it(open_heart: OpenHeart) -> None:

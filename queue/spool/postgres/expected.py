@@ -13,7 +13,7 @@ from spool.work import Insertion, Moves, Planned, Reversing
 _COMMON = (Insertion, Moves, Reversing)
 
 
-class Expectations(Expected):
+class Expectations(Expected[LanesUnknown | LanesUnranked]):
     """The tally over all nodes: this one's as it will be, the others' as they were when last looked at."""
 
     def __init__(self, *, shared: bool) -> None:

@@ -111,8 +111,7 @@ class PostgresFilling:
         self._db.terminate()
 
     async def _all(self, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
-        if rows:
-            await self._db.copy_records_to_table(table, records=rows, columns=columns)
+        await self._db.copy_records_to_table(table, records=rows, columns=columns)
 
 
 async def _clear(db: Connection) -> None:

@@ -18,10 +18,6 @@ class LanesUnranked(LaneFilter):
         """One less."""
         super().remove(route, lane)
 
-    def rank_behind(self, route: str, lane: int, rank: int) -> int:  # noqa: ARG002 - whichever
-        """What is asked for."""
-        return rank
-
 
 class LanesUnknown:
     """In the place of a filter: no lane is surely clear, and each may be."""
@@ -43,10 +39,6 @@ class LanesUnknown:
     def is_clear(self, route: str, lane: int) -> bool:  # noqa: ARG002 - whichever
         """Never surely."""
         return False
-
-    def rank_behind(self, route: str, lane: int, rank: int) -> int:  # noqa: ARG002 - whichever
-        """What is asked for."""
-        return rank
 
     def former(self, is_clear: IsClear) -> FormerLanes:  # noqa: ARG002 - it never says so
         """All lanes: another node may put something into each, so nobody leaves."""

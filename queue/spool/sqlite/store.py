@@ -15,7 +15,7 @@ from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, Stora
 from spool.expected import Expected
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
-from spool.lanes import Entering, FormerLanes
+from spool.lanes import Entering, FormerLanes, LaneFilter
 from spool.lifecycle import DOUBT, WAITING
 from spool.nodes import Alone, Nodes
 from spool.rank import USUAL, WORST
@@ -115,7 +115,7 @@ class SqliteStore(Looking, Keeping):
         self._log_pages = 0
         self._keys_held_max = keys_held_max
         self._held: Held | None = None
-        self._expected = Expected()
+        self._expected = Expected(LaneFilter)
         self.tally = self._expected.tally
         self.nodes: Nodes = Alone()
         self._reserve_bytes = reserve_bytes
@@ -266,11 +266,11 @@ class SqliteStore(Looking, Keeping):
 
     def insert(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known]:
         """Record a new payment. See `Store.insert`."""
-        return self._submit(Insertion(self._expected.ranked(draft), key_id, sealed))
+        return self._submit(Insertion(self._expected.lanes.ranked(draft), key_id, sealed))
 
     def reverse(self, draft: Draft, key_id: int, sealed: bytes) -> Awaitable[Inserted | Known | NotReversible]:
         """Record a reversal. See `Store.reverse`."""
-        return self._submit(Reversing(self._expected.ranked(draft), key_id, sealed))
+        return self._submit(Reversing(self._expected.lanes.ranked(draft), key_id, sealed))
 
     def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make moves by compare-and-set. See `Store.move`."""
