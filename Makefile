@@ -6,10 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
-# Tests that share nothing run on two cores; whole files stay together for the sake of their fixtures.
-PARALLEL := -n 2 --dist loadfile
-# Everything below the service's own process; what starts processes is marked so and runs alone.
-APART := -m "not process" --ignore=tests/tidy
+# Tests share nothing, so they run on two cores; who is done first takes over what the other has left.
+PARALLEL := -n 2 --dist worksteal
 # What is quick, and knows the way of a payment: each branch of it is taken here, and each change of it noticed.
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
@@ -24,10 +22,12 @@ LAYERS := unit contracts integration hostile faults
 RUN_READY := $(VENV)/ready-to-run
 DEV_READY := $(VENV)/ready-to-develop
 
+# Each of a thousand processes would read all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: nodes help demo run dev test lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
+.PHONY: nodes help demo run dev test checks lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,13 +61,17 @@ $(RUN_READY): pyproject.toml requirements/build.txt requirements/run.txt | $(BIN
 
 $(DEV_READY): pyproject.toml requirements/build.txt requirements/dev.txt | $(BIN)/python
 	@echo "Installing what the tests need."
-	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/dev.txt
+	@$(PIP) install --no-compile --require-hashes -r requirements/build.txt -r requirements/dev.txt
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $(RUN_READY) $@
 
 # --- The tests, quickest word first ---
 
-test: lint semgrep imports tidy type fast process ## Everything that must hold before a change lands
+test: ## Everything that must hold before a change lands
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target checks
+	@$(MAKE) --no-print-directory -j 1 fast
+
+checks: semgrep type lint imports tidy smsc ## What needs no running service: lint, semgrep, imports, tidy, type
 
 lint: $(DEV_READY) ## ruff: rules and format; bandit: dangers
 	$(BIN)/ruff check .
@@ -88,7 +92,7 @@ semgrep: $(SEMGREP)/ready ## Our own rules of semgrep: what comes from outside, 
 # Its packages agree with none of ours.
 $(SEMGREP)/ready: requirements/semgrep.txt
 	@$(PYTHON) -m venv $(SEMGREP)
-	@$(SEMGREP)/bin/python -m pip install --quiet --require-hashes -r requirements/semgrep.txt
+	@$(SEMGREP)/bin/python -m pip install --quiet --no-compile --require-hashes -r requirements/semgrep.txt
 	@touch $@
 
 imports: $(DEV_READY) ## import-linter: who may know whom
@@ -101,11 +105,11 @@ type: $(DEV_READY) ## mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-fast: coverage smsc ## All tests below the process, on two cores
-	$(PYTEST) $(PARALLEL) $(APART) $(QUICK:%=--ignore=%) tests
+fast: coverage smsc ## All tests, on two cores: the quick ones with their branches, then whatever starts processes too
+	$(PYTEST) $(PARALLEL) --ignore=tests/tidy $(QUICK:%=--ignore=%) tests
 
-process: $(DEV_READY) ## The installed command as a process, one test at a time
-	$(PYTEST) -m process tests
+process: $(DEV_READY) ## Only what starts the installed command as a process
+	$(PYTEST) $(PARALLEL) -m process tests
 
 $(LAYERS): $(DEV_READY) smsc ## One layer: unit, contracts, integration, hostile or faults
 	$(PYTEST) $(PARALLEL) tests/$@
@@ -147,7 +151,7 @@ powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop dev
 	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
 coverage: $(DEV_READY) ## The quick tests; names the branches of accepting, forwarding and the spool that none takes
-	$(PYTEST) $(PARALLEL) $(APART) --cov --cov-report=term-missing:skip-covered $(QUICK)
+	$(PYTEST) $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(QUICK)
 
 SAMPLE ?= 400
 SEED ?= 1

@@ -25,6 +25,8 @@ from gateway.demo.scene import CorePart, Scene
 WAIT_S: Final = 60.0
 """Whatever is waited for longer than that will not come."""
 
+MOMENT_S: Final = 0.02
+
 SEED: Final = "NIGHTSAFE_SEED"
 """Environment variable: play this seed again."""
 
@@ -34,6 +36,11 @@ def seed() -> int:
     chosen = int(os.environ.get(SEED, "0")) or SystemClock().chance(31)
     sys.stdout.write(f"{SEED}={chosen}\n")
     return chosen
+
+
+async def moment() -> None:
+    """Between two looks: whoever looks without a pause takes the machine from what he waits for."""
+    await SystemClock().sleep(MOMENT_S)
 
 
 @dataclass
@@ -64,7 +71,7 @@ class Stage:
         """Wait until the faults of a core have hit so many orders."""
         async with asyncio.timeout(WAIT_S):
             while await self._hits(core) < count:
-                pass
+                await moment()
 
     async def _hits(self, core: str) -> int:
         async with self.client.get(f"{self.scene.control_url(core)}/faults") as answer:
@@ -100,7 +107,7 @@ class Stage:
         """Wait until nothing waits any more."""
         async with asyncio.timeout(WAIT_S):
             while await self.waiting():
-                pass
+                await moment()
 
     async def entries(self, core: str, state: str) -> list[Any]:
         """All entries of a core's route in a state, oldest first."""
@@ -120,7 +127,7 @@ class Stage:
         """
         async with asyncio.timeout(WAIT_S):
             while not await self._is_quiet(core, crowd):
-                pass
+                await moment()
 
     async def _is_quiet(self, core: str, crowd: Crowd) -> bool:
         if await self.entries(core, "in_flight,in_doubt"):
@@ -134,7 +141,7 @@ class Stage:
         """Wait until every route stands so."""
         async with asyncio.timeout(WAIT_S):
             while {route["zone"] for route in (await self.status())["routes"]} != {zone}:
-                pass
+                await moment()
 
     async def restart(self) -> None:
         """SIGKILL and a new start."""

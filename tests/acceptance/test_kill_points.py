@@ -13,7 +13,7 @@ from adapters.channels.scripted.diary import Heard, Order
 from adapters.channels.scripted.speech import Speech
 from adapters.core import Level
 from gateway.demo.scene import CorePart
-from tests.acceptance.stage import WAIT_S, Stage, staged
+from tests.acceptance.stage import WAIT_S, Stage, moment, staged
 
 pytestmark = pytest.mark.process
 
@@ -86,7 +86,7 @@ async def insist(stage: Stage, payments: list[tuple[Speech, Order]]) -> list[Hea
     """Ask for all of them until each has a final answer."""
     async with asyncio.timeout(WAIT_S):
         while "unknown" in {heard.kind for heard in await ask_all(stage, payments)}:
-            pass
+            await moment()
         return await ask_all(stage, payments)
 
 
@@ -164,7 +164,7 @@ async def test_a_blind_core_s_unclear_payments_are_parked_and_never_sent_again(s
     told = await insist(stage, others)
     async with asyncio.timeout(WAIT_S):
         while (states := (await stage.status())["states"]).get("in_doubt"):
-            pass
+            await moment()
     again = await ask_all(stage, payments)
     booked = stage.booked(CORE)
     assert {heard.kind for heard in told} == {"yes"}
