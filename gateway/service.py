@@ -409,6 +409,7 @@ class Service:
         await self.telling.close()
         await self.payers.close()
         for route in self.routes:
+            route.health.keep()
             with contextlib.suppress(OSError):
                 await route.core.close()
         await self._close_admin_side()

@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.route.evidence import ANSWERED, Evidence
 from gateway.route.machine import Machine
 from gateway.route.pace import Slot
-from gateway.route.record import BreakerRecord, Forced, RecordKeeper, Speaker
+from gateway.route.record import BreakerRecord, Forced, PaceKept, RecordKeeper, Speaker
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
 from gateway.route.softness import Habit, share
@@ -92,6 +92,9 @@ class Breaker:
         self._share = 1.0
         self._soft_at = now
         self._window = Window(settings, now)
+        #: What was kept of the pace, and what is to be kept of it: set by whoever has one (`gateway.route.health`).
+        self.pace_found: PaceKept | None = record.pace
+        self.pace_now: Callable[[], PaceKept | None] = _no_pace
         #: What this core's answers usually take.
         self.habit = Habit(settings, now, record.baseline)
         self._patience = Patience(settings, now, record.level)
@@ -228,7 +231,7 @@ class Breaker:
         elif not stalled:
             self._watch_calls(now)
         if self.habit.look(now):
-            self._keep()
+            self.keep()
 
     def _watch_calls(self, now: float) -> None:
         if self._trial is None:
@@ -286,7 +289,7 @@ class Breaker:
             raise ValueError(f"a forced route needs an end within {self._settings.forced_max_s:.0f} s from now")
         self.forced = word
         if word.zone is self.zone:
-            self._keep()
+            self.keep()
         elif word.zone is Zone.OPEN:
             self.trip = _TRIPS[word.speaker]
             self._move(Zone.OPEN, self._clock.monotonic())
@@ -297,7 +300,7 @@ class Breaker:
         """Take a person's word back: an open route may be tried at once, a closed one is judged by its evidence."""
         self.forced = None
         self._try_at = self._clock.monotonic()
-        self._keep()
+        self.keep()
 
     # Other nodes' evidence
 
@@ -391,10 +394,11 @@ class Breaker:
                 assert zone is Zone.CLOSED, "soft is no move of the machine"
                 self._patience.closed(now)
                 self._machine.close()
-        self._keep()
+        self.keep()
         self._tell(was)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Have the next run find all this."""
         if self._keeper is None:
             return
         record = BreakerRecord(
@@ -403,9 +407,14 @@ class Breaker:
             level=self._patience.level,
             forced=self.forced,
             baseline=self.habit.kept,
+            pace=self.pace_now(),
         )
         tell(self._keeper.keep, self.name, record)
 
     def _tell(self, was: Zone) -> None:
         if self._told is not None and was is not self.zone:
             tell(self._told, self.name, was, self.zone)
+
+
+def _no_pace() -> None:
+    """There is none beside this breaker."""

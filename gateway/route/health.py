@@ -103,7 +103,8 @@ class RouteHealth:
         self._casebook = Casebook(forget_us=round(2_000_000 * settings.open_for_max_s))
         #: What is wrong on our own side.
         #: How much may be at the core, and whose.
-        self.pace = Pace(sending or ForwardSettings(), clock)
+        self.pace = Pace(sending or ForwardSettings(), clock, self._breaker.pace_found)
+        self._breaker.pace_now = lambda: self.pace.kept
         #: Told when a live call has left its place at a core that is limited: set by the forwarder.
         self.room_freed: Callable[[], None] = _nobody_waits
         self._own_case = Casebook(forget_us=OWN_FORGOTTEN_US)
@@ -368,8 +369,16 @@ class RouteHealth:
             apart.watch()
         usual = self.usual()
         self.pace.look(usual.median_s if usual else 0.0)
+        if self.pace.is_to_be_kept():
+            self._breaker.keep()
         if was is not None and self.forced is None:
             self._probed_at = -math.inf
+
+    def keep(self) -> None:
+        """Have the next run find all that this one has learned: at its end; what can't wait is kept by itself."""
+        self._breaker.keep()
+        for apart in self._apart.values():
+            apart.keep()
 
     async def probe_once(self) -> bool:
         """Send one probe if it is due and wait for its answer; says whether one was sent."""

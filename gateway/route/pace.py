@@ -16,6 +16,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.ramp import Ramp
+from gateway.route.record import PaceKept
 
 LIVE_MAX: Final = 1_000_000
 """No limit."""
@@ -31,6 +32,14 @@ PILED_UP: Final = 4
 
 BURST_S: Final = 0.1
 """So far ahead of its rate may a sender be."""
+
+KEEP_S: Final = 2.0
+"""While a route comes back, what was learned is kept for a restart so often."""
+
+RESUMED_S: Final = 60.0
+"""A recovery that was left alone for longer begins slowly again: the core's caches are cold by then."""
+
+US: Final = 1_000_000
 
 
 class Who(enum.IntEnum):
@@ -53,8 +62,8 @@ class Slot(msgspec.Struct, eq=False, gc=False, kw_only=True):
 class Pace:
     """The places at one route's core."""
 
-    def __init__(self, settings: ForwardSettings, clock: Clock) -> None:
-        """Begin with nobody there."""
+    def __init__(self, settings: ForwardSettings, clock: Clock, found: PaceKept | None = None) -> None:
+        """Begin with nobody there, and with what a former run learned."""
         self._settings = settings
         self._clock = clock
         now = clock.monotonic()
@@ -85,6 +94,10 @@ class Pace:
         self._next_at = [-math.inf, -math.inf]
         #: Says whether entries wait for a place; set by the forwarder.
         self.backlog_waits: Callable[[], bool] = _nothing_waits
+        #: What was kept last, and when.
+        self._kept, self._kept_at = self._memorable, now
+        if found is not None:
+            self._recall(found)
 
     @property
     def limit(self) -> int:
@@ -175,6 +188,43 @@ class Pace:
         self.ramp.restart(self._restarted_at)
         self.recovering = True
         self.free = False
+
+    @property
+    def kept(self) -> PaceKept:
+        """For the next run."""
+        now, now_us, learned = self._clock.monotonic(), self._clock.now_us(), self.ramp.learned
+        return PaceKept(
+            at_us=now_us,
+            limit=self.ramp.limit,
+            recovering=self.recovering,
+            falls_above=learned or 0,
+            fell_at_us=0 if learned is None else now_us - round((now - self.ramp.learned_at) * US),
+        )
+
+    def _recall(self, found: PaceKept) -> None:
+        """Begin as the former run ended: below where the core fell, and in the middle of a recovery that isn't over."""
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        if found.falls_above:
+            self.ramp.recall(found.falls_above, now - max(0, now_us - found.fell_at_us) / US, now)
+        if found.recovering:
+            self.restart()
+            if 0 <= now_us - found.at_us < RESUMED_S * US:
+                self._restarted_at -= self.ramp.resume(found.limit, now)
+        self.free = not (self._bound or self._settings.rate_max_per_s)
+        self._kept = self._memorable
+
+    @property
+    def _memorable(self) -> tuple[int | None, bool]:
+        """What is kept at once when it changes."""
+        return self.ramp.learned, self.recovering
+
+    def is_to_be_kept(self) -> bool:
+        """What was learned has changed, or grew for a while; asked again and again, and told of once."""
+        now, memorable = self._clock.monotonic(), self._memorable
+        if memorable == self._kept and not (self.recovering and now - self._kept_at >= KEEP_S):
+            return False
+        self._kept, self._kept_at = memorable, now
+        return True
 
     def look(self, habit_s: float) -> None:
         """Is the recovery over, and who is limited by what from now on? `habit_s` is the core's usual time."""

@@ -96,6 +96,11 @@ class Ramp:
         return self._learned
 
     @property
+    def learned_at(self) -> float:
+        """When that was learned."""
+        return self._learned_at
+
+    @property
     def is_full(self) -> bool:
         """It has grown as far as it ever will."""
         return self._limit >= self._highest
@@ -152,6 +157,19 @@ class Ramp:
         self._best_s = math.inf
         self._begun_at = now
         self._limit = min(START, self._highest)
+
+    def resume(self, limit: int, now: float) -> float:
+        """Go on from a former run's limit; the seconds of the slow start that are over by then."""
+        self._limit = min(self._highest, max(START, float(limit)))
+        grown = (self._limit - START) / max(1.0, self._ceiling - START)
+        self._begun_at = now - grown * self._slow_start_s
+        return now - self._begun_at
+
+    def recall(self, learned: int, at: float, now: float) -> None:
+        """A former run learned that it falls above so many."""
+        self._learned, self._learned_at = max(1, learned), at
+        self.forget_old(now)
+        self._limit = min(self._limit, self._highest)
 
     def forget_old(self, now: float) -> None:
         """What was learned long ago is of another core by now."""

@@ -37,6 +37,20 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
         return f"Forced({self.zone.value}, until_us={self.until_us}, actor={self.actor!r})"
 
 
+class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned of how much a core bears, as kept across restarts."""
+
+    #: When this was so, microseconds since 1970 in UTC, as all moments here.
+    at_us: int
+    #: Calls that might be at the core at once.
+    limit: int
+    #: The route was coming back from an outage.
+    recovering: bool
+    #: Where the limit stops since the core fell over above it, and when it did; 0 when it never did.
+    falls_above: int = 0
+    fell_at_us: int = 0
+
+
 class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker's state as kept across restarts: a route that was open starts open."""
 
@@ -48,6 +62,8 @@ class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     #: What the core's answers usually take (`gateway.route.baseline`).
     baseline: Kept = ()
     forced: Forced | None = None
+    #: Of posting alone: what is at the core at once is counted together.
+    pace: PaceKept | None = None
 
 
 class RecordKeeper(Protocol):
@@ -58,7 +74,10 @@ class RecordKeeper(Protocol):
         ...
 
     def keep(self, record: BreakerRecord) -> None:
-        """Keep this one instead. Called on each change of zone, on the event loop: it must not block."""
+        """Keep this one instead. Called on each change of zone, and every few seconds while a route comes back.
+
+        It is called on the event loop: it must not block.
+        """
         ...
 
 

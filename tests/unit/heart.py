@@ -13,6 +13,7 @@ from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
 from gateway.route.health import Probe, RouteHealth
+from gateway.route.record import RecordKeeper
 from gateway.route.route import Route, Routing
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
@@ -71,6 +72,8 @@ class Heart:
     #: Asks whether the core is there; without it an open route is tried by a payment.
     probe: Probe | None = None
     order: OrderSettings = field(default_factory=OrderSettings)
+    #: Where the route's record is kept for the next process; without it nothing is.
+    keeper: RecordKeeper | None = None
     spool: Spool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,7 +82,7 @@ class Heart:
         self.settler = Settler(self.spool, self.clock)
         self.meter = Meter()
         self.accounts = Accounts(self.spool, self.clock)
-        self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe, sending=self.forward)
+        self.health = RouteHealth(ROUTE, self.breaker, self.clock, self.probe, sending=self.forward, keeper=self.keeper)
         self.route = Route(
             ROUTE,
             core=self.core,
@@ -123,7 +126,15 @@ class Heart:
         """The next process over the same store and core."""
         await self.crash()
         again = Heart(
-            self.store, self.core, self.clock, self.standin, self.forward, self.breaker, self.probe, self.order
+            self.store,
+            self.core,
+            self.clock,
+            self.standin,
+            self.forward,
+            self.breaker,
+            self.probe,
+            self.order,
+            self.keeper,
         )
         await again.open()
         return again

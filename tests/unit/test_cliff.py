@@ -6,6 +6,7 @@ The core counts for itself, on simulated time: how often it fell, and what it bo
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ from adapters.core import Level
 from adapters.payment import AnswerKind
 from gateway.clock import ManualClock
 from gateway.forward.settings import ForwardSettings
+from gateway.route.record import KeptInMemory
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
 from gateway.standin.settings import StandinSettings
@@ -28,6 +30,7 @@ PAYMENTS: Final = 3_000
 """As many as keep a core of 16 at once busy for ten seconds."""
 
 OUTAGE_S: Final = 5.0
+DRAIN_S_MAX: Final = 60.0
 
 
 class Recovery:
@@ -37,7 +40,9 @@ class Recovery:
         clock = ManualClock(seed=seed)
         self.core = CliffCore(able(Level.A), clock, limit=limit, service_s=SERVICE_S, seed=seed, calm_s=calm_s)
         sending = ForwardSettings(in_flight_max=256)
-        self.heart = Heart(MemoryStore(), self.core, clock, StandinSettings(), sending, BreakerSettings())
+        self.heart = Heart(
+            MemoryStore(), self.core, clock, StandinSettings(), sending, BreakerSettings(), keeper=KeptInMemory()
+        )
         self.safe_rate = limit / SERVICE_S
         self.payments = payments
         #: What payers beside the drain were told.
@@ -70,6 +75,32 @@ class Recovery:
                 task.cancel()
             await asyncio.wait(tasks)
             await heart.crash()
+
+    async def drained_over_a_crash(self) -> int:
+        """The service is killed in the middle of the drain and starts again; bookings in the second after that."""
+        core = self.core
+        core.down = False
+        await self._works_until(lambda: len(core.booked_at) >= self.payments // 2)
+        self.heart = await self.heart.restarted()
+        began, before = self.heart.clock.monotonic(), len(core.booked_at)
+        await self._works_until(lambda: self.heart.clock.monotonic() - began >= 1.0)
+        in_a_second = len(core.booked_at) - before
+        await self._works_until(lambda: not self.heart.store.tally.exposure(self.heart.route.name).entries)
+        await self.heart.crash()
+        return in_a_second
+
+    async def _works_until(self, done: Callable[[], bool]) -> None:
+        heart = self.heart
+        tasks = [asyncio.create_task(heart.health.run()), asyncio.create_task(heart.forwarder.run())]
+        until = heart.clock.monotonic() + DRAIN_S_MAX
+        try:
+            while not done():
+                assert heart.clock.monotonic() < until, "it is drained in time"
+                await heart.clock.advance(STEP_S)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def drained_beside_payers(self, every_s: float) -> None:
         """The core comes back while payers go on paying, one each `every_s`; until nothing waits."""
@@ -122,6 +153,17 @@ async def test_what_was_learned_outlives_a_relapse() -> None:
     await recovery.taken()
     await recovery.drained(relapses=2)
     assert recovery.core.falls <= 1
+    assert set(recovery.core.bookings.values()) == {1}
+
+
+async def test_what_was_learned_outlives_a_crash_of_ours_in_the_middle_of_the_drain() -> None:
+    """The next process neither pushes the core over again to find its cliff, nor begins with two at once again."""
+    recovery = Recovery(16, seed=1, payments=900)
+    await recovery.taken()
+    in_a_second = await recovery.drained_over_a_crash()
+    assert recovery.core.falls <= 1
+    assert in_a_second >= 0.8 * recovery.safe_rate
+    assert len(recovery.core.bookings) == 900
     assert set(recovery.core.bookings.values()) == {1}
 
 

@@ -3,13 +3,15 @@
 from collections import Counter
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import ManualClock
 from gateway.forward.settings import ForwardSettings
-from gateway.route.pace import BURST_S, TRICKLE, WANTED_S, Pace, Slot, Who
+from gateway.route.pace import BURST_S, KEEP_S, RESUMED_S, TRICKLE, WANTED_S, Pace, Slot, Who
+from gateway.route.record import PaceKept
 
 SLOW_START_S = 5.0
 
@@ -210,8 +212,8 @@ async def test_a_recovery_is_over_when_nothing_waits_and_nobody_is_turned_aside(
     assert (pace.recovering, pace.free) == (False, True)
 
 
-async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(clock: ManualClock) -> None:
-    """Also long after the outage; and no longer than it is remembered."""
+def fallen(clock: ManualClock) -> Pace:
+    """A pace in the middle of a recovery, that has learned that its core falls above nineteen at once."""
     pace = make(clock, 64, fall_kept_s=100.0)
     for _ in range(20):
         for level in range(1, 21):
@@ -219,6 +221,12 @@ async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(cloc
     pace.ramp.begun(22)
     for _ in range(3):
         pace.ramp.failed(clock.monotonic())
+    return pace
+
+
+async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(clock: ManualClock) -> None:
+    """Also long after the outage; and no longer than it is remembered."""
+    pace = fallen(clock)
     raise_to(pace, 19, clock.monotonic() + SLOW_START_S)
     pace.backlog_waits = lambda: False
     await clock.advance(SLOW_START_S + WANTED_S)
@@ -227,6 +235,77 @@ async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(cloc
     await clock.advance(100.0)
     pace.look(0.0)
     assert pace.free
+
+
+def again(clock: ManualClock, found: Pace | PaceKept) -> Pace:
+    """The next process's, with a backlog."""
+    kept = found.kept if isinstance(found, Pace) else found
+    pace = Pace(ForwardSettings(in_flight_max=64, slow_start_s=SLOW_START_S, fall_kept_s=100.0), clock, kept)
+    pace.backlog_waits = lambda: True
+    pace.look(0.0)
+    return pace
+
+
+async def test_a_restart_goes_on_below_where_the_core_falls_and_where_the_ramp_was(clock: ManualClock) -> None:
+    """And live calls still count: they would push it over beside the backlog."""
+    before = fallen(clock)
+    raise_to(before, 12, clock.monotonic() + SLOW_START_S)
+    after = again(clock, before)
+    assert (after.limit, after.recovering, after.free) == (12, True, False)
+    for _ in range(2_000):
+        after.ramp.succeeded(1, 0, clock.monotonic() + SLOW_START_S)
+    assert (after.limit, before.ramp.learned) == (19, 19)
+
+
+async def test_the_slow_start_goes_on_where_it_was(clock: ManualClock) -> None:
+    """A restart in the middle of it doesn't lift the ceiling."""
+    kept = msgspec.structs.replace(make(clock, 64).kept, limit=33)
+    after = again(clock, kept)
+    for _ in range(2_000):
+        after.ramp.succeeded(1, 0, clock.monotonic())
+    assert after.limit == 33
+    await clock.advance(SLOW_START_S / 2)
+    after.backlog_waits = lambda: False
+    after.look(0.0)
+    assert not after.recovering
+
+
+async def test_after_a_long_stop_it_begins_slowly_and_still_knows_where_the_core_falls(clock: ManualClock) -> None:
+    """Nobody warmed it meanwhile; and what is older than it is remembered for is of another core."""
+    kept = fallen(clock).kept
+    await clock.advance(RESUMED_S)
+    soon = again(clock, kept)
+    await clock.advance(100.0 - RESUMED_S)
+    late = again(clock, kept)
+    assert (soon.limit, soon.recovering, soon.ramp.learned) == (2, True, 19)
+    assert (late.limit, late.recovering, late.ramp.learned) == (2, True, None)
+
+
+async def test_without_a_recovery_or_a_fall_a_restart_begins_as_ever(clock: ManualClock) -> None:
+    """Nothing limits live payments."""
+    after = again(clock, Pace(ForwardSettings(), clock))
+    assert (after.recovering, after.free) == (False, True)
+
+
+async def test_a_clock_that_was_set_back_keeps_what_is_safe(clock: ManualClock) -> None:
+    """Moments to come are of now: the fall is remembered, the speed isn't believed."""
+    kept = msgspec.structs.replace(fallen(clock).kept, at_us=2**62, fell_at_us=2**62)
+    after = again(clock, kept)
+    assert (after.limit, after.recovering, after.ramp.learned) == (2, True, 19)
+
+
+async def test_what_was_learned_is_kept_at_once_and_while_it_grows_now_and_then(clock: ManualClock) -> None:
+    """A process may be killed at any time; a core that is well is no reason to write."""
+    pace = make(clock, 64)
+    assert (pace.is_to_be_kept(), pace.is_to_be_kept()) == (True, False)
+    await clock.advance(KEEP_S)
+    assert (pace.is_to_be_kept(), pace.is_to_be_kept()) == (True, False)
+    await clock.advance(SLOW_START_S)
+    pace.backlog_waits = lambda: False
+    pace.look(0.0)
+    assert (pace.is_to_be_kept(), pace.is_to_be_kept()) == (True, False)
+    await clock.advance(KEEP_S)
+    assert not pace.is_to_be_kept()
 
 
 def test_the_habit_is_handed_to_the_ramp(clock: ManualClock) -> None:
