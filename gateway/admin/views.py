@@ -5,6 +5,7 @@ digits of long ones. An account is shown masked; see `gateway.admin.entries.reve
 """
 
 import base64
+import enum
 from collections.abc import Container, Iterable, Mapping
 from typing import Final, Literal
 
@@ -16,6 +17,7 @@ from spool.entry import Entry, Event
 from spool.evidence.findings import Finding
 from spool.lifecycle import POSITIVE, WAITING, State
 from spool.number import id_text
+from spool.rank import Rank
 from spool.tally import NOTHING, Cell, Sum
 from spool.verify import Balance, Verdict
 
@@ -56,6 +58,8 @@ class EntryRow(msgspec.Struct, frozen=True, kw_only=True):
     core_id: str
     #: Version of the stand-in policy by which it was taken; empty when it was passed through.
     policy: str
+    #: How soon it goes beside others: `first`, `early`, `usual` or `late`.
+    goes: str
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,31 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
+class TurnWhy(enum.StrEnum):
+    """Why an entry has its rank: a bounded vocabulary."""
+
+    RULE = "rule"
+    """A rule of the order says so."""
+    NO_RULE = "no_rule"
+    """No rule speaks of it: it is usual."""
+    BEFORE = "before"
+    """Today's rules would have it go sooner or later: what stood before it in its account, or rules of then."""
+    UNDOES = "undoes"
+    """A reversal: it goes as the payment that it undoes did."""
+    UNREADABLE = "unreadable"
+    """What it is for can't be read."""
+
+
+class TurnShown(msgspec.Struct, frozen=True, kw_only=True):
+    """How soon an entry goes, and why."""
+
+    #: `first`, `early`, `usual` or `late`.
+    goes: str
+    why: str
+    #: Number of the rule in the configuration, from 1; 0 where none speaks of it.
+    rule: int = 0
+
+
 class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     """One entry, whole."""
 
@@ -83,6 +112,8 @@ class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     content: Literal["sealed", "destroyed"] = "sealed"
     #: Masked: its last four characters, if it is long enough; empty where it can't be read.
     account: str = ""
+    #: Why it has its turn; absent where only a running service could tell.
+    turn: TurnShown | None = None
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +239,7 @@ def entry_row(entry: Entry) -> EntryRow:
         reverses=str(entry.reverses or ""),
         core_id=entry.core_id,
         policy=entry.policy,
+        goes=Rank(entry.rank).name.lower(),
     )
 
 
@@ -226,7 +258,11 @@ def event_row(event: Event) -> EventRow:
 
 
 def entry_shown(
-    entry: Entry, history: Iterable[Event], destroyed: Container[int] = (), account: str = ""
+    entry: Entry,
+    history: Iterable[Event],
+    destroyed: Container[int] = (),
+    account: str = "",
+    turn: TurnShown | None = None,
 ) -> EntryShown:
     """An entry with all that happened to it; `destroyed` are the data keys that are gone, `account` is masked."""
     return EntryShown(
@@ -235,6 +271,7 @@ def entry_shown(
         may=may(entry),
         content="destroyed" if entry.key_id in destroyed else "sealed",
         account=account,
+        turn=turn,
     )
 
 

@@ -8,9 +8,19 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.state.status import ChannelShown, EstimateShown, EvidenceShown, Exposure, RouteShown, Status
-from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, VerdictShown
+from gateway.admin.state.status import (
+    ChannelShown,
+    EndpointShown,
+    EstimateShown,
+    EvidenceShown,
+    Exposure,
+    RouteShown,
+    Status,
+)
+from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, TurnShown, TurnWhy, VerdictShown
+from gateway.route.endpoints import Use
 from gateway.route.zone import Operation, Zone
+from spool.lifecycle import WAITING
 
 PIPE_COLUMNS: Final = 200
 WHOLE: Final = {"number", "id", "accepted", "at", "since", "oldest", "state", "zone"}
@@ -25,6 +35,20 @@ STATE_STYLES: Final = {
     "held": "magenta",
     "parked": "red",
     "quarantined": "red",
+}
+
+TURNS: Final = {
+    TurnWhy.RULE: "rule {rule} of its route's order says that it goes {goes}",
+    TurnWhy.NO_RULE: "no rule of its route's order speaks of it",
+    TurnWhy.BEFORE: "what stood before it in its account kept it there, or it was taken under other rules",
+    TurnWhy.UNDOES: "it goes as the payment that it undoes",
+    TurnWhy.UNREADABLE: "what it is for can't be read",
+}
+USES: Final = {
+    Use.IN_USE.value: "is asked first",
+    Use.STANDS_BY.value: "stands by",
+    Use.ON_TRIAL.value: "is on trial",
+    Use.LEFT_OUT.value: "is left out",
 }
 
 
@@ -93,8 +117,14 @@ def entry_view(shown: EntryShown) -> RenderableType:
         facts.add_row(
             Text("content", "dim"), plain("destroyed with its day's key: account and content are gone for good")
         )
+    if shown.turn and entry.state in {state.word for state in WAITING}:
+        facts.add_row(Text("why so", "dim"), plain(_turn(shown.turn)))
     may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
     return Group(facts, history, plain(may))
+
+
+def _turn(turn: TurnShown) -> str:
+    return TURNS[TurnWhy(turn.why)].format(goes=turn.goes, rule=turn.rule)
 
 
 def verdict_view(verdict: VerdictShown) -> RenderableType:
@@ -169,6 +199,7 @@ def _diagnosis(route: RouteShown) -> Text:
         words.append(f"{route.name}: beside its payments: {', '.join(apart)}")
     if route.zone == Zone.SOFT.value:
         words.append(f"{route.name}: {route.operations[Operation.POST.value].share:.0%} of new payments pass through")
+    words += [f"{route.name}: {_endpoint(place, each)}" for place, each in enumerate(route.endpoints, start=1)]
     if route.overrun_since:
         words.append(f"{route.name}: NOT BACK from its planned window, due since {brief(route.overrun_since)}")
     if route.diagnosis and route.diagnosis.cause != "forced":
@@ -177,6 +208,17 @@ def _diagnosis(route: RouteShown) -> Text:
         example = f" [{found.example}]" if found.example else ""
         words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
     return plain("\n".join(words))
+
+
+def _endpoint(place: int, each: EndpointShown) -> str:
+    """`endpoint 1 (http://...) is left out, open since ...: connection refused [...]`."""
+    text = f"endpoint {place} ({each.address}) {USES.get(each.use, each.use)}"
+    if each.zone != Zone.CLOSED.value:
+        text += f", {each.zone} since {brief(each.since)}"
+    if each.diagnosis:
+        example = f" [{each.diagnosis.example}]" if each.diagnosis.example else ""
+        text += f": {each.diagnosis.words} ({each.diagnosis.cause}){example}"
+    return text
 
 
 def _estimate(found: EstimateShown) -> str:

@@ -166,6 +166,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
                 return int(rule.rank)
         return USUAL
 
+    def rule_of(self, payment: Payment, *, urgent: bool = False) -> int:
+        """The number of that rule, from 1; 0 where none fits."""
+        fitting = (number for number, rule in enumerate(self.rules, start=1) if rule.fits(payment, urgent=urgent))
+        return next(fitting, 0)
+
 
 def _numbers(seconds: int) -> int:
     return (seconds * 1000) << COUNTER_BITS

@@ -9,6 +9,7 @@ went to needn't be remembered for that, over no crash.
 """
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -76,6 +77,19 @@ class Endpoint:
         return outcome
 
 
+class Use(enum.StrEnum):
+    """What an endpoint is there for now: a bounded vocabulary."""
+
+    IN_USE = "in_use"
+    """It is asked first: it is well, and none before it is."""
+    STANDS_BY = "stands_by"
+    """It is well, and one before it is too."""
+    ON_TRIAL = "on_trial"
+    """It is asked now and then, to find out whether it is back."""
+    LEFT_OUT = "left_out"
+    """It is down; its diagnosis says why."""
+
+
 class Endpoints:
     """A `Core` of several endpoints, in order of preference."""
 
@@ -92,6 +106,19 @@ class Endpoints:
         self.capabilities = first if shared_ledger else without_a_common_ledger(first)
         for endpoint in endpoints:
             endpoint.health.on_change(partial(_log_zone, name, endpoint.name))
+
+    def uses(self) -> Sequence[Use]:
+        """What each is there for now, in the same order."""
+        found = list[Use]()
+        for endpoint in self.each:
+            match endpoint.health.zone:
+                case Zone.OPEN:
+                    found.append(Use.LEFT_OUT)
+                case Zone.TRIAL:
+                    found.append(Use.ON_TRIAL)
+                case _:
+                    found.append(Use.STANDS_BY if Use.IN_USE in found else Use.IN_USE)
+        return found
 
     async def run(self) -> None:
         """Watch and probe each endpoint, until cancelled."""

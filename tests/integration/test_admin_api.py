@@ -220,3 +220,17 @@ async def test_the_admin_side_is_not_on_the_channels_port(house: House) -> None:
     url = f"http://127.0.0.1:{house.service.channel_listener.port}/admin/v1/status"
     async with house.client.get(url, headers={"Authorization": "Bearer operator"}) as answer:
         assert answer.status == 404
+
+
+async def test_a_waiting_payment_is_shown_with_its_turn_and_why(tmp_path: Path) -> None:
+    """A rule sends it first; its reversal would go with it; who is kept behind its account's others says so."""
+    order = '[[routes.main.order.rules]]\ngoes = "first"\naccounts = ["777*"]\n'
+    async with open_house(tmp_path, order) as house:
+        await house.post("/admin/v1/routes/main/open", **{"for": 600})
+        usual, first = await house.pay("1", account="100"), await house.pay("2", account="7770001")
+        shown = [await house.get(f"/admin/v1/entries/{number}") for number in (usual, first)]
+    assert [each["entry"]["goes"] for each in shown] == ["usual", "first"]
+    assert [each["turn"] for each in shown] == [
+        {"goes": "usual", "why": "no_rule", "rule": 0},
+        {"goes": "first", "why": "rule", "rule": 1},
+    ]

@@ -42,6 +42,11 @@ class Row:
         (route,) = (await self.house.get("/admin/v1/status"))["routes"]
         return [route["zone"], *(each["zone"] for each in route["endpoints"])]
 
+    async def told_of_endpoints(self) -> list[tuple[str, str]]:
+        """What each is there for, and what is wrong with it."""
+        (route,) = (await self.house.get("/admin/v1/status"))["routes"]
+        return [(each["use"], (each["diagnosis"] or {"cause": ""})["cause"]) for each in route["endpoints"]]
+
     async def until(self, *zones: str) -> None:
         """Wait until route and endpoints stand so."""
         async with asyncio.timeout(WAIT_S):
@@ -114,6 +119,10 @@ async def test_while_the_first_refuses_the_second_takes_all_and_no_payer_notices
     fault = shared.first.control.set(REFUSE)
     assert await shared.pay("1", "2", "3", "4") == ["posted"] * 4
     assert await shared.zones() == ["closed", "open", "closed"]
+    assert await shared.told_of_endpoints() == [("left_out", "refused_connection"), ("in_use", "")]
+    metrics = await shared.house.get("/metrics")
+    assert 'nightsafe_endpoint_in_use{endpoint="2",route="main"} 1.0' in metrics
+    assert 'nightsafe_endpoint_zone{endpoint="1",route="main",zone="open"} 1.0' in metrics
     shared.first.control.clear(fault)
     await shared.until("closed", "trial", "closed")
     assert await shared.pay("5", "6", "7") == ["posted"] * 3

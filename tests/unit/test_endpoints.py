@@ -22,7 +22,7 @@ from adapters.outcome import (
 )
 from adapters.payment import Check, Refusal
 from gateway.clock import ManualClock, settle
-from gateway.route.endpoints import Endpoint, Endpoints, joined, without_a_common_ledger
+from gateway.route.endpoints import Endpoint, Endpoints, Use, joined, without_a_common_ledger
 from gateway.route.health import RouteHealth
 from gateway.route.hurry import UnderWay
 from gateway.route.settings import BreakerSettings
@@ -238,3 +238,23 @@ async def test_while_the_route_is_on_trial_an_endpoint_that_is_well_decides() ->
     pair.both.is_on_trial = lambda: False
     await pair.post()
     assert pair.calls == [calls[0] + 1, calls[1] + 1]
+
+
+async def test_it_is_said_which_is_asked_first_and_what_the_others_are_there_for() -> None:
+    """The first that is well; one before it on trial or left out, one behind it stands by."""
+    pair = Pair(shared=True)
+    health = pair.both.each[0].health
+    found = [pair.both.uses()]
+    pair.cores[0].will(*[NOT_SENT] * 3)
+    for _ in range(3):
+        await pair.post()
+    found.append(pair.both.uses())
+    await pair.clock.advance(BREAKER.open_for_s)
+    health.watch_once()
+    assert health.zone is Zone.TRIAL
+    found.append(pair.both.uses())
+    assert found == [
+        [Use.IN_USE, Use.STANDS_BY],
+        [Use.LEFT_OUT, Use.IN_USE],
+        [Use.ON_TRIAL, Use.IN_USE],
+    ]

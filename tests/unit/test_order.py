@@ -6,6 +6,8 @@ import pytest
 
 from adapters.outcome import Allowed
 from adapters.payment import AnswerKind, Check
+from gateway.admin.entries.turn import turn_of
+from gateway.admin.views import TurnShown
 from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.reading import Reading
 from gateway.forward.settings import ForwardSettings
@@ -77,6 +79,25 @@ def test_an_accounts_state_is_asked_where_a_rule_says_so(*, urgent: bool, rank: 
     order = by(rule("first", urgent_accounts=True)).order("RUB")
     assert (order.asks_accounts, order.rank_of(payment(), urgent=urgent)) == (True, rank)
     assert not by(rule("first")).order("RUB").asks_accounts
+
+
+@pytest.mark.parametrize(
+    ("what", "rank", "urgent", "goes", "why", "number"),
+    [
+        ({"channel": "bank"}, FIRST, False, "first", "rule", 1),
+        ({"service": "tv"}, LATE, False, "late", "rule", 2),
+        ({}, USUAL, False, "usual", "no_rule", 0),
+        ({}, EARLY, True, "early", "rule", 3),
+        ({"channel": "bank"}, LATE, False, "late", "before", 1),
+        ({}, FIRST, False, "first", "before", 0),
+    ],
+)
+def test_it_is_said_why_a_payment_goes_when_it_goes(
+    what: dict[str, Any], rank: int, goes: str, why: str, number: int, *, urgent: bool
+) -> None:
+    """By today's rules; where these say something else, what stood before it in its account or rules of then did it."""
+    order = by(*BANK_FIRST.rules, rule("early", urgent_accounts=True)).order("RUB")
+    assert turn_of(rank, payment(**what), order, urgent=urgent) == TurnShown(goes=goes, why=why, rule=number)
 
 
 def test_head_starts_are_differences_of_numbers() -> None:

@@ -12,6 +12,7 @@ from gateway import conclude
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.duties.proposal import Stand
 from gateway.admin.http.problem import Code
+from gateway.admin.views import TurnWhy
 from gateway.config.model import Role
 from gateway.page import screens
 from gateway.page.verdict import Mood, Need, Stop
@@ -19,8 +20,10 @@ from gateway.page.words import LANGUAGES, WORDS, Language, Text, Unworded, catal
 from gateway.page.writing import templates
 from gateway.returns.duty import Stage
 from gateway.route.diagnosis import OwnCause
+from gateway.route.endpoints import Use
 from gateway.route.zone import Operation, Zone
 from spool.lifecycle import TRANSITIONS, Kind, State, Told
+from spool.rank import Rank
 from tests.tidy.house import ROOT
 
 FOLDER: Final = ROOT / "gateway/page"
@@ -54,6 +57,9 @@ VOCABULARIES: Final = [
     *words("kind", [kind.word for kind in Kind]),
     *words("kinds", [kind.word for kind in Kind]),
     *words("told", [told.word for told in Told]),
+    *words("goes", [rank.name.lower() for rank in Rank]),
+    *words("turn", TurnWhy),
+    *words("endpoint", Use),
     *words("event", ["record", *(transition.name for transition in TRANSITIONS)]),
     *words("stage", Stage),
     *words("stand", [*Stand, "expired"]),

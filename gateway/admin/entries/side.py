@@ -8,6 +8,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties.side import Duties
 from gateway.admin.entries.acts import Act, Acts, Order
 from gateway.admin.entries.reveal import RevealedShown, Revealing, masked_of
+from gateway.admin.entries.turn import turn_shown
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.state.metrics import AdminMeter
@@ -50,7 +51,8 @@ class EntriesSide:
     async def _shown(self, entry: Entry) -> Any:
         history = await self._desk.spool.store.history(entry.number)
         account = masked_of(self._desk, entry)
-        return entry_shown(entry, history, self._desk.spool.keys.destroyed, account)
+        turn = await turn_shown(self._desk, entry)
+        return entry_shown(entry, history, self._desk.spool.keys.destroyed, account, turn)
 
     # Acting on entries
 

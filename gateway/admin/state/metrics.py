@@ -16,6 +16,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties.views import owed_cells
 from gateway.admin.state.status import oldest_us, owed_since_us
 from gateway.returns.duty import Stage, stage_of
+from gateway.route.endpoints import Endpoints, Use
 from gateway.route.zone import PASSING, Operation, Zone
 from spool.store import Health
 from spool.tally import Sum
@@ -51,7 +52,7 @@ async def exposition(desk: Desk) -> bytes:
     owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
     moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_keys(desk), *_books(desk)]))
-    moment.register(_Gathered([*_routes(desk, oldest), *_returns(desk, owed), *_sinks(desk)]))
+    moment.register(_Gathered([*_routes(desk, oldest), *_endpoints(desk), *_returns(desk, owed), *_sinks(desk)]))
     return generate_latest(desk.meter.registry) + generate_latest(moment)
 
 
@@ -191,6 +192,20 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         evidence,
         probes,
     )
+
+
+def _endpoints(desk: Desk) -> Iterator[Metric]:
+    """Of cores with several; an endpoint is its place in the order, from 1, as its address may be long."""
+    zone = _gauges("endpoint_zone", "1 for the zone an endpoint is in.", "route", "endpoint", "zone")
+    in_use = _gauges("endpoint_in_use", "1 for the endpoint that is asked first.", "route", "endpoint")
+    for route in desk.routes:
+        if not isinstance(route.core, Endpoints):
+            continue
+        for place, (each, use) in enumerate(zip(route.core.each, route.core.uses(), strict=True), start=1):
+            in_use.add_metric((route.name, str(place)), use is Use.IN_USE)
+            for one in Zone:
+                zone.add_metric((route.name, str(place), one.value), each.health.zone is one)
+    yield from (zone, in_use)
 
 
 def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:

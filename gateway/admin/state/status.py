@@ -93,6 +93,8 @@ class EndpointShown(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     since: str
     diagnosis: DiagnosisShown | None
+    #: `in_use`: asked first; `stands_by`: well, as one before it is; `on_trial`; `left_out`: down.
+    use: str
 
 
 class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -410,12 +412,15 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
 
 
 def _endpoints(core: Core) -> Iterable[EndpointShown]:
-    for each in core.each if isinstance(core, Endpoints) else ():
+    if not isinstance(core, Endpoints):
+        return
+    for each, use in zip(core.each, core.uses(), strict=True):
         yield EndpointShown(
             address=each.name,
             zone=each.health.zone.value,
             since=moment(each.health.since_us),
             diagnosis=_diagnosis(each.health.diagnosis),
+            use=use.value,
         )
 
 
