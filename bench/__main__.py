@@ -12,6 +12,7 @@ from typing import Final
 
 from bench import (
     accept,
+    accounts,
     backlog,
     beside,
     custody,
@@ -42,6 +43,7 @@ SET: Final[dict[str, ModuleType]] = {
     "custody": custody,
     "keys": keys,
     "looking": looking,
+    "accounts": accounts,
     "instructions": instructions,
     "outages": outages,
     "nodes": nodes,

@@ -92,6 +92,8 @@ def count(reach: Reach, *, json: bool) -> int:
     """How many accounts are known, and how many denied."""
     found = client_of(reach).get(f"{API}/accounts", AccountsCounted)
     words = msgspec.json.encode(found).decode() if json else f"{found.known} known, {found.denied} denied"
+    if found.at_most and not json:
+        words += ", at most: who was noted before and after a change of the index key counts twice"
     sys.stdout.write(words + "\n")
     return Exit.DONE
 

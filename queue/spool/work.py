@@ -170,9 +170,11 @@ def pages_of(batch: Batch) -> int:
 
 
 def _entries_of(work: Work) -> int:
-    """How many entries a work writes, about."""
+    """How many entries a work writes, about; an account, whose place is a hash, has a page of its own as two of them have."""
     if isinstance(work, Moves):
         return len(work.planned)
+    if isinstance(work, Notes):
+        return 2 * len(work.notes)
     return len(work.anew) if isinstance(work, Resealing) else 1
 
 

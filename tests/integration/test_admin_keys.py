@@ -84,6 +84,19 @@ async def test_a_new_index_key_comes_with_a_new_data_key(house: House) -> None:
     assert await house.pay("1") == number
 
 
+async def test_after_a_new_index_key_accounts_are_counted_with_a_warning(house: House) -> None:
+    """One that was noted before and after stands under two hashes, and nobody can tell that they are one account."""
+    noted = {"route": "main", "as": "known", "accounts": ["79160000001"]}
+    await house.post("/admin/v1/accounts/note", **noted)
+    before = await house.get("/admin/v1/accounts")
+    await change(house, "/rotate", key="index")
+    await house.post("/admin/v1/accounts/note", **noted)
+    after = await house.get("/admin/v1/accounts")
+
+    assert before == {"known": 1, "denied": 0, "at_most": False}
+    assert after == {"known": 2, "denied": 0, "at_most": True}
+
+
 async def test_a_new_master_wraps_all_keys_and_the_old_one_is_dropped(house: House) -> None:
     """The order of a leaked master key, but for sealing anew."""
     _, before = await house.ask("GET", "/admin/v1/keys", "custodian")

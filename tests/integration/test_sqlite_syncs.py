@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from spool.account import AccountNote
 from spool.errors import SpoolClosed, StorageUncertain
 from spool.evidence.auditing import Pace, audit
 from spool.sqlite import SqliteStore
@@ -17,6 +18,11 @@ from spool.store import Inserted
 from tests.contracts.spool_examples import NOW_US, draft
 
 WAIT_S: Final = 60
+PAGE_BYTES: Final = 4096
+ACCOUNTS: Final = 100
+STEPS: Final = 40
+STRIDE: Final = 2**63 // (ACCOUNTS * STEPS)
+"""Between lanes: they are hashes, and so spread over all there are."""
 
 
 class GatedLog(Log):
@@ -207,3 +213,17 @@ async def test_nobody_waits_for_ever_while_the_log_is_carried_over(tmp_path: Pat
     gate.set()
     assert await hanging
     await opened.store.close()
+
+
+async def test_many_accounts_noted_are_carried_over_like_payments(tmp_path: Path) -> None:
+    """Each has a page of its own, as its place is a hash: an import of millions doesn't fill the disk with its log."""
+    path = tmp_path / "spool.db"
+    store = SqliteStore(path, reserve_bytes=0, log_pages_max=30)
+    await store.open(NOW_US)
+    sizes = list[int]()
+    for step in range(STEPS):
+        lanes = [place * STRIDE for place in range(step, ACCOUNTS * STEPS, STEPS)]
+        await store.note_accounts([AccountNote(lane=lane, known=True, seen_at_us=NOW_US) for lane in lanes])
+        sizes.append(log_of(path).stat().st_size // PAGE_BYTES)
+    await store.close()
+    assert max(sizes) < 2 * ACCOUNTS

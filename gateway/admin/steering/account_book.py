@@ -19,6 +19,9 @@ from spool.entry import Act
 IMPORT_MAX: Final = 10_000
 """Accounts of one request; its body is bounded besides."""
 
+COMMIT_MAX: Final = 512
+"""Accounts of one commit: each is on a page of its own, and payments that come meanwhile wait for no more of them."""
+
 NOTED: Final[dict[str, tuple[bool | None, bool | None, bool | None]]] = {
     "known": (True, None, None),
     "unknown": (False, None, None),
@@ -77,6 +80,8 @@ class AccountsCounted(msgspec.Struct, frozen=True, kw_only=True):
 
     known: int
     denied: int
+    #: The index key was changed: whoever was noted before and after it counts twice, as nobody can tell that it is one.
+    at_most: bool = False
 
 
 class AccountBook:
@@ -100,8 +105,8 @@ class AccountBook:
         lanes = sorted({lane_of(told.route, account) for account in told.accounts})
         known, denied, urgent = says
         notes = [AccountNote(lane=lane, known=known, denied=denied, urgent=urgent, seen_at_us=now_us) for lane in lanes]
-        if notes:
-            await self._desk.spool.store.note_accounts(notes)
+        for begin in range(0, len(notes), COMMIT_MAX):
+            await self._desk.spool.store.note_accounts(notes[begin : begin + COMMIT_MAX])
         await self._accounts.refresh()
         detail = f"{len(notes)} accounts"
         act = Act(
@@ -130,7 +135,7 @@ class AccountBook:
     async def count(self, _call: Call) -> Any:
         """How many there are; reads all of them, beside the payments."""
         known, denied = await self._desk.shelf.accounts_counted()
-        return AccountsCounted(known=known, denied=denied)
+        return AccountsCounted(known=known, denied=denied, at_most=bool(self._desk.spool.keys.former_index_ids))
 
     def _route(self, name: str) -> None:
         if self._desk.route(name) is None:
