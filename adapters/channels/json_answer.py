@@ -1,7 +1,7 @@
 """The JSON API's answers: ready-made byte templates for what is said a thousand times a second, types for the rest."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -43,18 +43,28 @@ _OPEN: Final = {
 _STATUS_CODE: Final = {AnswerKind.POSTED: 201, AnswerKind.PROVISIONAL: 202}
 
 
+_TAIL: Final = b',"key":%b,"accepted_at":"%b"'
+
+
+def _money_in(currency: str) -> tuple[Callable[[int], str], dict[AnswerKind, bytes]]:
+    """How sums of a currency are written, and the answers that name one."""
+    money = _TAIL + b',"amount":"%b","currency":"' + currency.encode("ascii") + b'"}'
+    return scale(currency).write, {kind: opened + money for kind, opened in _OPEN.items()}
+
+
 class JsonAnswer:
     """Writes the answers of one channel."""
 
-    def __init__(self, currency: str, receipts: Receipts | None = None) -> None:
-        """Everything but ids, keys, times and sums is made here, once; receipts are signed where they are asked for."""
+    def __init__(self, currency: str, receipts: Receipts | None = None, others: Sequence[str] = ()) -> None:
+        """Everything but ids, keys, times and sums is made here, once; receipts are signed where they are asked for.
+
+        `others` are currencies that payments may be in beside the channel's own.
+        """
         self._receipts = receipts
         self._currency = currency
-        self._write_amount = scale(currency).write
-        tail = b',"key":%b,"accepted_at":"%b"'
-        self._plain = {kind: opened + tail + b"}" for kind, opened in _OPEN.items()}
-        money = tail + b',"amount":"%b","currency":"' + currency.encode("ascii") + b'"}'
-        self._money = {kind: opened + money for kind, opened in _OPEN.items()}
+        self._plain = {kind: opened + _TAIL + b"}" for kind, opened in _OPEN.items()}
+        #: By the currency of an answer; one that names none is in the channel's own.
+        self._money = {each: _money_in(each or currency) for each in (currency, "", *others)}
 
     def write(self, request: Request, answer: Answer) -> Reply:
         """Any answer to any request."""
@@ -73,10 +83,10 @@ class JsonAnswer:
         amount = answer.amount or (request.amount if isinstance(request, Payment) else 0)
         if not amount:
             body = self._plain[kind] % (number, key, at)
-        elif answer.currency in (self._currency, ""):
-            body = self._money[kind] % (number, key, at, self._write_amount(amount).encode())
         else:
-            body = _encode(self._view(request, answer))
+            # A currency that isn't agreed any more was when the payment was taken: its answer stays what it was.
+            write, texts = self._money.get(answer.currency) or _money_in(answer.currency)
+            body = texts[kind] % (number, key, at, write(amount).encode())
         headers = _headers(answer)
         if self._receipts is not None:
             headers[RECEIPT_HEADER] = self._signed(self._receipts, request, answer, amount)

@@ -37,7 +37,9 @@ Amount = Annotated[
     str,
     _text("Decimal text with a dot and at most the currency's decimals.", "200.00", most=21, pattern=AMOUNT_PATTERN),
 ]
-Currency = Annotated[str, _text("ISO 4217 code; the channel's own.", "KZT", least=3, most=3, pattern=r"[A-Z]{3}")]
+Currency = Annotated[
+    str, _text("ISO 4217 code; one agreed with the channel.", "KZT", least=3, most=3, pattern=r"[A-Z]{3}")
+]
 Service = Annotated[
     str, _text("Which of the operator's services is paid.", "internet", most=64, pattern=SERVICE_PATTERN)
 ]

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from adapters.amount import BadAmount, scale
+from adapters.amount import BadAmount, Scale, UnknownCurrency, scale
 from adapters.channel import Inbound, Rejected, Reply
 from adapters.channels.form import BadForm, read_form
 from adapters.channels.json_answer import JsonAnswer
@@ -60,11 +60,13 @@ class JsonChannel:
         #: SHA-256 of each token it may present.
         self.digests: Final = tuple(bytes.fromhex(text) for text in settings.tokens_sha256)
         self._door = JsonDoor((self,))
-        self._scale = scale(settings.currency)
-        self._screen = Screen(settings)
+        #: Of each currency that a payment may name: how its amounts are written, and the rules about sums.
+        self._moneys = {each: (scale(each), Screen(settings, each)) for each in settings.moneys()}
+        self._own = self._moneys[settings.currency]
+        self._screen = self._own[1]
         signing = settings.receipt_key
         receipts = None if signing is None else Receipts(name, signing.read().get_secret_value())
-        self._answer = JsonAnswer(settings.currency, receipts)
+        self._answer = JsonAnswer(settings.currency, receipts, tuple(settings.currencies))
         self._body_max = settings.body_max_bytes
 
     def read(self, inbound: Inbound) -> Request:
@@ -102,26 +104,27 @@ class JsonChannel:
     def _payment(self, inbound: Inbound) -> Payment:
         key = idempotency_key(inbound.headers)
         body = read_body(_payment_body, self._json(inbound))
+        money, screen = self._moneys.get(body.currency, self._own)
         try:
-            amount = self._scale.read(body.amount)
+            amount = money.read(body.amount)
         except BadAmount:
             amount = 0
         service, time, attributes = body.service, body.time, body.attributes
-        if not (amount and fits(body, self._scale)):
-            self._look_closely(body)
+        if not (amount and fits(body, money)):
+            self._look_closely(body, money, self._of_former_terms(key, body))
         payment = Payment(
             channel=self.name,
             key=key,
             account=body.account,
             amount=amount,
-            currency=self.currency,
+            currency=money.currency,
             service="" if service is UNSET else service,
             channel_time="" if time is UNSET else time,
-            attributes={} if attributes is UNSET else self._screen.cleaned(attributes),
+            attributes={} if attributes is UNSET else screen.cleaned(attributes),
         )
-        if (refusal := self._screen.refusal(payment.account, amount)) is not None:
+        if (refusal := screen.refusal(payment.account, amount)) is not None:
             raise self._refused(refusal, payment, payment)
-        if attributes is not UNSET and (names := self._screen.card_names(attributes)):
+        if attributes is not UNSET and (names := screen.card_names(attributes)):
             faults = [Fault(attribute_pointer(name), _NO_CARDS) for name in names]
             bare = msgspec.structs.replace(payment, attributes={})
             raise Unfit("card_data", Code.CARD_DATA, errors=faults, request=bare)
@@ -161,15 +164,16 @@ class JsonChannel:
 
     def _check(self, inbound: Inbound) -> Check:
         body = read_body(_check_body, self._json(inbound))
-        self._look_closely(body)
+        money, screen = self._moneys.get(body.currency, self._own)
+        self._look_closely(body, money)
         check = Check(
             channel=self.name,
             account=body.account,
-            amount=0 if body.amount is UNSET else self._scale.read(body.amount),
-            currency=self.currency,
+            amount=0 if body.amount is UNSET else money.read(body.amount),
+            currency=money.currency,
             service="" if body.service is UNSET else body.service,
         )
-        if (refusal := self._screen.refusal(check.account, check.amount)) is not None:
+        if (refusal := screen.refusal(check.account, check.amount)) is not None:
             raise self._refused(refusal, check, None)
         return check
 
@@ -182,10 +186,28 @@ class JsonChannel:
             _require_no_query(inbound)
         return inbound.body
 
-    def _look_closely(self, body: NewPayment | NewCheck) -> None:
-        faults = value_faults(body, self._scale)
+    def _look_closely(self, body: NewPayment | NewCheck, money: Scale, former: Payment | None = None) -> None:
+        faults = value_faults(body, money, tuple(self._moneys))
         if faults:
-            raise Unfit(faults[0].pointer.split("/")[1], Code.INVALID, errors=faults)
+            raise Unfit(faults[0].pointer.split("/")[1], Code.INVALID, errors=faults, request=former)
+
+    def _of_former_terms(self, key: str, body: NewPayment) -> Payment | None:
+        """A payment in a currency that isn't agreed: if it was once, its repeats get the answer it got."""
+        try:
+            money = scale(body.currency)
+            amount = money.read(body.amount)
+        except (UnknownCurrency, BadAmount):
+            return None
+        if body.currency in self._moneys or not (amount and fits(body, money)):
+            return None
+        return Payment(
+            channel=self.name,
+            key=key,
+            account=body.account,
+            amount=amount,
+            currency=money.currency,
+            service="" if body.service is UNSET else body.service,
+        )
 
     def _refused(self, refusal: Refusal, asked: Request, request: Request | None) -> Rejected:
         """A no of the channel's own rules is said as the gateway would say it."""

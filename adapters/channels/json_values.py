@@ -1,7 +1,7 @@
 """What types can't tell of a JSON body's values; every wrong field is named at once, and no value is repeated."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -35,13 +35,13 @@ def fits(body: NewPayment | NewCheck, scale: Scale) -> bool:
     return True
 
 
-def value_faults(body: NewPayment | NewCheck, scale: Scale) -> list[Fault]:
-    """All that is wrong with a body's values, for a channel whose amounts are in this scale."""
+def value_faults(body: NewPayment | NewCheck, scale: Scale, agreed: Sequence[str]) -> list[Fault]:
+    """All that is wrong with a body's values, for a channel whose amounts are in this scale; `agreed` are its currencies."""
     found: list[Fault] = []
     if body.amount is not UNSET:
         found += _amount_faults(body.amount, scale)
     if body.currency != scale.currency:
-        found.append(Fault("#/currency", f"the currency agreed with this channel is {scale.currency}"))
+        found.append(Fault("#/currency", f"agreed with this channel: {', '.join(agreed)}"))
     if body.service is not UNSET and not _is_service(body.service):
         found.append(Fault("#/service", "1 to 64 of A-Z a-z 0-9 _ . : -"))
     if isinstance(body, NewPayment):

@@ -26,6 +26,19 @@ RULE_REASONS: Final[Mapping[Refusal, str]] = {
 """Refusals of a `Screen` -> the reason they are counted under."""
 
 
+class MoneyTerms(BaseModel):
+    """What is agreed about sums in one more currency: `[channels.<name>.currencies.<code>]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    amount_min: Annotated[
+        str | None, Field(description='Smallest sum of one payment in this currency, such as "1.00"; none = no limit.')
+    ] = None
+    amount_max: Annotated[
+        str | None, Field(description='Largest sum of one payment in this currency, such as "500"; none = no limit.')
+    ] = None
+
+
 class Terms(BaseModel):
     """Settings every channel has."""
 
@@ -66,24 +79,32 @@ class Terms(BaseModel):
 
     @model_validator(mode="after")
     def _sums_make_sense(self) -> Self:
-        lowest, highest = self.limits()
-        if lowest > highest:
-            raise ValueError("amount_min is above amount_max: nothing could be paid")
+        for currency, terms in self.moneys().items():
+            lowest, highest = limits(terms, currency)
+            if lowest > highest:
+                raise ValueError(f"amount_min is above amount_max: nothing could be paid in {currency}")
         return self
 
-    def limits(self) -> tuple[int, int]:
-        """Smallest and largest sum in minor units; `(1, 0x7FFF...)` where there is no limit."""
-        lowest = 1 if self.amount_min is None else read_amount(self.amount_min, self.currency)
-        highest = 2**63 - 1 if self.amount_max is None else read_amount(self.amount_max, self.currency)
-        return max(lowest, 1), highest
+    def moneys(self) -> "dict[str, Terms | MoneyTerms]":
+        """By each currency that its payments may be in: what is agreed about sums. Its own comes first."""
+        return {self.currency: self}
+
+
+def limits(terms: Terms | MoneyTerms, currency: str) -> tuple[int, int]:
+    """Smallest and largest sum in minor units; `(1, 0x7FFF...)` where there is no limit."""
+    lowest = 1 if terms.amount_min is None else read_amount(terms.amount_min, currency)
+    highest = 2**63 - 1 if terms.amount_max is None else read_amount(terms.amount_max, currency)
+    return max(lowest, 1), highest
 
 
 class Screen:
     """A channel's rules about accounts, sums and card data, ready to be asked."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, currency: str = "") -> None:
+        """For sums in one of the channel's currencies, its own if none is named."""
         self._account = re.compile(terms.account_pattern, re.ASCII).fullmatch
-        self._lowest, self._highest = terms.limits()
+        currency = currency or terms.currency
+        self._lowest, self._highest = limits(terms.moneys()[currency], currency)
         self._masks = terms.card_data is CardData.MASK
         self._refuses = terms.card_data is CardData.REFUSE
 

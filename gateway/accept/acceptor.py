@@ -162,10 +162,11 @@ class Acceptor:
     def _take_payment(
         self, hand: InHand, payment: Payment, fingerprint: bytes, until: float, tell: Tell
     ) -> Coroutine[Any, Any, Answer] | None:
-        route = self._routing.of(payment.channel, payment.service, payment.account)
+        route = self._routing.of(payment.channel, payment.currency, payment.service, payment.account)
         if route is None:
-            tell(self._end(hand, answers.refused(Refusal.NO_ROUTE)))
-            return None
+            # It may have been taken when there was one: then it is booked, whatever the configuration says now.
+            no = answers.refused(Refusal.NO_ROUTE)
+            return self._see(hand, self._repeats.unless_known(payment, fingerprint, no))
         lane = self._spool.lane_of(route.name, payment.account)
         clear = self._shared or self._store.lane_is_clear(route.name, lane)
         clear = clear and (route.name, lane) not in self._taking

@@ -36,7 +36,7 @@ class Checks:
 
     async def check(self, check: Check, until: float) -> Answer:
         """May this account be paid? Asked of the core while it is well, else answered by the policy."""
-        route = self._routing.of(check.channel, check.service, check.account)
+        route = self._routing.of(check.channel, check.currency, check.service, check.account)
         if route is None:
             return answers.refused(Refusal.NO_ROUTE)
         outcome = await self._ask_core(route, check, until)

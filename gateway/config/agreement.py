@@ -169,20 +169,28 @@ def _alone(parts: Parts) -> Iterator[Finding]:
 def _unserved(parts: Parts) -> Iterator[Finding]:
     if not parts.whole("routes"):
         return
-    served = {channel for route in parts.config.routes.values() for channel in route.channels}
-    for channel in sorted(parts.names("channels") - served):
+    served = {(channel, route.currency) for route in parts.config.routes.values() for channel in route.channels}
+    for channel in sorted(parts.names("channels") - {channel for channel, _ in served}):
         yield _found(("channels", channel), "on no route", f'add "{channel}" to the channels of a route')
+    for channel, settings in parts.config.channels.items():
+        moneys = settings.moneys()
+        for currency in moneys if len(moneys) > 1 and any(name == channel for name, _ in served) else ():
+            if (channel, currency) not in served:
+                own = currency == settings.currency
+                place = ("channels", channel, "currency") if own else ("channels", channel, "currencies", currency)
+                advice = f'add "{channel}" to the channels of a route with currency = "{currency}"'
+                yield _found(place, f"{currency} is on no route", advice)
 
 
 def _shared_services(parts: Parts) -> Iterator[Finding]:
-    """Each service of a channel goes by exactly one route; so do all services that none names."""
-    taken: dict[tuple[str, str], str] = {}
+    """Each service of a channel in each currency goes by exactly one route; so do all services that none names."""
+    taken: dict[tuple[str, str, str], str] = {}
     for name, route in parts.config.routes.items():
         if route.accounts:
             continue
         for index, channel in enumerate(route.channels):
             for service in route.services or [""]:
-                other = taken.setdefault((channel, service), name)
+                other = taken.setdefault((channel, route.currency, service), name)
                 if other != name or channel in route.channels[:index]:
                     yield _twice(("routes", name, "channels", index), channel, service, other)
 
@@ -235,10 +243,10 @@ def _money(place: Place, route: RouteSettings, config: Config) -> Iterator[Findi
         return
     for index, channel in enumerate(route.channels):
         settings = config.channels.get(channel)
-        if settings is not None and settings.currency != route.currency:
+        if settings is not None and route.currency not in settings.moneys():
             yield _found(
                 (*place, "channels", index),
-                f"a channel of another currency ({settings.currency})",
+                f"a channel of another currency ({', '.join(settings.moneys())})",
                 f'write currency = "{settings.currency}" for this route, or serve the channel by a route of its own',
             )
 

@@ -304,7 +304,7 @@ class RouteSettings(BaseModel):
         str,
         Field(
             pattern=r"^[A-Z]{3}$",
-            description="ISO 4217 code of its payments; its channels have the same.",
+            description="ISO 4217 code of its payments: of those that its channels send in it. It takes no others.",
             examples=["RUB"],
         ),
     ]
@@ -365,13 +365,6 @@ class Config(BaseModel):
     channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
     cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
     routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}
-
-    def route_of(self, channel: str, service: str) -> str | None:
-        """The route of a channel's payment for a service: the one that names the service, else the one that names none."""
-        serving = [(name, route) for name, route in self.routes.items() if channel in route.channels]
-        named = [name for name, route in serving if service in route.services]
-        rest = [name for name, route in serving if not route.services]
-        return next(iter(named + rest), None)
 
     def shown(self) -> dict[str, Any]:
         """The whole configuration as plain data for printing: secrets as references only, hashes of tokens cut short."""

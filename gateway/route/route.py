@@ -64,39 +64,40 @@ def _nobody_listens(_due_at_us: int, _rank: int | None) -> None:
 
 
 class Routing:
-    """Which route a payment takes: by its channel, and by its account and service where the channel has several.
+    """Which route a payment takes: by its channel and currency, and by its account and service where these have several.
 
-    A route for some accounts is stronger than one for all, and among these one that names the service.
+    A route has one currency and takes no payment in another. Among those of a payment's currency one for some accounts is
+    stronger than one for all, and among these one that names the service.
     """
 
     def __init__(self, rules: Iterable[tuple[str, frozenset[str], Route]]) -> None:
         """Take rules (channel, services, route); no services means any."""
-        self._by_service: dict[tuple[str, str], Route] = {}
-        self._by_channel: dict[str, Route] = {}
+        self._by_service: dict[tuple[str, str, str], Route] = {}
+        self._by_channel: dict[tuple[str, str], Route] = {}
         self._by_name: dict[str, Route] = {}
-        #: Routes for some accounts, by channel, those first that name services.
-        self._by_account: dict[str, list[tuple[frozenset[str], Route]]] = {}
+        #: Routes for some accounts, by channel and currency, those first that name services.
+        self._by_account: dict[tuple[str, str], list[tuple[frozenset[str], Route]]] = {}
         for channel, services, route in rules:
             self._by_name[route.name] = route
             if route.accounts is not None:
-                some = self._by_account.setdefault(channel, [])
+                some = self._by_account.setdefault((channel, route.currency), [])
                 some.append((services, route))
                 some.sort(key=lambda each: not each[0])
                 continue
             if not services:
-                self._by_channel[channel] = route
+                self._by_channel[channel, route.currency] = route
             for service in services:
-                self._by_service[channel, service] = route
+                self._by_service[channel, route.currency, service] = route
 
-    def of(self, channel: str, service: str, account: str = "") -> Route | None:
+    def of(self, channel: str, currency: str, service: str, account: str = "") -> Route | None:
         """The route of a channel's payment for a service (empty when it names none); None when there is none."""
-        for services, route in self._by_account.get(channel, ()):
+        for services, route in self._by_account.get((channel, currency), ()):
             named = not services or service in services
             if named and route.accounts is not None and route.accounts.fullmatch(account):
                 return route
-        if service and (found := self._by_service.get((channel, service))) is not None:
+        if service and (found := self._by_service.get((channel, currency, service))) is not None:
             return found
-        return self._by_channel.get(channel)
+        return self._by_channel.get((channel, currency))
 
     def named(self, name: str) -> Route | None:
         """The route of this name; None when the configuration has none any more."""

@@ -107,6 +107,26 @@ async def test_without_a_route_a_payment_is_refused(heart: Heart) -> None:
     assert (await paid(nowhere, payment(service="tv"), until, until)).kind is YES
 
 
+async def test_a_payment_that_was_taken_is_not_refused_when_its_route_is_gone(heart: Heart) -> None:
+    """It is booked, whatever the configuration says by the time it is asked for again; and a no would be believed."""
+    heart.open_route()
+    first = await heart.pay("k1")
+    nowhere = Acceptor(
+        spool=heart.spool,
+        routing=Routing([("kiosk", frozenset({"tv"}), heart.route)]),
+        clock=heart.clock,
+        numbers=heart.numbers,
+        settler=heart.settler,
+        meter=heart.meter,
+        accounts=heart.accounts,
+    )
+    until = heart.clock.monotonic() + DEADLINE_S
+    again = await paid(nowhere, payment("k1"), until, until)
+    other = await paid(nowhere, payment("k2"), until, until)
+    assert (first.kind, again.kind, again.number) == (PROVISIONAL, PROVISIONAL, first.number)
+    assert (other.kind, other.refusal) == (NO, Refusal.NO_ROUTE)
+
+
 async def test_a_lane_with_something_unfinished_is_not_overtaken(heart: Heart) -> None:
     """A second payment of the account queues behind the first, though the core is well; others go."""
     heart.core.will(Does(SILENCE, books=True))

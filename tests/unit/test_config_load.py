@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -250,15 +251,35 @@ def test_a_service_on_two_routes_is_found(tmp_path: Path) -> None:
     ]
 
 
-def test_a_service_goes_by_the_route_that_names_it_and_others_by_the_one_that_names_none(tmp_path: Path) -> None:
-    """One rule, without order: naming a service is stronger than naming none."""
-    own = '[routes.tv]\ncore = "billing"\ncurrency = "RUB"\nchannels = ["kiosk"]\nservices = ["tv"]\n'
-    config = loaded(tmp_path, GOOD + own)
-    assert config.route_of("kiosk", "tv") == "tv"
-    assert config.route_of("kiosk", "net") == "main"
-    assert config.route_of("kiosk", "") == "main"
-    assert config.route_of("bank", "tv") == "main"
-    assert config.route_of("nobody", "") is None
+DOLLARS: Final = '[channels.bank.currencies.USD]\namount_max = "500"\n'
+"""What a channel of the JSON API may name beside its own currency."""
+
+BY_DOLLARS: Final = '[routes.dollars]\ncore = "billing"\ncurrency = "USD"\nchannels = ["{}"]\n'
+
+
+def test_a_channel_of_several_currencies_is_on_a_route_of_each(tmp_path: Path) -> None:
+    """And on the same services of each: what they are counted against is another route's."""
+    config = loaded(tmp_path, GOOD + DOLLARS + BY_DOLLARS.format("bank"))
+    assert [*config.channels["bank"].moneys()] == ["RUB", "USD"]
+
+
+@pytest.mark.parametrize(
+    ("more", "where", "kind"),
+    [
+        (DOLLARS, "channels.bank.currencies.USD", "USD is on no route"),
+        (BY_DOLLARS.format("bank"), "routes.dollars.channels[0]", "a channel of another currency (RUB)"),
+        (DOLLARS + BY_DOLLARS.format("kiosk"), "channels.bank.currencies.USD", "USD is on no route"),
+    ],
+)
+def test_a_currency_without_its_route_or_channel_is_found(tmp_path: Path, more: str, where: str, kind: str) -> None:
+    """Payments in it could only be refused."""
+    assert (where, kind) in [(fault.where, fault.found_kind) for fault in faults(tmp_path, GOOD + more)]
+
+
+@pytest.mark.parametrize("code", ["RUB", "XXX", "usd"])
+def test_a_currency_is_one_more_and_one_there_is(tmp_path: Path, code: str) -> None:
+    """The channel's own has its limits beside it; gold and test codes have no minor units."""
+    assert faults(tmp_path, GOOD + DOLLARS.replace("USD", code))
 
 
 def test_an_empty_file_says_what_a_configuration_needs(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from adapters.channel import Inbound, Rejected
 from adapters.channels.json_bodies import CheckView, Problem
 from adapters.channels.json_headers import token_digest
 from adapters.channels.json_v1 import JsonDoor
-from adapters.payment import Check, Inquiry, Payment, Reversal
+from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Reversal
 from tests.unit.json_examples import BODY, KEY, PAYMENT, TOKEN, ask, channel, pay
 
 
@@ -355,3 +355,71 @@ def test_an_old_and_a_new_token_work_side_by_side() -> None:
 def test_a_client_may_wait_for_its_twins_answer(prefer: str, wait_s: float) -> None:
     """RFC 7240; never longer than the channel's deadline."""
     assert channel().wait_s(pay(Prefer=prefer)) == wait_s
+
+
+# Several currencies
+
+YEN: dict[str, Any] = {"currencies": {"JPY": {"amount_min": "100", "amount_max": "90000"}, "KWD": {}}}
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "minor"), [("KZT", "200.00", 20_000), ("JPY", "200", 200), ("KWD", "0.200", 200)]
+)
+def test_an_amount_is_in_minor_units_of_the_currency_it_names(currency: str, amount: str, minor: int) -> None:
+    """ISO 4217 says how many decimals each has."""
+    body = BODY | {"currency": currency, "amount": amount}
+    read = channel(**YEN).read(pay(body))
+    assert read == msgspec.structs.replace(PAYMENT, currency=currency, amount=minor)
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "pointer"),
+    [("JPY", "200.00", "#/amount"), ("KZT", "0.200", "#/amount"), ("USD", "200.00", "#/currency")],
+)
+def test_a_currency_is_one_agreed_and_its_amounts_are_written_as_its_own(
+    currency: str, amount: str, pointer: str
+) -> None:
+    """200.00 yen is no sum, and dollars weren't agreed."""
+    caught, told = rejection(pay(BODY | {"currency": currency, "amount": amount}), **YEN)
+    assert (caught.reply.status, told.errors[0].pointer) == (400, pointer)
+
+
+def test_which_currencies_are_agreed_is_said() -> None:
+    """To whoever names another."""
+    _, told = rejection(pay(BODY | {"currency": "USD"}), **YEN)
+    assert told.errors[0].detail == "agreed with this channel: KZT, JPY, KWD"
+
+
+@pytest.mark.parametrize(("amount", "is_refused"), [("99", True), ("100", False), ("90001", True)])
+def test_limits_of_a_currency_are_its_own(amount: str, *, is_refused: bool) -> None:
+    """Not those of the channel's own currency."""
+    inbound = pay(BODY | {"currency": "JPY", "amount": amount})
+    try:
+        channel(**YEN, amount_max="1.00").read(inbound)
+        refused = False
+    except Rejected as rejected:
+        refused = rejected.reply.status == 402
+    assert refused == is_refused
+
+
+def test_a_check_in_another_currency_is_in_its_units() -> None:
+    """And goes the way its payment would."""
+    asked = ask("POST", "/v1/checks", {"account": "77", "currency": "JPY", "amount": "500"}, Idempotency_Key="")
+    assert channel(**YEN).read(asked) == Check(channel="bank", account="77", currency="JPY", amount=500)
+
+
+@pytest.mark.parametrize("agreed", [YEN, {}])
+def test_an_answer_names_the_currency_of_its_payment(agreed: dict[str, Any]) -> None:
+    """In that currency's decimals; also once it isn't agreed any more."""
+    payment = msgspec.structs.replace(PAYMENT, currency="JPY", amount=500)
+    answer = Answer(kind=AnswerKind.POSTED, number=7, amount=500, currency="JPY", accepted_at_us=0, key=KEY)
+    told = msgspec.json.decode(channel(**agreed).write(payment, answer).body)
+    assert (told["amount"], told["currency"], "state" in told) == ("500", "JPY", False)
+
+
+@pytest.mark.parametrize(("currency", "amount", "minor"), [("JPY", "500", 500), ("JPY", "5.00", 0), ("QQQ", "5", 0)])
+def test_a_currency_agreed_no_more_leaves_repeats_their_answers(currency: str, amount: str, minor: int) -> None:
+    """What is turned away is told whole, so that one that was taken is known again; what never was a payment isn't."""
+    caught, _ = rejection(pay(BODY | {"currency": currency, "amount": amount}))
+    former = msgspec.structs.replace(PAYMENT, currency=currency, amount=minor) if minor else None
+    assert caught.request == former
