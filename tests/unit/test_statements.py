@@ -230,6 +230,37 @@ def test_pieces_are_few(count: int, pieces: int) -> None:
     assert len(list(ManyRows("insert_events", 1).pieces([(1,)] * count))) == pieces
 
 
+def test_a_new_entry_is_checked_by_comparisons_alone(db: Any) -> None:
+    """For an IN over more than two constants SQLite makes a table of them, for each row: half of what the row costs."""
+    explain = f"EXPLAIN {whole('insert_entries')}"
+
+    assert "OpenEphemeral" not in {row[1] for row in db.execute(explain, nothings(whole("insert_entries")))}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE entry SET kind = 3",
+        "UPDATE entry SET recorded_as = 3",
+        "UPDATE entry SET place = 3",
+        "UPDATE entry SET place = 0",
+        "UPDATE entry SET owns_key = 2",
+        "UPDATE entry SET state = 7",
+        "UPDATE entry SET state = 11",
+        "UPDATE entry SET told = 4",
+    ],
+)
+def test_no_entry_is_what_it_cannot_be(db: Any, change: str) -> None:
+    """The file refuses it even if the program does not."""
+    db.execute("BEGIN")
+    entry = (1, b"i" * 16, 1, "bank", "k", b"", "main", 1, 1, "RUB", 1, 1, "", 0, 1, 2, b"", None, 0, 2)
+    db.execute(ManyRows("insert_entries", 20).sized(1), entry)
+
+    with pytest.raises(driver.IntegrityError, match="CHECK"):
+        db.execute(change)
+    db.execute("ROLLBACK")
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     """A spool of version n has seen the first n of them."""
     assert [number for number, _ in migrations()] == list(range(1, len(migrations()) + 1))

@@ -277,13 +277,13 @@ ORDER BY number DESC LIMIT :limit;
 -- name: page_apart_ascending
 -- The same of those that went another way than most, of one state.
 SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
-    AND state = :own AND state NOT IN (1, 2, 7)
+    AND state = :own AND state > 2 AND state <> 7
 /*filter*/
 ORDER BY number LIMIT :limit;
 
 -- name: page_apart_descending
 SELECT /*entry*/ FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
-    AND state = :own AND state NOT IN (1, 2, 7)
+    AND state = :own AND state > 2 AND state <> 7
 /*filter*/
 ORDER BY number DESC LIMIT :limit;
 
@@ -324,12 +324,12 @@ ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: horizon_apart_ascending
 SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
-    AND state = :own AND state NOT IN (1, 2, 7)
+    AND state = :own AND state > 2 AND state <> 7
 ORDER BY number LIMIT 1 OFFSET :count;
 
 -- name: horizon_apart_descending
 SELECT number FROM entry INDEXED BY entry_apart WHERE number > :after AND number < :before
-    AND state = :own AND state NOT IN (1, 2, 7)
+    AND state = :own AND state > 2 AND state <> 7
 ORDER BY number DESC LIMIT 1 OFFSET :count;
 
 -- name: horizon_arrival_ascending
