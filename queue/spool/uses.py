@@ -56,6 +56,13 @@ class UseChanges:
         """A new entry."""
         self._count(entry.key_id, 1, entry.state not in FINAL, entry.changed_at_us)
 
+    def record_all(self, entries: Sequence[Entry]) -> None:
+        """New entries, nearly always of one key."""
+        for key_id in {entry.key_id for entry in entries}:
+            mine = [entry for entry in entries if entry.key_id == key_id]
+            waiting = sum([entry.state not in FINAL for entry in mine])
+            self._count(key_id, len(mine), waiting, max([entry.changed_at_us for entry in mine]))
+
     def move(self, key_id: int, before: Entry, after: Entry) -> None:
         """An entry moved. Its mover may know it from before it was sealed anew: `key_id` is what the store knows."""
         ends = before.state not in FINAL and after.state in FINAL

@@ -5,6 +5,7 @@ tree after it, so that any proof takes few blocks (see `spool.evidence.tree`). I
 rows themselves, which know their place in the log.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -83,6 +84,13 @@ class Growth:
         leaves.append(leaf)
         self._at_us = max(self._at_us, at_us)
         return self._head.size + len(leaves) - 1
+
+    def add_all(self, leaves: Sequence[bytes], at_us: int) -> int:
+        """Take events of which the newest happened at `at_us`; the index of the first leaf."""
+        first = self.size
+        self._leaves += leaves
+        self._at_us = max(self._at_us, at_us)
+        return first
 
     def block(self) -> Block | None:
         """The block of all that was added; None when nothing was."""

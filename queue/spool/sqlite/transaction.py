@@ -11,6 +11,7 @@ adapter for each other one, which costs more than all the rest of a row.
 """
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -204,13 +205,14 @@ class Transaction:
         hashed = [self._keys.hash(entry.channel, entry.key) for entry in entries]
         if not self._keys.hold_all(zip(hashed, [entry.number for entry in entries], strict=True)):
             raise NotAll
-        leaves = [self._prove(entry) for entry in entries]
-        rows = list(map(_row_of, entries, hashed, leaves))
+        leaves = [leaf.accepted(entry, entry.state, entry.told) for entry in entries]
+        first = self._growth.add_all(leaves, max(entry.accepted_at_us for entry in entries))
+        rows = list(map(_row_of, entries, hashed, count(first)))
         if self._execute(_INSERT, rows) != len(rows):
             raise NotAll
         for work in insertions:
             self._count(work.cell, 1, work.entry.amount)
-            self._uses.record(work.entry)
+        self._uses.record_all(entries)
         return [Inserted(entry=entry) for entry in entries]
 
     def _prove(self, entry: Entry) -> int:
