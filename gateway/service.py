@@ -385,6 +385,7 @@ class Service:
         """Before the spool: whoever closes a SQLite file last checkpoints it, and that must be its writer."""
         await self.page.close()
         await self.admin_listener.stop()
+        await self.admin.close()
         if self.shelf is not self.spool.store:
             await self.shelf.close()
 

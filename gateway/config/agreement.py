@@ -66,6 +66,7 @@ def disagreements(parts: Parts) -> list[Finding]:
         _routes,
         _tokens,
         _certificates,
+        _issuers,
         _passwords,
         _secret_headers,
         _payers,
@@ -118,6 +119,16 @@ def _certificates(parts: Parts) -> Iterator[Finding]:
         if each.common_name in seen:
             yield _found((*place, "common_name"), f"that of {seen[each.common_name]} too", "one name for each person")
         seen[each.common_name] = name
+
+
+def _issuers(parts: Parts) -> Iterator[Finding]:
+    """A token names its issuer by one address, so each address has one name here."""
+    seen = dict[str, str]()
+    for name, each in parts.config.admin.issuers.items():
+        if each.issuer in seen:
+            place = ("admin", "issuers", name, "issuer")
+            yield _found(place, f"that of {seen[each.issuer]} too", "give each issuer one table")
+        seen[each.issuer] = name
 
 
 def _engine(parts: Parts) -> Iterator[Finding]:

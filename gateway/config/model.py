@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from adapters.channels.registry import ChannelSettings
 from adapters.channels.terms import SERVICE_PATTERN
 from adapters.cores import CoreSettings
+from gateway.admin.access.settings import IssuerSettings
 from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
@@ -278,13 +279,17 @@ class SecondPersonSettings(BaseModel):
 
 
 class AdminSettings(BaseModel):
-    """Who may use the admin side: `[admin]`. Nobody, while there is neither token nor certificate."""
+    """Who may use the admin side: `[admin]`. Nobody, while there is neither token nor certificate nor issuer."""
 
     model_config = SETTINGS
 
     tokens: Annotated[dict[Name, TokenSettings], Field(description="Bearer tokens by the name they appear under.")] = {}
     certificates: Annotated[
         dict[Name, CertificateSettings], Field(description="Client certificates by the name they appear under.")
+    ] = {}
+    issuers: Annotated[
+        dict[Name, IssuerSettings],
+        Field(description="Who signs tokens for persons, by OpenID Connect, by the name that stands before theirs."),
     ] = {}
     second_person: Annotated[SecondPersonSettings, Field(description="What takes a second person's confirmation.")] = (
         SecondPersonSettings()

@@ -119,7 +119,7 @@ class PageSide:
             _demand_own_form(asked.request)
         elif asked.request.method not in {"GET", "HEAD"} or (asked.path, asked.request.method) == (LIVE, "HEAD"):
             raise Trouble(Code.METHOD, headers={"Allow": "GET" if asked.path == LIVE else "GET, HEAD, POST"})
-        if (open_to_all := self._open_to_all(asked)) is not None:
+        if (open_to_all := await self._open_to_all(asked)) is not None:
             return open_to_all
         if asked.path == LIVE:
             # 204 is what tells a browser to ask no more.
@@ -134,12 +134,12 @@ class PageSide:
             return self._sign_out(asked)
         return await self._screen(asked, session, form)
 
-    def _open_to_all(self, asked: Asked) -> web.Response | None:
+    async def _open_to_all(self, asked: Asked) -> web.Response | None:
         """What is answered before it is known who asks."""
         if choice := _LANGUAGE.fullmatch(asked.path):
             return self._choose_language(choice[1], asked.query)
         if asked.path == SIGN_IN:
-            return self._sign_in(asked) if asked.is_posted else self._door(asked)
+            return await self._sign_in(asked) if asked.is_posted else self._door(asked)
         if asked.path.startswith(PREFIX):
             raise Trouble(Code.NO_SUCH_PATH)
         return None
@@ -156,23 +156,23 @@ class PageSide:
 
     # Signing in
 
-    def _door(self, asked: Asked, *, wrong: bool = False) -> web.Response:
+    def _door(self, asked: Asked, *, wrong: bool = False, why: str = "") -> web.Response:
         to = asks.parameters(asked.query).get("to", [HOME])[0]
         shown = Shown(
             template="sign_in.html",
-            fields={"to": to if _OWN_PAGE.fullmatch(to) else HOME, "wrong": wrong},
+            fields={"to": to if _OWN_PAGE.fullmatch(to) else HOME, "wrong": wrong, "why": why},
             status=401 if wrong else 200,
         )
         return self._page(shown, self._look(asked.language), None, SIGN_IN)
 
-    def _sign_in(self, asked: Asked) -> web.Response:
+    async def _sign_in(self, asked: Asked) -> web.Response:
         form = _form(asked.body)
         try:
-            person = self._admin.known(f"Bearer {form.get('token', '').strip()}", asked.request.remote)
+            person = await self._admin.known(f"Bearer {form.get('token', '').strip()}", asked.request.remote)
         except Trouble as trouble:
             if trouble.code is not Code.UNAUTHORISED:
                 raise
-            return self._door(asked, wrong=True)
+            return self._door(asked, wrong=True, why=trouble.detail)
         if not may(person, Right.READ):
             raise Trouble(Code.FORBIDDEN)
         return self._let_in(asked, person, form.get("to", HOME))

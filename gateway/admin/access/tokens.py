@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.admin.access.settings import IssuerSettings
 from gateway.config.model import CertificateSettings, Role, TokenSettings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +26,10 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     #: Cores it speaks for.
     cores: frozenset[str] = frozenset()
+    #: Of who comes with a signed token: when that ends, microseconds since 1970 in UTC ...
+    until_us: int = 0
+    #: ... and who vouches for them, as the configuration had it.
+    vouched: IssuerSettings | None = None
 
 
 class Denial(enum.StrEnum):
@@ -38,6 +43,30 @@ class Denial(enum.StrEnum):
     """A known token, or certificate, past its end."""
     SLOWED = "slowed"
     """Its client came with so many unknown ones that it has to wait."""
+    UNPROVEN = "unproven"
+    """A signed token that no known issuer's key has proven."""
+    AUDIENCE = "audience"
+    """An issuer's token for another service."""
+    EARLY = "early"
+    """An issuer's token whose time has not begun."""
+    NO_ROLE = "no_role"
+    """An issuer's token of a person whom no group gives a role here."""
+    NAMELESS = "nameless"
+    """An issuer's token that doesn't say whose it is."""
+    ISSUER_AWAY = "issuer_away"
+    """An issuer's token, while nobody can say by which key it has to be proven."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A request is nobody's."""
+
+    why: Denial
+    #: In words, for who sent it.
+    detail: str = ""
+    #: Whoever comes with many of these is slowed.
+    is_guess: bool = False
+    #: Seconds to wait.
+    wait_s: float = 0.0
 
 
 class Right(enum.Enum):

@@ -47,12 +47,18 @@ def description() -> Json:
             "description": "For operators, auditors and programs in their name. Money is decimal text, numbers are text.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{"token": []}, {"certificate": []}],
+        "security": [{"token": []}, {"signed": []}, {"certificate": []}],
         "paths": _paths(components),
         "components": {
             "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "[admin.tokens] in the configuration."},
+                "signed": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Signed by an issuer of [admin.issuers] in the configuration.",
+                },
                 "certificate": {"type": "mutualTLS", "description": "[admin.certificates] in the configuration."},
             },
         },

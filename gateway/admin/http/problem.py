@@ -41,6 +41,7 @@ class Code(enum.Enum):
     INTERNAL = (500, "A fault of the service; its log says more")
     CLOSED = (503, "The spool takes nothing now: nothing was done")
     MASTER_AWAY = (503, "The master key can't be asked now: nothing was done")
+    ISSUER_AWAY = (503, "Who signed the token can't be asked for its keys now")
     UNCERTAIN = (503, "Nobody knows whether it was done: look before asking again")
 
     def __init__(self, status: int, title: str) -> None:

@@ -10,9 +10,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from adapters.channels.json_headers import bearer_digest
-from gateway.admin.access.gatekeeper import Gatekeeper, client_of
-from gateway.admin.access.tokens import Certificates, Denial, Person, Right, Tokens, may
+from gateway.admin.access.entrance import Entrance
+from gateway.admin.access.tokens import Denial, Person, Refusal, Right, may
 from gateway.admin.desk import Desk
 from gateway.admin.entries.exporting import TYPES, written
 from gateway.admin.http.call import Call
@@ -34,6 +33,12 @@ EXPORT: Final = "/admin/v1/export"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
+_CODES: Final = {
+    Denial.SLOWED: Code.SLOWED,
+    Denial.NO_ROLE: Code.FORBIDDEN,
+    Denial.ISSUER_AWAY: Code.ISSUER_AWAY,
+}
+"""What a refusal is told as, where it isn't that a known token is needed."""
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -43,10 +48,8 @@ class AdminSide:
     def __init__(self, desk: Desk) -> None:
         """Answer about, and steer, what is on the desk."""
         self._desk = desk
-        self._tokens = Tokens(desk.config.admin.tokens)
-        self._certificates = Certificates(desk.config.admin.certificates)
-        self._gatekeeper = Gatekeeper()
         self._meter = AdminMeter(desk.meter.registry)
+        self._entrance = Entrance(desk.config.admin, desk.clock, self._meter.keys_fetched)
         self._parts = Parts(desk, self._meter)
 
     async def run(self) -> None:
@@ -81,7 +84,7 @@ class AdminSide:
             return _response(b'{"live":true}')
         if method == "GET" and path == "/readyz":
             return await self._readyz()
-        person = self._authenticated(request)
+        person = await self._authenticated(request)
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
@@ -134,46 +137,37 @@ class AdminSide:
             self._meter.denied("role")
             raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
 
-    def _authenticated(self, request: web.BaseRequest) -> Person:
+    async def _authenticated(self, request: web.BaseRequest) -> Person:
         """Who asks: by a bearer token, or without one by the connection's client certificate."""
         sent = request.headers.getall("Authorization", [])
         if sent:
-            return self.known(sent[0] if len(sent) == 1 else "", request.remote)
-        who = self._certificates.who(request.get_extra_info("peercert"), self._desk.clock.now_us())
-        if isinstance(who, Denial):
-            raise self._denied(who, request.remote)
-        return who
+            return await self.known(sent[0] if len(sent) == 1 else "", request.remote)
+        return self._let_in(self._entrance.by_certificate(request.get_extra_info("peercert")), request.remote)
 
-    def known(self, authorization: str, peer: str | None) -> Person:
+    async def known(self, authorization: str, peer: str | None) -> Person:
         """Whose an Authorization header is.
 
         Raises:
             Trouble: nobody's, or its client guessed so much that it has to wait.
         """
-        digest = bearer_digest(authorization)
-        if not digest:
-            raise self._denied(Denial.MISSING, peer)
-        client, now = client_of(peer), self._desk.clock.monotonic()
-        if wait_s := self._gatekeeper.wait_s(client, digest, now):
-            raise self._denied(Denial.SLOWED, peer, Code.SLOWED, {"Retry-After": str(math.ceil(wait_s))})
-        who = self._tokens.who(digest, self._desk.clock.now_us())
-        if isinstance(who, Denial):
-            if who is Denial.UNKNOWN:
-                self._gatekeeper.failed(client, now)
-            raise self._denied(who, peer)
-        self._gatekeeper.passed(client, digest)
-        return who
+        return self._let_in(await self._entrance.by_token(authorization, peer), peer)
 
     def still_known(self, person: Person) -> bool:
         """Does the token of one who showed it once still count?"""
-        return self._tokens.counts(person, self._desk.clock.now_us())
+        return self._entrance.still_known(person)
 
-    def _denied(
-        self, why: Denial, peer: str | None, code: Code = Code.UNAUTHORISED, headers: dict[str, str] | None = None
-    ) -> Trouble:
-        self._meter.denied(why.value)
-        log.warning("admin_denied", why=why.value, peer=peer)
-        return Trouble(code, headers=_CHALLENGE if headers is None else headers)
+    def _let_in(self, who: Person | Refusal, peer: str | None) -> Person:
+        if isinstance(who, Person):
+            return who
+        self._meter.denied(who.why.value)
+        log.warning("admin_denied", why=who.why.value, peer=peer)
+        code = _CODES.get(who.why, Code.UNAUTHORISED)
+        wait = {"Retry-After": str(math.ceil(who.wait_s))} if who.wait_s else {}
+        raise Trouble(code, who.detail, headers=_CHALLENGE if code is Code.UNAUTHORISED else wait)
+
+    async def close(self) -> None:
+        """Ask nobody outside anything more."""
+        await self._entrance.close()
 
     async def _readyz(self) -> web.StreamResponse:
         lacking = await missing(self._desk)

@@ -36,6 +36,16 @@ class AdminMeter:
         self._acts = Counter(
             "nightsafe_admin_acted", "Entries changed and routes steered by persons.", ("act",), registry=registry
         )
+        self._fetched = Counter(
+            "nightsafe_admin_issuer_fetches",
+            "Fetches of the keys of who signs tokens, by issuer and whether they were got.",
+            ("issuer", "ok"),
+            registry=registry,
+        )
+
+    def keys_fetched(self, issuer: str, *, ok: bool) -> None:
+        """An issuer's keys were fetched, or were not."""
+        self._fetched.labels(issuer, str(ok).lower()).inc()
 
     def denied(self, why: str) -> None:
         """A request was nobody's, or its sender's role was too small."""

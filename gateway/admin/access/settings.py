@@ -1,0 +1,127 @@
+"""What an operator may set about who signs tokens for the admin side."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+PersonRole = Literal["viewer", "operator", "approver", "auditor", "custodian"]
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
+"""Signatures by a key that only the issuer has: neither `none` nor a secret that both would share."""
+
+ClaimText = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class IssuerSettings(BaseModel):
+    """Who signs tokens for persons, by OpenID Connect: `[admin.issuers.<name>]`.
+
+    A person it vouches for is `<name>:` and what its `name_claim` says, in histories and the log. Its keys are found by its
+    own description (`/.well-known/openid-configuration`).
+    """
+
+    model_config = SETTINGS
+
+    issuer: Annotated[
+        str,
+        Field(
+            max_length=1000,
+            description="Its address, exactly as it stands in its tokens (iss); https, and http on this machine alone.",
+            examples=["https://login.example/realms/staff"],
+        ),
+    ]
+    audience: Annotated[
+        ClaimText,
+        Field(
+            description="What its tokens for this service are made out to (aud): no other token of its counts.",
+            examples=["nightsafe"],
+        ),
+    ]
+    roles: Annotated[
+        dict[ClaimText, PersonRole],
+        Field(
+            min_length=1,
+            max_length=100,
+            description=(
+                "What who is in which of its groups may do; of several the one that stands first here counts. Who is in none"
+                " may nothing."
+            ),
+            examples=[{"payments-shift": "operator", "payments-leads": "approver"}],
+        ),
+    ]
+    roles_claim: Annotated[
+        list[ClaimText],
+        Field(
+            min_length=1,
+            max_length=5,
+            description='The claim with those groups; of one inside others all names on the way: ["realm_access", "roles"].',
+        ),
+    ] = ["groups"]
+    name_claim: Annotated[
+        ClaimText,
+        Field(
+            description=(
+                "The claim with a person's name; one that it never gives to another, and that nobody can change himself: who"
+                " proposed and who confirms are told apart by it."
+            )
+        ),
+    ] = "sub"
+    algorithms: Annotated[
+        list[Algorithm], Field(min_length=1, max_length=10, description="Signatures that are taken.")
+    ] = ["RS256", "PS256", "ES256", "Ed25519"]
+    leeway_s: Annotated[
+        int, Field(ge=0, le=300, description="Seconds by which its clock and this machine's may differ.")
+    ] = 30
+    keys_refresh_s: Annotated[
+        float, Field(ge=60, le=86_400, description="Seconds after which its keys are fetched again, in the background.")
+    ] = 3600.0
+    keys_refresh_min_s: Annotated[
+        float,
+        Field(
+            ge=1,
+            le=3600,
+            description=(
+                "Seconds between two fetches at least: a token of an unknown key has its keys fetched once in this time,"
+                " whoever brings it."
+            ),
+        ),
+    ] = 60.0
+    timeout_s: Annotated[float, Field(ge=0.1, le=30, description="Seconds one request to it may take.")] = 5.0
+    tls_ca_file: Annotated[
+        Path | None, Field(strict=False, description="Certificates (PEM) to trust instead of the system's.")
+    ] = None
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not is_safe_address(url):
+            raise ValueError("write an https address without query, or http://127.0.0.1 for one on this machine")
+        return url
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.keys_refresh_min_s > self.keys_refresh_s:
+            raise ValueError("keys_refresh_min_s must not exceed keys_refresh_s")
+        return self
+
+
+def is_safe_address(url: str) -> bool:
+    """Can nobody between here and there change what is answered? https, or this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        is_plain = bool(host) and not parts.query and not parts.fragment and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        return False
+    return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(host)))
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,89 @@
+"""An issuer of signed tokens of our own: it publishes keys on this machine, signs anything, and may be away or strange."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import web
+from joserfc import jwt
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from gateway.admin.access.settings import IssuerSettings
+
+Key = RSAKey | ECKey | OKPKey
+
+NOW_S: Final = 1_800_000_000
+
+ROLES: Final = {"shift": "operator", "leads": "approver"}
+
+RSA: Final = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
+EC: Final = ECKey.generate_key("P-256", {"kid": "ec"})
+ED: Final = OKPKey.generate_key("Ed25519", {"kid": "ed", "alg": "Ed25519"})
+
+
+class OwnIssuer:
+    """What it publishes, and how often it was asked."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self.keys: list[Any] = [key.as_dict(private=False) for key in (RSA, EC, ED)]
+        #: Times its keys were asked for.
+        self.asked = 0
+        #: Its answer in the place of its keys.
+        self.strange: web.Response | None = None
+        self.described: dict[str, Any] = {}
+
+    @property
+    def address(self) -> str:
+        """Its own."""
+        return f"http://127.0.0.1:{self.port}/staff"
+
+    def settings(self, **more: Any) -> IssuerSettings:
+        """How the configuration names it."""
+        return IssuerSettings.model_validate(
+            {"issuer": self.address, "audience": "nightsafe", "roles": ROLES, "keys_refresh_min_s": 60.0, **more}
+        )
+
+    def claims(self, **more: Any) -> dict[str, Any]:
+        """What a good token says; None takes a claim away."""
+        plain = {
+            "iss": self.address,
+            "aud": "nightsafe",
+            "sub": "amina",
+            "groups": ["staff", "shift"],
+            "iat": NOW_S - 60,
+            "exp": NOW_S + 600,
+        }
+        return {name: value for name, value in {**plain, **more}.items() if value is not None}
+
+    def token(self, key: Key = EC, algorithm: str = "ES256", header: dict[str, Any] | None = None, **more: Any) -> str:
+        """A token, signed."""
+        head = {"alg": algorithm, "kid": key.kid, **(header or {})}
+        registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+        return jwt.encode(
+            {name: said for name, said in head.items() if said}, self.claims(**more), key, registry=registry
+        )
+
+    async def describe(self, request: web.BaseRequest) -> web.Response:
+        """Its description, and its keys."""
+        if request.path.endswith("/keys"):
+            self.asked += 1
+            return self.strange or web.Response(text=json.dumps({"keys": self.keys}))
+        return web.json_response({"issuer": self.address, "jwks_uri": f"{self.address}/keys", **self.described})
+
+
+@contextlib.asynccontextmanager
+async def own_issuer() -> AsyncIterator[OwnIssuer]:
+    """One on a free port."""
+    made = OwnIssuer()
+    runner = web.ServerRunner(web.Server(made.describe))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.port = runner.addresses[0][1]
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
