@@ -7,6 +7,8 @@ within the grace time, record; the admin side looks on until only the spool is l
 
 import asyncio
 import contextlib
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
 from gateway.admin.state.trend import Sample, Trend
 from gateway.clock import Clock
+from gateway.config.load import load_access
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
 from gateway.custody.provider import open_chest
@@ -74,8 +77,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 class Service:
     """One running Nightsafe."""
 
-    def __init__(self, config: Config, clock: Clock) -> None:
-        """Join the parts; opens nothing yet.
+    def __init__(self, config: Config, clock: Clock, *, file: Path | None = None) -> None:
+        """Join the parts; opens nothing yet. Who may use the admin side is read anew from the configuration's `file`.
 
         Raises:
             KeysUnfit: the key file can't be used.
@@ -83,6 +86,7 @@ class Service:
         """
         self.config = config
         self.clock = clock
+        self._file = file
         self.meter = Meter()
         self.spool = Spool(store_of(config))
         #: The same entries, to look through without standing in the way of payments.
@@ -310,6 +314,7 @@ class Service:
             payers=self.payers,
             outages=self.outages,
             begin=self.begin,
+            reread=None if self._file is None else partial(load_access, self._file),
             ready=lambda: self.ready,
             started_at_us=lambda: self.started_at_us,
         )

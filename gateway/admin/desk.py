@@ -51,6 +51,9 @@ class Desk:
     begin: Callable[[], Awaitable[None]]
     #: True from the moment requests are taken until stopping begins.
     ready: Callable[[], bool]
+    #: Read the configuration anew from its file, as far as it says who may use the admin side; None where there is no file.
+    #: Raises ConfigUnfit.
+    reread: Callable[[], Config] | None
     #: When the service began to start, microseconds since 1970 in UTC.
     started_at_us: Callable[[], int]
 

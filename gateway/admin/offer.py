@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.admin import asks
+from gateway.admin.access.side import AccessShown, ReloadedShown
 from gateway.admin.access.tokens import Right
 from gateway.admin.duties.side import CloseBody
 from gateway.admin.duties.views import ClosedShown, ProposalShown, ProposalsPage, ReturnsPage
@@ -157,6 +158,23 @@ OFFER: Final = Paths(
             handler=lambda parts, call: parts.entries.reveal_one(call),
             summary="What is sealed in one entry, for a stated reason; it is written down who saw it",
             answer=RevealedShown,
+            body=asks.OneBody,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/access",
+            right=Right.READ,
+            handler=lambda parts, call: parts.access.show(call),
+            summary="Who may use the admin side: tokens, certificates and issuers, each with its role and end",
+            answer=AccessShown,
+        ),
+        Path(
+            method="POST",
+            template="/admin/v1/access/reload",
+            right=Right.ACT,
+            handler=lambda parts, call: parts.access.reload(call),
+            summary="Read anew from the configuration who may use the admin side",
+            answer=ReloadedShown,
             body=asks.OneBody,
         ),
         Path(

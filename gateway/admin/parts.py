@@ -1,5 +1,7 @@
 """The admin side's parts, joined: each answers about one thing."""
 
+from gateway.admin.access.entrance import Entrance
+from gateway.admin.access.side import AccessSide
 from gateway.admin.desk import Desk
 from gateway.admin.duties.side import Duties
 from gateway.admin.entries.acts import Acts
@@ -24,7 +26,7 @@ from gateway.admin.steering.window_side import WindowSide
 class Parts:
     """Who answers."""
 
-    def __init__(self, desk: Desk, meter: AdminMeter) -> None:
+    def __init__(self, desk: Desk, meter: AdminMeter, entrance: Entrance) -> None:
         """Answer about, and steer, what is on the desk."""
         self.duties = Duties(desk, meter)
         self.house = HouseSide(desk, meter, self.duties.proposals)
@@ -34,6 +36,7 @@ class Parts:
         acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
         self.entries = EntriesSide(desk, meter, acts, self.duties)
         self.audit = AuditSide(desk)
+        self.access = AccessSide(desk, meter, entrance)
         self.jobs = JobSide(desk, meter, acts, self.duties.proposals, self.looking.currency)
         self.keys = KeysSide(desk, meter)
         self.core_word = CoreWord(desk, meter)

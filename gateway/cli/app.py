@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.cli import (
+    access_app,
     account_app,
     act_app,
     duty_app,
@@ -170,3 +171,4 @@ window_app.register(app)
 telling_app.register(app)
 evidence_app.register(app)
 app.add_typer(key_app.keys_app, name="keys")
+app.add_typer(access_app.access_app, name="access")

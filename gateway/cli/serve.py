@@ -31,7 +31,7 @@ def run(path: Path) -> int:
     set_up(config.log.level, config.log.format)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(config))
+            runner.run(_serve(config, path))
     except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     return Exit.DONE
@@ -46,11 +46,19 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, path: Path) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    service = Service(config, SystemClock())
+    service = Service(config, SystemClock(), file=path)
+    reading = set[asyncio.Task[None]]()
+
+    def read_access_anew() -> None:
+        task = loop.create_task(service.admin.read_access_anew())
+        reading.add(task)
+        task.add_done_callback(reading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, read_access_anew)
     try:
         await service.start()
     except OSError as error:

@@ -18,7 +18,7 @@ from gateway.config.agreement import KEYED, Parts, disagreements, unit_of
 from gateway.config.fault import ConfigUnfit, Fault, Finding, counted, written
 from gateway.config.lines import Place, line_of, lines_of
 from gateway.config.model import Config
-from gateway.config.surroundings import absences
+from gateway.config.surroundings import absences, absent_for_access
 from gateway.config.tree import without
 
 PATH_VARIABLE: Final = "NIGHTSAFE_CONFIG"
@@ -65,6 +65,25 @@ def load_outline(path: Path) -> Config:
         raise _unreadable(path, "nested too deeply", "name a configuration") from None
     if findings:
         raise ConfigUnfit(path, located(text, findings))
+    return parts.config
+
+
+def load_access(path: Path) -> Config:
+    """The same as far as it says who may use the admin side: of what it refers to only that is looked at.
+
+    A running service holds the rest in its hands, and looking at a security module, say, would disturb it.
+
+    Raises:
+        ConfigUnfit: it has faults of its own, or what its table `admin` refers to isn't there.
+    """
+    text = _text(path)
+    try:
+        parts, findings = examine(_data(path, text))
+        faults = located(text, [*findings, *absent_for_access(parts)])
+    except RecursionError:
+        raise _unreadable(path, "nested too deeply", "name a configuration") from None
+    if faults:
+        raise ConfigUnfit(path, faults)
     return parts.config
 
 

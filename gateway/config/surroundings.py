@@ -22,6 +22,11 @@ def absences(parts: Parts) -> list[Finding]:
     return [*_spool(parts), *_keys(parts), *_absent(parts.config, ())]
 
 
+def absent_for_access(parts: Parts) -> list[Finding]:
+    """The same of what says who may use the admin side."""
+    return [*_absent(parts.config.admin, ("admin",))]
+
+
 def _spool(parts: Parts) -> Iterator[Finding]:
     """The durable engine needs its folder."""
     spool = parts.config.spool

@@ -90,7 +90,7 @@ async def open_house(folder: Path, more: str = "", change: Callable[[str], str] 
         text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
         text = text.replace("http://127.0.0.1:8090", core.url)
         made.config.write_text(f"{change(text)}\n{token_tables()}\n{more}")
-        service = Service(load(made.config), SystemClock())
+        service = Service(load(made.config), SystemClock(), file=made.config)
         await service.start()
         try:
             yield House(service, core, client)

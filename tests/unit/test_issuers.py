@@ -357,6 +357,42 @@ def test_no_key_set_breaks_its_reader(keys: list[dict[str, Any]]) -> None:
     read_keys(json.dumps({"keys": keys}).encode())
 
 
+# When the configuration is read anew
+
+
+async def test_an_issuer_that_stays_keeps_its_keys_and_its_persons(desk: Desk) -> None:
+    """Whatever else changed."""
+    who = await desk.issuers.who(desk.issuer.token())
+    assert isinstance(who, Person)
+    await desk.issuers.follow({"staff": desk.issuer.settings()})
+    assert (await desk.denies(desk.issuer.token()), desk.issuer.asked) == (None, 1)
+    assert desk.issuers.counts(who)
+
+
+async def test_an_issuer_that_changes_has_its_persons_come_in_anew(desk: Desk) -> None:
+    """What they may is another by now."""
+    who = await desk.issuers.who(desk.issuer.token())
+    assert isinstance(who, Person)
+    await desk.issuers.follow({"staff": desk.issuer.settings(roles={"shift": "viewer"})})
+    assert not desk.issuers.counts(who)
+    again = await desk.issuers.who(desk.issuer.token())
+    assert isinstance(again, Person)
+    assert again.role == "viewer"
+
+
+async def test_an_issuer_that_is_gone_vouches_for_nobody(desk: Desk) -> None:
+    """Not for who is in, either; who waits for its keys is told no."""
+    who = await desk.issuers.who(desk.issuer.token())
+    assert isinstance(who, Person)
+    await desk.clock.advance(61)
+    waiting = asyncio.create_task(desk.issuers.who(desk.issuer.token(header={"kid": "new"})))
+    await asyncio.sleep(0)
+    await desk.issuers.follow({})
+    assert not desk.issuers.counts(who)
+    assert await desk.issuers.who(desk.issuer.token()) is None
+    assert isinstance(await waiting, Refusal)
+
+
 # How it is configured
 
 

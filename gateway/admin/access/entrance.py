@@ -25,10 +25,19 @@ class Entrance:
     def __init__(self, settings: AdminSettings, clock: Clock, fetched: Fetched) -> None:
         """Know who the configuration knows."""
         self._clock = clock
+        #: Who may, as it is in force.
+        self.settings = settings
         self._tokens = Tokens(settings.tokens)
         self._certificates = Certificates(settings.certificates)
         self._issuers = Issuers(settings.issuers, clock, fetched)
         self._gatekeeper = Gatekeeper()
+
+    async def follow(self, settings: AdminSettings) -> None:
+        """Know these from now on. Who guessed before is remembered, and so are the keys of issuers that stay as they are."""
+        self.settings = settings
+        self._tokens = Tokens(settings.tokens)
+        self._certificates = Certificates(settings.certificates)
+        await self._issuers.follow(settings.issuers)
 
     async def by_token(self, authorization: str, peer: str | None) -> Person | Refusal:
         """Whose an Authorization header is that came from an address."""

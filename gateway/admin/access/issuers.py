@@ -66,8 +66,8 @@ class Issuer:
             self._begin()
         found = fitting(self._keys, told)
         if found is None and (fetch := self._begin()) is not None:
-            # Who gives up waiting ends nobody else's fetch.
-            await asyncio.shield(fetch)
+            # Who gives up waiting ends nobody else's fetch, and whom the configuration forgets ends nobody's request.
+            await asyncio.wait([fetch])
             found = fitting(self._keys, told)
         return found
 
@@ -147,7 +147,22 @@ class Issuers:
     def __init__(self, settings: Mapping[str, IssuerSettings], clock: Clock, fetched: Fetched) -> None:
         """Know these, by name."""
         self._clock = clock
-        self._by_address = {each.issuer: (name, Issuer(name, each, clock, fetched)) for name, each in settings.items()}
+        self._fetched = fetched
+        self._by_address = {each.issuer: (name, self._issuer(name, each)) for name, each in settings.items()}
+
+    def _issuer(self, name: str, settings: IssuerSettings) -> Issuer:
+        return Issuer(name, settings, self._clock, self._fetched)
+
+    async def follow(self, settings: Mapping[str, IssuerSettings]) -> None:
+        """Know these from now on; of one that stays as it is the keys are kept."""
+        before = dict(self._by_address.values())
+        stays = {name: issuer for name, issuer in before.items() if settings.get(name) == issuer.settings}
+        self._by_address = {
+            each.issuer: (name, stays.get(name) or self._issuer(name, each)) for name, each in settings.items()
+        }
+        for name, issuer in before.items():
+            if name not in stays:
+                await issuer.close()
 
     async def who(self, token: str) -> Person | Refusal | None:
         """Whose a signed token is; None where it is no signed token, or no issuer is known at all."""

@@ -107,17 +107,21 @@ class Tokens:
         if not found:
             return Denial.UNKNOWN
         name, token = found[0]
-        if _is_over(token, now_us):
+        if is_over(token.expires, now_us):
             return Denial.EXPIRED
         return Person(name=name, role=token.role, cores=frozenset(token.cores))
 
     def counts(self, person: Person, now_us: int) -> bool:
-        """Is the token of this person not past its end?"""
-        return any(name == person.name and not _is_over(token, now_us) for _, name, token in self._known)
+        """Is there a token of this name and role that is not past its end?"""
+        return any(
+            (name, token.role) == (person.name, person.role) and not is_over(token.expires, now_us)
+            for _, name, token in self._known
+        )
 
 
-def _is_over(token: TokenSettings | CertificateSettings, now_us: int) -> bool:
-    return token.expires is not None and _EPOCH + timedelta(microseconds=now_us) >= token.expires
+def is_over(expires: datetime | None, now_us: int) -> bool:
+    """Is this end past?"""
+    return expires is not None and _EPOCH + timedelta(microseconds=now_us) >= expires
 
 
 class Certificates:
@@ -136,7 +140,7 @@ class Certificates:
         if found is None:
             return Denial.UNKNOWN
         name, settings = found
-        if _is_over(settings, now_us):
+        if is_over(settings.expires, now_us):
             return Denial.EXPIRED
         return Person(name=name, role=settings.role)
 

@@ -35,6 +35,7 @@ class Code(enum.Enum):
     KEYS_CHANGED = (409, "Somebody else changed the keys meanwhile: look again")
     UNDER_WAY = (409, "The same is under way already")
     GOES_BACK = (409, "A checkpoint that goes further is kept")
+    FILE_UNFIT = (409, "The configuration has faults: who may come in stays as it was")
     NO_GAP = (409, "Nothing that was witnessed is missing, or it was accepted already")
     CONTENT_GONE = (410, "Its content does not open: destroyed with its key, or damaged")
     SLOWED = (429, "Too many unknown tokens came from there: wait")

@@ -50,7 +50,7 @@ class AdminSide:
         self._desk = desk
         self._meter = AdminMeter(desk.meter.registry)
         self._entrance = Entrance(desk.config.admin, desk.clock, self._meter.keys_fetched)
-        self._parts = Parts(desk, self._meter)
+        self._parts = Parts(desk, self._meter, self._entrance)
 
     async def run(self) -> None:
         """Keep jobs going until cancelled."""
@@ -164,6 +164,13 @@ class AdminSide:
         code = _CODES.get(who.why, Code.UNAUTHORISED)
         wait = {"Retry-After": str(math.ceil(who.wait_s))} if who.wait_s else {}
         raise Trouble(code, who.detail, headers=_CHALLENGE if code is Code.UNAUTHORISED else wait)
+
+    async def read_access_anew(self) -> None:
+        """Read anew who may come in, on a signal; with a fault in the configuration all stays as it was, and the log says so."""
+        try:
+            await self._parts.access.read_anew("", "SIGHUP")
+        except Trouble as trouble:
+            log.error("access_kept", why=trouble.code.word)
 
     async def close(self) -> None:
         """Ask nobody outside anything more."""
