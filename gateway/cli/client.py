@@ -1,10 +1,11 @@
 """Speaking to the admin side from the command line: plain HTTP by the standard library, which starts fast.
 
-Where it is comes from the command line, else from the configuration; its token from a file, never from an argument, as
-arguments are seen by every user of the machine.
+Where it is comes from the command line, else from the configuration; its token from a file or the environment, never from
+an argument, as arguments are seen by every user of the machine.
 """
 
 import http.client
+import os
 import ssl
 import tomllib
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.config.load import config_path, examine, load
 from gateway.config.model import Config
 
 TIMEOUT_S: Final = 30.0
+TOKEN_VARIABLE: Final = "NIGHTSAFE_TOKEN"  # noqa: S105 - its name
 VERIFY_TIMEOUT_S: Final = 24 * 3600.0
 """A verification reads all there is."""
 
@@ -36,7 +38,11 @@ class Told(Failure):
     """The admin side answered with a problem."""
 
     def __init__(self, problem: Problem) -> None:
-        hint = "; name its file by --token-file" if problem.status == http.client.UNAUTHORIZED else ""
+        hint = (
+            "; name its file by --token-file, or a certificate by --cert-file"
+            if problem.status == http.client.UNAUTHORIZED
+            else ""
+        )
         super().__init__(
             problem.title + (f": {problem.detail}" if problem.detail else "") + hint, _exit_of(problem.status)
         )
@@ -50,14 +56,53 @@ def _exit_of(status: int) -> Exit:
     return Exit.NO
 
 
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """What TLS to the admin side goes by; all PEM."""
+
+    #: Authorities to trust instead of the system's.
+    ca: Path | None = None
+    #: Who we are, and its key where that isn't in the same file.
+    cert: Path | None = None
+    key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The terms of a connection.
+
+        Raises:
+            Failure: a file can't be read or holds something else.
+        """
+        if self.cert is None and self.key is not None:
+            raise Failure("--key-file is the key of a certificate: name that by --cert-file", Exit.UNFIT)
+        try:
+            made = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            raise Failure(f"the file {self.ca} can't be used: PEM certificates are needed", Exit.UNFIT) from error
+        if self.cert is not None:
+            try:
+                made.load_cert_chain(self.cert, self.key, password=_no_password)
+            except (OSError, ValueError) as error:
+                named = f"{self.cert} and {self.key}" if self.key else str(self.cert)
+                words = f"{named} can't be used: a certificate and its own key are needed, PEM, without a password"
+                raise Failure(words, Exit.UNFIT) from error
+        return made
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
+
+
 class AdminClient:
     """One service's admin side."""
 
-    def __init__(self, url: str, token: str, ca_file: Path | None = None) -> None:
-        """Speak to `url` as whoever has `token`; trust the system's authorities, or `ca_file` instead."""
+    def __init__(self, url: str, token: str, files: "TlsFiles | None" = None) -> None:
+        """Speak to `url` as whoever has `token`, or the client certificate of `files`.
+
+        Raises:
+            Failure: the files can't be used.
+        """
         self.url = url.rstrip("/")
         self._token = token
-        self._ca_file = ca_file
+        self._context = (files or TlsFiles()).context() if self.url.startswith("https:") else None
 
     def raw(
         self,
@@ -100,9 +145,8 @@ class AdminClient:
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         parts = urlsplit(self.url)
         host = parts.hostname or ""
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=self._ca_file)
-            return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
+        if self._context is not None:
+            return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=self._context)
         return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
 
 
@@ -127,23 +171,36 @@ def peek(given: Path | None) -> Config:
     return examine(raw)[0].config
 
 
-def admin_client(url: str | None, token_file: Path | None, given: Path | None, ca_file: Path | None) -> AdminClient:
+def admin_client(
+    url: str | None, token_file: Path | None, given: Path | None, files: TlsFiles | None = None
+) -> AdminClient:
     """The admin side that is meant.
 
+    Who comes with a certificate comes with a token only where one is named: a token that counts for nothing isn't made good
+    by the certificate beside it.
+
     Raises:
-        Failure: it can't be told where it is, or the token can't be read.
+        Failure: it can't be told where it is, or the token or a file can't be read.
     """
-    token = _token(token_file or config_path(given).parent / "secrets/admin.token", told=token_file is not None)
+    token = _token_of(token_file, given, has_certificate=files is not None and files.cert is not None)
     if url:
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
             raise Failure("an address is written http://127.0.0.1:8081", Exit.UNFIT)
-        return AdminClient(url, token, ca_file)
+        return AdminClient(url, token, files)
     admin = peek(given).listen.admin
     if not admin.port:
         raise Failure("the configuration lets the admin side take any free port: name it by --url", Exit.UNFIT)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)  # noqa: S104 - where all are listened on, we ask ourselves
     host = f"[{host}]" if ":" in host else host
-    return AdminClient(f"{'https' if admin.tls else 'http'}://{host}:{admin.port}", token, ca_file)
+    return AdminClient(f"{'https' if admin.tls else 'http'}://{host}:{admin.port}", token, files)
+
+
+def _token_of(file: Path | None, given: Path | None, *, has_certificate: bool) -> str:
+    if file is None and (text := os.environ.get(TOKEN_VARIABLE, "")):
+        return _read(text, f"the variable {TOKEN_VARIABLE}")
+    if file is None and has_certificate:
+        return ""
+    return _token(file or config_path(given).parent / "secrets/admin.token", told=file is not None)
 
 
 def _token(path: Path, *, told: bool) -> str:
@@ -153,6 +210,10 @@ def _token(path: Path, *, told: bool) -> str:
         if told:
             raise Failure(f"the token file {path} can't be read", Exit.UNFIT) from error
         return ""
-    if not text.isprintable() or " " in text:
-        raise Failure(f"the file {path} holds no token", Exit.UNFIT)
+    return _read(text, f"the file {path}")
+
+
+def _read(text: str, where: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise Failure(f"{where} holds no token", Exit.UNFIT)
     return text

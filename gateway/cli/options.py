@@ -35,14 +35,36 @@ class Reach:
 
     config: ConfigOption = None
     url: Annotated[
-        str | None, typer.Option("--url", help="The admin side, http://host:port; else as the configuration says.")
+        str | None,
+        typer.Option(
+            "--url", envvar="NIGHTSAFE_URL", help="The admin side, http://host:port; else as the configuration says."
+        ),
     ] = None
     token_file: Annotated[
         Path | None,
-        typer.Option("--token-file", help="File with the token; else secrets/admin.token beside the configuration."),
+        typer.Option(
+            "--token-file",
+            envvar="NIGHTSAFE_TOKEN_FILE",
+            help="File with the token; else NIGHTSAFE_TOKEN, else secrets/admin.token beside the configuration.",
+        ),
     ] = None
     ca_file: Annotated[
-        Path | None, typer.Option("--ca-file", help="Certificates to trust, PEM; else the system's.")
+        Path | None,
+        typer.Option("--ca-file", envvar="NIGHTSAFE_CA_FILE", help="Certificates to trust, PEM; else the system's."),
+    ] = None
+    cert_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--cert-file",
+            envvar="NIGHTSAFE_CERT_FILE",
+            help="Your client certificate, PEM, to come in by without a token.",
+        ),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file", envvar="NIGHTSAFE_KEY_FILE", help="Its private key, PEM; else in the certificate's file."
+        ),
     ] = None
 
 

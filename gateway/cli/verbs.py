@@ -16,7 +16,7 @@ from gateway.admin.asks import LIMIT_MAX
 from gateway.admin.state.status import RouteShown, Status
 from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment
 from gateway.cli import offline, tables
-from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, Told, admin_client, peek
+from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, TlsFiles, Told, admin_client, peek
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
 from gateway.clock import Clock, SystemClock
@@ -51,7 +51,8 @@ def told_of(scope: Scope, now_us: int) -> dict[str, str]:
 
 def client_of(reach: Reach) -> AdminClient:
     """The admin side that is meant."""
-    return admin_client(reach.url, reach.token_file, reach.config, reach.ca_file)
+    files = TlsFiles(ca=reach.ca_file, cert=reach.cert_file, key=reach.key_file)
+    return admin_client(reach.url, reach.token_file, reach.config, files)
 
 
 def asked(reach: Reach, ask: Ask[T], look: Callable[[Config], T]) -> T:

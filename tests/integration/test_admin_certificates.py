@@ -1,5 +1,7 @@
 """Client certificates at the admin side, over real TLS: who is known, who isn't, who is of another authority."""
 
+import asyncio
+import json
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,7 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from typer.testing import CliRunner, Result
 
+from gateway.cli.app import app
+from gateway.cli.exits import Exit, Failure
 from tests.integration.house import House, open_house
 from tests.integration.port import certificate
 
@@ -50,11 +55,16 @@ class Authority:
         """A certificate of such a subject and its key, in one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         path = self.folder / "client.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(private + self._signed(names, key))
+        path.write_bytes(_private(key) + self._signed(names, key))
         return path
+
+    def issue_apart(self, name: str, password: bytes = b"") -> tuple[Path, Path]:
+        """A certificate and its key, in a file of its own."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        files = self.folder / "apart.pem", self.folder / "apart.key"
+        files[0].write_bytes(self._signed(name, key))
+        files[1].write_bytes(_private(key, password))
+        return files
 
     def _signed(
         self, names: str | tuple[str, ...], key: ec.EllipticCurvePrivateKey, *, is_authority: bool = False
@@ -75,6 +85,11 @@ class Authority:
         return made.public_bytes(serialization.Encoding.PEM)
 
 
+def _private(key: ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
+    sealing = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, sealing)
+
+
 @dataclass
 class Door:
     """An admin side with TLS, and who trusts it."""
@@ -91,6 +106,13 @@ class Door:
         url = f"https://localhost:{self.house.service.admin_listener.port}/admin/v1/entries/1/hold"
         async with self.house.client.post(url, json={"reason": "x"}, headers=headers, ssl=trust) as answer:
             return answer.status, await answer.json()
+
+    async def command(self, *words: str | Path, **variables: str) -> Result:
+        """What the command says to `nightsafe access list`, in a folder without configuration."""
+        url = f"https://localhost:{self.house.service.admin_listener.port}"
+        asked = ["access", "list", "--json", *map(str, words)]
+        given = {"NIGHTSAFE_URL": url, "NIGHTSAFE_CA_FILE": str(self.server_file), **variables}
+        return await asyncio.to_thread(CliRunner().invoke, app, asked, env=given)
 
 
 @pytest.fixture
@@ -127,3 +149,52 @@ async def test_without_a_certificate_a_token_does(door: Door) -> None:
     assert (await door.ask(None, Authorization="Bearer operator"))[0] == 404
     assert (await door.ask(None))[0] == 401
     assert (await door.ask(door.authority.issue("amina.k"), Authorization="Bearer nobody"))[0] == 401
+
+
+# By the command line
+
+
+async def test_the_command_comes_in_by_a_certificate(door: Door) -> None:
+    """Without any token, be there one beside the configuration or not."""
+    said = await door.command("--cert-file", door.authority.issue("amina.k"))
+    assert said.exit_code == Exit.DONE, said.exception
+    assert "amina" in {each["name"] for each in json.loads(said.output)["entrants"]}
+
+
+async def test_its_files_may_be_told_once_for_all_verbs(door: Door) -> None:
+    """By the environment; the key may be in a file of its own."""
+    certificate_file, key_file = door.authority.issue_apart("amina.k")
+    said = await door.command(NIGHTSAFE_CERT_FILE=str(certificate_file), NIGHTSAFE_KEY_FILE=str(key_file))
+    assert said.exit_code == Exit.DONE, said.exception
+
+
+async def test_a_token_may_be_told_by_the_environment(door: Door) -> None:
+    """Other users of the machine don't see that."""
+    assert (await door.command(NIGHTSAFE_TOKEN="viewer")).exit_code == Exit.DONE
+
+
+@pytest.mark.parametrize("variables", [{}, {"NIGHTSAFE_TOKEN": "nobody"}], ids=["nobody's", "with a token of nobody's"])
+async def test_the_command_says_that_it_is_nobody(door: Door, variables: dict[str, str]) -> None:
+    """A certificate does not make good a token that counts for nothing."""
+    name = "mallory" if not variables else "amina.k"
+    said = await door.command("--cert-file", door.authority.issue(name), **variables)
+    assert isinstance(said.exception, Failure)
+    assert said.exception.exit == Exit.NOT_REACHED
+
+
+async def test_files_that_are_of_no_use_are_named(door: Door, tmp_path: Path) -> None:
+    """Before anything is asked; nobody is asked for a password, either."""
+    own, key_file = door.authority.issue_apart("amina.k")
+    _, sealed = door.authority.issue_apart("amina.k", b"secret")
+    (tmp_path / "empty").touch()
+    cases = [
+        ("--key-file", key_file),
+        ("--cert-file", own),
+        ("--cert-file", own, "--key-file", sealed),
+        ("--cert-file", tmp_path / "nothing"),
+        ("--cert-file", door.authority.issue("amina.k"), "--ca-file", tmp_path / "empty"),
+    ]
+    said = [await door.command(*words) for words in cases]
+    assert [(type(each.exception), getattr(each.exception, "exit", None)) for each in said] == [
+        (Failure, Exit.UNFIT)
+    ] * len(cases)

@@ -121,5 +121,5 @@ async def test_the_command_line_comes_with_such_a_token(staff: Staff, tmp_path: 
     file = tmp_path / "token"
     file.write_text(await staff.token("amina"))
     url = f"http://127.0.0.1:{staff.house.service.admin_listener.port}"
-    told = await asyncio.to_thread(admin_client(url, file, None, None).raw, "GET", "/admin/v1/status")
+    told = await asyncio.to_thread(admin_client(url, file, None).raw, "GET", "/admin/v1/status")
     assert b'"routes"' in told

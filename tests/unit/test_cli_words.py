@@ -99,7 +99,7 @@ def test_the_address_comes_from_the_configuration(tmp_path: Path, listener: str,
     """Whatever else is wrong in it: an operator may not read every file it names."""
     file = tmp_path / "nightsafe.toml"
     file.write_text(f'[listen.admin]\n{listener}\n[spool]\nkey_file = "/nowhere"\n')
-    assert admin_client(None, None, file, None).url == url
+    assert admin_client(None, None, file).url == url
 
 
 @pytest.mark.parametrize(
