@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -142,6 +143,18 @@ def test_the_first_start_says_what_it_found_and_where_it_listens(house: House) -
 def test_it_ends_well_when_asked(house: House, sign: signal.Signals) -> None:
     """A supervisor sees success, not a crash."""
     assert house.serve().stop(sign) == Exit.DONE
+
+
+def test_a_signal_has_it_read_anew_who_may_come_in(house: House, served: Served, tmp_path: Path) -> None:
+    """SIGHUP, as `systemctl reload` sends it; nothing else begins anew."""
+    made = nightsafe("token", "make", "vera", "--role", "viewer", "--file", tmp_path / "vera.token")
+    house.config.write_text(f"{house.config.read_text()}\n{made.stdout}")
+    served.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + WAIT_S
+    while "vera" not in str(served.read("access", "list")) and time.monotonic() < end:
+        pass
+    told = nightsafe("status", "--url", served.said["admin"], "--token-file", tmp_path / "vera.token")
+    assert told.returncode == Exit.DONE, told.stderr
 
 
 def test_what_was_taken_is_found_at_the_next_start(house: House, served: Served) -> None:
