@@ -12,7 +12,7 @@ from typing import Final
 LINES_KEPT: Final = 40
 """Last lines of output kept for saying what went wrong; the file has them all."""
 
-START_TIMEOUT_S: Final = 30.0
+START_TIMEOUT_S: Final = 60.0
 """A process that isn't ready by then won't be."""
 
 LINE_BYTES_MAX: Final = 2**20

@@ -1,6 +1,6 @@
 """A month's outage, in simulated time: nothing changes state, the limits hold to the payment, and all of it is posted (P4).
 
-20,000 payments in the suite, `make month PAYMENTS=1000000` for the real measure. The heart of the gateway is whole and
+6,000 payments in the suite, `make month PAYMENTS=1000000` for the real measure. The heart of the gateway is whole and
 real, on SQLite; time stands still but for what the test lets go by, and the core is a fake that remembers little.
 """
 
@@ -31,7 +31,7 @@ from spool.verify import verify
 from tests.unit.fake_core import NOT_SENT, FakeCore, able
 from tests.unit.heart import Heart
 
-PAYMENTS: Final = int(os.environ.get("NIGHTSAFE_PAYMENTS", "20000"))
+PAYMENTS: Final = int(os.environ.get("NIGHTSAFE_PAYMENTS", "6000"))
 DAYS: Final = 30
 ACCOUNTS: Final = max(16, PAYMENTS // 20)
 AT_ONCE: Final = 256

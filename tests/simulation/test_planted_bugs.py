@@ -12,7 +12,7 @@ QUICK: Final = (
     "TakesAKnownKeyAnew",
     "ForgetsWhatWasInFlight",
     "CallsEveryLaneClear",
-    "GivesUpRecording",
+    "SendsAgainWhatWasInFlight",
     "SaysNoWhenUnsure",
     "BelievesInDedupe",
     "CallsSilenceANo",
