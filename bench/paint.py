@@ -10,9 +10,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Final
-
-from playwright.async_api import Browser, async_playwright
+from typing import TYPE_CHECKING, Final
 
 from bench.rig import Trouble, keep
 from bench.table import table
@@ -21,6 +19,9 @@ from gateway.config.init import make
 from gateway.config.load import load
 from gateway.log import set_up
 from gateway.service import Service
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 PAINT: Final = (
     "() => new Promise(done => new PerformanceObserver(list => done(list.getEntriesByName('first-contentful-paint')[0]"
@@ -44,6 +45,8 @@ def run(told: argparse.Namespace) -> None:
 
 
 async def _measure(folder: Path, chromium: str, loads: int) -> None:
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - no other case of the bench needs a browser
+
     made = make(folder / "var", SystemClock())
     text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
     made.config.write_text(text)
@@ -67,7 +70,7 @@ async def _measure(folder: Path, chromium: str, loads: int) -> None:
     print(table(["", "median ms", "p95 ms", "most ms"], rows))
 
 
-async def _load(browser: Browser, address: str, token: str) -> tuple[float, float, float]:
+async def _load(browser: "Browser", address: str, token: str) -> tuple[float, float, float]:
     """Milliseconds to the whole answer, to the first paint, and to that of a second load in the same window."""
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     page = await context.new_page()

@@ -12,14 +12,13 @@ from adapters.amount import BadAmount, UnknownCurrency, scale
 from adapters.payment import KEY_CHARS_MAX
 from gateway.admin.http.problem import Code, Trouble
 from spool.lifecycle import Kind, State
-from spool.number import id_bytes, number_at, number_of
+from spool.number import NUMBER_MAX, id_bytes, number_at, number_of
 from spool.store import Filter
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 500
 PARAMETERS_MAX: Final = 40
 REASON_CHARS_MAX: Final = 500
-NUMBER_MAX: Final = 2**63 - 1
 SLACK_US: Final = 60_000_000
 """How far from a time numbers are looked through that could be of it: a clock may be set back between two runs."""
 

@@ -10,7 +10,10 @@ from gateway.config.fault import ConfigUnfit
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, by the arguments of the process unless others are given; what a person can mend is one sentence on standard error and an exit code."""
+    """Run the command, by the arguments of the process unless others are given.
+
+    What a person can mend is one sentence on standard error and an exit code.
+    """
     if "_NIGHTSAFE_COMPLETE" in os.environ:
         from gateway.cli import completing  # noqa: PLC0415 - only a shell that asks needs it
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from gateway.forward.window import ANY_TURN
+from spool.number import NUMBER_MAX
 from spool.rank import RANKS
 
-NUMBER_MAX: Final = 2**63
+ABOVE_ALL: Final = NUMBER_MAX + 1
 """Above every number."""
 
 
@@ -20,7 +21,7 @@ class Reading:
         #: How far each was read at the most: going back doesn't make it unread.
         self._furthest = [0] * RANKS
         #: Lowest place gone back to since a rank's last reading began.
-        self._rewound_to = [NUMBER_MAX] * RANKS
+        self._rewound_to = [ABOVE_ALL] * RANKS
         #: There may be more above the cursor.
         self._more = [True] * RANKS
         #: So it is whatever a reading under way finds.
@@ -57,7 +58,7 @@ class Reading:
         What of these came before it in its lane is on disk by then; their senders may not have been told yet.
         """
         self._news[rank] = False
-        self._rewound_to[rank] = NUMBER_MAX
+        self._rewound_to[rank] = ABOVE_ALL
         for better in self._ranks:
             self._more[better] = self._more[better] or better < rank
         return self._cursors[rank]

@@ -17,6 +17,9 @@ EPOCH_MS: Final = 1_735_689_600_000
 
 COUNTER_BITS: Final = 22
 
+NUMBER_MAX: Final = 2**63 - 1
+"""No number is greater."""
+
 CHANCE_BITS: Final = 73
 """Bits of chance a number and its id take."""
 
@@ -62,7 +65,7 @@ def number_at(at_us: int) -> int:
 
     Numbers run ahead of the clock only where it was set back between two runs.
     """
-    return min(max(0, at_us // 1000 - EPOCH_MS) << COUNTER_BITS, 2**63 - 1)
+    return min(max(0, at_us // 1000 - EPOCH_MS) << COUNTER_BITS, NUMBER_MAX)
 
 
 def id_of(number: int, chance: int) -> bytes:

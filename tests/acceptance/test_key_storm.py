@@ -1,4 +1,4 @@
-"""Keys changed again and again under traffic, records sealed anew, and SIGKILLs in the middle of it: nothing lost, nothing unreadable.
+"""Keys changed under traffic, records sealed anew, SIGKILLs in the middle of it: nothing lost, nothing unreadable.
 
 A few kills in the suite; more with NIGHTSAFE_KILLS. The seed is printed, and NIGHTSAFE_SEED plays it again as far as chance
 goes.

@@ -18,7 +18,7 @@ from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.views import EntryPage, entry_row
 from spool.entry import Entry
-from spool.number import id_bytes, number_of
+from spool.number import NUMBER_MAX, id_bytes, number_of
 from spool.store import Filter, Store
 
 STRETCHES: Final = (1_000, 20_000, 20_000, 20_000)
@@ -127,7 +127,7 @@ class Looking:
 
 def _numbers(text: str) -> list[Any]:
     """The numbers a text may mean: digits, or a UUID made here."""
-    if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= asks.NUMBER_MAX:
+    if text.isascii() and text.isdigit() and 0 < int(text[:20]) <= NUMBER_MAX:
         return [int(text)]
     id_ = id_bytes(text)
     return [] if id_ is None else [number_of(id_)]

@@ -8,6 +8,7 @@ from spool.account import AccountNote
 from spool.entry import Act, Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import USUAL, State
+from spool.number import NUMBER_MAX
 from spool.postgres.connection import Connection, Pool, means_gone
 from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
@@ -16,7 +17,6 @@ from spool.store import Aged, Filter, Ready
 from spool.tally import Cell, Sum
 from spool.uses import KeyUse, Recount
 
-NUMBER_MAX: Final = 2**63 - 1
 ALL_STATES: Final = [+state for state in State]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from spool.entry import Act, Entry
 from spool.lifecycle import USUAL, Kind, State
+from spool.number import NUMBER_MAX
 from spool.rank import Rank
 from spool.rows import act_in, aged_in, deeds_in_order, entry_of, event_in
 from spool.sqlite.questions import Questions
@@ -23,7 +24,6 @@ from spool.tally import NOTHING, Sum
 
 _UNFINISHED: Final = frozenset({State.READY, State.IN_FLIGHT})
 
-NUMBER_MAX: Final = 2**63 - 1
 
 _number: Final = attrgetter("number")
 
