@@ -4,7 +4,8 @@ Counting is on the path of every payment, so it is plain integers here; they bec
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Metric
@@ -16,6 +17,19 @@ from adapters.payment import AnswerKind
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histograms, in seconds."""
 
+STEPS: Final = 6
+"""Finer bounds between two of these: a figure read from them is at most a sixth too high."""
+
+BOUNDS_S: Final = (
+    BUCKETS_S[0],
+    *(
+        round(low * (high / low) ** (step / STEPS), 6)
+        for low, high in pairwise(BUCKETS_S)
+        for step in range(1, STEPS + 1)
+    ),
+)
+"""Upper bounds as they are counted here, for whoever asks for more than Prometheus does."""
+
 
 class Times:
     """A histogram: how many took up to each bound, and how long all took together."""
@@ -23,19 +37,21 @@ class Times:
     __slots__ = ("counts", "seconds")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.counts = [0] * (len(BOUNDS_S) + 1)
         self.seconds = 0.0
 
     def add(self, seconds: float) -> None:
         """One more."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
         self.seconds += seconds
 
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative, as Prometheus wants them."""
         found, total = list[tuple[str, float]](), 0
-        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self.counts, strict=True):
-            total += count
+        ends = (*range(1, len(BOUNDS_S) + 1, STEPS), len(self.counts))
+        begins = (0, *ends)
+        for bound, begin, end in zip((*map(str, BUCKETS_S), "+Inf"), begins, ends, strict=False):
+            total += sum(self.counts[begin:end])
             found.append((bound, float(total)))
         return found
 
@@ -148,6 +164,23 @@ class Meter(Collector):
         answers = {kind: count for (name, kind), count in self._answers.by_labels.items() if name == channel}
         rejected = {reason: count for (name, reason), count in self._rejected.by_labels.items() if name == channel}
         return answers, rejected
+
+    def answered_within(self, channels: Iterable[str]) -> list[int]:
+        """How many answers these channels got, by the bounds `BOUNDS_S`, and above all of them."""
+        found = [0] * (len(BOUNDS_S) + 1)
+        for channel in channels:
+            times = self._answer_seconds.by_labels.get((channel,))
+            if times is not None:
+                found = [some + more for some, more in zip(found, times.counts, strict=True)]
+        return found
+
+    def turned_away_by_why(self, route: str) -> dict[str, int]:
+        """Payments of a route that got try later, by what stood in the way."""
+        found: dict[str, int] = {}
+        for (name, _, why), count in self._turned_away.by_labels.items():
+            if name == route:
+                found[why] = found.get(why, 0) + count
+        return found
 
     def asked(self, route: str) -> tuple[int, float]:
         """How often a route's core was sent a payment, and the seconds that took together."""

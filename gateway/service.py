@@ -33,6 +33,7 @@ from gateway.http.doors import Doors
 from gateway.http.listener import Listener
 from gateway.log import log
 from gateway.meter import Meter
+from gateway.outages.answers import Measured
 from gateway.outages.recorder import Recorder
 from gateway.page.side import PageSide
 from gateway.route.endpoints import Endpoints
@@ -254,8 +255,14 @@ class Service:
             estimate_s=lambda route: self.forwarders[route].estimate.empty_s,
             planned=lambda route: route in self.plan.entered,
             tells=lambda: self.telling.tells,
+            measure=self._measured,
             is_away_elsewhere=lambda route: self.telling.is_away_elsewhere(route),  # noqa: PLW0108 - made after this
         )
+
+    def _measured(self, route: str) -> Measured:
+        """How this node answered a route's channels so far."""
+        answers = self.meter.answered_within(self.config.routes[route].channels)
+        return Measured(answers, self.meter.turned_away_by_why(route))
 
     def _payers(self) -> Payers:
         telling = self.config.telling

@@ -1,6 +1,6 @@
 """The options of the verbs about telling people, and about outages. As in `app`, what a verb needs is imported when it runs."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -39,11 +39,19 @@ def outages(*, json: JsonOption = False, reach: Reach) -> None:
 
 
 def outage(
-    number: Annotated[str, typer.Argument(help="The outage's number.")], *, json: JsonOption = False, reach: Reach
+    number: Annotated[str, typer.Argument(help="The outage's number.")],
+    *,
+    html: Annotated[bool, typer.Option("--html", help="As one HTML page that loads nothing, to be kept.")] = False,
+    language: Annotated[Literal["en", "ru"], typer.Option("--language", help="The page's language.")] = "en",
+    zone: Annotated[str, typer.Option("--zone", help="The page's time zone, by its IANA name.")] = "UTC",
+    json: JsonOption = False,
+    reach: Reach,
 ) -> None:
     """Show the report of an outage. What was taken in it, and what became of each payment."""
     from gateway.cli import outages as verbs  # noqa: PLC0415 - the help is there at once
 
+    if html:
+        raise typer.Exit(verbs.write_page(reach, number, language, zone))
     raise typer.Exit(verbs.show(reach, number, json=json))
 
 

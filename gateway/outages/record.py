@@ -9,7 +9,7 @@ holds in every report, in count and in money.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,13 @@ US: Final = 1_000_000
 
 MACHINE: Final = frozenset({State.READY, State.IN_FLIGHT, State.IN_DOUBT})
 """What the machine still has to go on with; what waits for a person ends no outage."""
+
+
+POINTS_MAX: Final = 120
+"""Points of the curve of what waited; with more, every other one is left out and the steps are twice as long."""
+
+AWAY_MAX: Final = 50
+"""Times in one outage at which the core went away that are told apart."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +75,11 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     half_us: int = 0
     estimate_s: int = 0
     looked_us: int = 0
+    #: What waited: when, how many, and their sum; and how far apart these are.
+    curve: tuple[tuple[int, int, int], ...] = ()
+    step_us: int = US
+    #: When the core was away: from and until, 0 while it still is. The first from when this one began.
+    away: tuple[tuple[int, int], ...] = ()
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,17 +97,38 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 def went_on(outage: Outage, look: Look) -> Outage:
     """An outage after another look."""
     waiting = look.figures.of(MACHINE)
+    curve, step_us = grown(outage.curve, outage.step_us, (look.now_us, *pair(waiting)))
     changed = msgspec.structs.replace(
-        outage, peak=max(outage.peak, pair(waiting)), looked_us=look.now_us, causes=_causes(outage, look)
+        outage,
+        peak=max(outage.peak, pair(waiting)),
+        looked_us=look.now_us,
+        causes=_causes(outage, look),
+        curve=curve,
+        step_us=step_us,
+        away=outage.away or ((outage.began_us, 0),),
     )
+    if not look.passes and outage.ended_us:
+        away = (*changed.away, (look.now_us, 0))[:AWAY_MAX]
+        return msgspec.structs.replace(changed, ended_us=0, half_us=0, relapses=outage.relapses + 1, away=away)
     if not look.passes:
-        relapsed = 1 if outage.ended_us else 0
-        return msgspec.structs.replace(changed, ended_us=0, half_us=0, relapses=outage.relapses + relapsed)
+        return changed
     if not outage.ended_us:
-        return msgspec.structs.replace(changed, ended_us=look.now_us, at_end=waiting.entries, half_us=0)
+        away = (*changed.away[:-1], (changed.away[-1][0], look.now_us))
+        return msgspec.structs.replace(changed, ended_us=look.now_us, at_end=waiting.entries, half_us=0, away=away)
     if not outage.half_us and look.empty_s is not None and 0 < 2 * waiting.entries <= outage.at_end:
         return msgspec.structs.replace(changed, half_us=look.now_us, estimate_s=look.empty_s)
     return changed
+
+
+def grown(
+    curve: tuple[tuple[int, int, int], ...], step_us: int, point: tuple[int, int, int]
+) -> tuple[tuple[tuple[int, int, int], ...], int]:
+    """A curve with another point, where it is due; and its step. However long it gets, it has at most `POINTS_MAX`."""
+    if curve and point[0] - curve[-1][0] < step_us:
+        return curve, step_us
+    if len(curve) < POINTS_MAX:
+        return (*curve, point), step_us
+    return grown(curve[::2], 2 * step_us, point)
 
 
 def _causes(outage: Outage, look: Look) -> dict[str, int]:
@@ -114,6 +147,28 @@ def pair(total: Sum) -> tuple[int, int]:
 def is_settled(outage: Outage, figures: Figures) -> bool:
     """It is over, and the machine has nothing left of it."""
     return bool(outage.ended_us) and not figures.of(MACHINE).entries
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node measured of an outage: see `gateway.outages.answers`."""
+
+    #: The outage's number.
+    number: int
+    #: Answers by the number of their bound in `gateway.meter.BOUNDS_S`: in the hour before, until billing was back, and from
+    #: then until all was settled.
+    before: dict[int, int] = {}
+    during: dict[int, int] = {}
+    after: dict[int, int] = {}
+    #: Payments that got try later, by what stood in the way.
+    turned_away: dict[str, int] = {}
+
+
+class Written(NamedTuple):
+    """By whom a report is written, in which currency, and when."""
+
+    node: str
+    currency: str
+    at_us: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +206,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     #: When half was drained: what the rest was to take, and what it took, in seconds; absent where it was too quick.
     estimate_s: int | None
     took_s: int | None
+    #: What waited, from its beginning until nothing did: when, how many, their sum.
+    curve: tuple[tuple[int, int, int], ...] = ()
+    #: When the core was away, from and until: more than once where it fell over again.
+    away: tuple[tuple[int, int], ...] = ()
+    #: What each node measured, together.
+    part: Part | None = None
 
     @property
     def error_percent(self) -> int | None:
@@ -160,8 +221,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return round(100 * (self.estimate_s - self.took_s) / self.took_s)
 
 
-def report_of(outage: Outage, figures: Figures, node: str, currency: str, now_us: int) -> Report:
+def report_of(outage: Outage, figures: Figures, written: Written, part: Part | None = None) -> Report:
     """The report of an outage that is settled."""
+    now_us = written.at_us
 
     def since(*states: State) -> tuple[int, int]:
         now, before = figures.of(states), outage.before.of(states)
@@ -169,9 +231,9 @@ def report_of(outage: Outage, figures: Figures, node: str, currency: str, now_us
 
     return Report(
         number=outage.number,
-        node=node,
+        node=written.node,
         route=outage.route,
-        currency=currency,
+        currency=written.currency,
         began_us=outage.began_us,
         ended_us=outage.ended_us,
         drained_us=now_us,
@@ -191,6 +253,10 @@ def report_of(outage: Outage, figures: Figures, node: str, currency: str, now_us
         peak=outage.peak,
         estimate_s=outage.estimate_s if outage.half_us else None,
         took_s=(now_us - outage.half_us) // US if outage.half_us else None,
+        # A relapse may just have been left out: the core was away until it was well for good.
+        curve=(*outage.curve, (now_us, *pair(figures.of(MACHINE)))),
+        away=(*outage.away[:-1], (outage.away[-1][0], outage.ended_us)) if outage.away else (),
+        part=part,
     )
 
 

@@ -5,13 +5,25 @@ Of several nodes on a spool the one that tells people follows them for all.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from gateway.clock import Clock
 from gateway.log import log
-from gateway.outages.record import Figures, Look, Outage, Report, figures_of, is_settled, report_of, went_on
+from gateway.outages.answers import NOTHING, Gauge, Measured, joined
+from gateway.outages.record import (
+    Figures,
+    Look,
+    Outage,
+    Part,
+    Report,
+    Written,
+    figures_of,
+    is_settled,
+    report_of,
+    went_on,
+)
 from gateway.route.route import Route
 from gateway.route.zone import PASSING
 from gateway.telling.condition import Condition
@@ -20,7 +32,14 @@ from gateway.telling.watch import written
 from spool.errors import SpoolError
 from spool.store import Store
 
+T = TypeVar("T", Outage, Part)
+
 CURRENT: Final = "outage/"
+PARTS: Final = "outage-parts/"
+NODES_MAX: Final = 256
+WAIT_US: Final = 3 * US
+"""Where nodes share a spool a report waits so long after its outage, for the last of what the others measured."""
+
 REPORTS: Final = "outages/"
 LOOK_S: Final = 1.0
 KEPT_MAX: Final = 500
@@ -47,12 +66,13 @@ class Recorder:
         planned: Callable[[str], bool],
         tells: Callable[[], bool] = lambda: True,
         is_away_elsewhere: Callable[[str], bool] = lambda _route: False,
+        measure: Callable[[str], Measured] = lambda _route: NOTHING,
     ) -> None:
         """Keep them in `store`.
 
         `estimate_s` says how long a route's backlog takes, infinite where it can't; `planned`, whether it is away on purpose;
         `tells`, whether this node is the one that follows outages now; `is_away_elsewhere`, whether another finds a route's
-        core away.
+        core away; `measure`, how channels were answered here so far.
         """
         self._store = store
         self._routes = routes
@@ -62,6 +82,9 @@ class Recorder:
         self._tells, self._is_away_elsewhere = tells, is_away_elsewhere
         #: This node followed them at the last look.
         self._follows = False
+        self._gauge = Gauge(measure)
+        #: By route: the part as it was written last, when, and whether its outage had ended then.
+        self._parts_written: dict[str, tuple[int, bool]] = {}
         #: What isn't settled, by route.
         self.current: dict[str, Outage] = {}
         self._written_us: dict[str, int] = {}
@@ -76,12 +99,16 @@ class Recorder:
         self._last = max((each.number for each in reports), default=0)
         self._new = reports[:1]
         await self._recall_current()
+        for name in self.current:
+            kept = _read(await self._store.recall(self._part_name(name)), Part)
+            if kept is not None and name not in self._gauge.parts:
+                self._gauge.parts[name] = kept
 
     async def _recall_current(self) -> None:
         self.current = {}
         for route in self._routes:
             kept = await self._store.recall(CURRENT + route.name)
-            outage = _read(kept)
+            outage = _read(kept, Outage)
             if outage is None:
                 continue
             self.current[route.name] = outage
@@ -104,11 +131,40 @@ class Recorder:
         if not self._tells():
             self._follows = False
             await self._recall_current()
+            for route in self._routes:
+                await self._measure(route.name)
             return
         cells = list(self._store.tally.cells())
         for route in self._routes:
             figures = figures_of(cells, route.name, route.currency)
+            # What was answered since the last look belongs to an outage that is found now, and to one that ends now.
+            went_on_before = route.name in self.current
+            if went_on_before:
+                await self._measure(route.name)
             await self._look(route, figures)
+            if not went_on_before:
+                await self._measure(route.name)
+
+    async def _measure(self, route: str) -> None:
+        """Count what this node answered, and keep that now and then."""
+        now_us, outage = self._clock.now_us(), self.current.get(route)
+        self._gauge.look(route, outage, now_us)
+        if outage is not None:
+            at_us, had_ended = self._parts_written.get(route, (0, False))
+            if now_us - at_us >= KEEP_US or (outage.ended_us and not had_ended):
+                await self._store.remember(self._part_name(route), msgspec.json.encode(self._gauge.parts[route]))
+                self._parts_written[route] = now_us, bool(outage.ended_us)
+
+    def _part_name(self, route: str) -> str:
+        return f"{PARTS}{route}/{self._node}"
+
+    async def _part(self, outage: Outage) -> Part:
+        """What all nodes measured."""
+        prefix, own = f"{PARTS}{outage.route}/", self._part_name(outage.route)
+        kept = await self._store.recall_some(prefix, "", NODES_MAX)
+        others = [_read(value, Part) for name, value in kept if name != own]
+        mine = self._gauge.parts.get(outage.route)
+        return joined([each for each in (*others, mine) if each is not None], outage.number)
 
     async def _look(self, route: Route, figures: Figures) -> None:
         now_us = self._clock.now_us()
@@ -128,8 +184,10 @@ class Recorder:
         )
         after = went_on(outage, look)
         self.current[route.name] = after
-        if is_settled(after, figures):
-            await self._report(report_of(after, figures, self._node, route.currency, now_us))
+        waits = self._store.nodes.shared and now_us - after.ended_us < WAIT_US
+        if is_settled(after, figures) and not waits:
+            written_by = Written(self._node, route.currency, now_us)
+            await self._report(report_of(after, figures, written_by, await self._part(after)))
         elif after.ended_us != outage.ended_us or now_us - self._written_us.get(route.name, 0) >= KEEP_US:
             await self._keep(after)
 
@@ -201,11 +259,11 @@ def _cause(route: Route) -> str:
     return "" if diagnosis is None else diagnosis.cause.value
 
 
-def _read(kept: bytes | None) -> Outage | None:
+def _read(kept: bytes | None, of: type[T]) -> T | None:
     if kept is None:
         return None
     try:
-        return msgspec.json.decode(kept, type=Outage | None)
+        return msgspec.json.decode(kept, type=of | None)
     except msgspec.DecodeError as error:
         log.error("outage_unreadable", error=type(error).__name__)
         return None

@@ -4,12 +4,14 @@ Each chart is 600 by 100 units, stretched by the page; what it shows is said in 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Final
 
 import msgspec
 
 from gateway.admin.state.trend import Sample
+from gateway.admin.steering.outage_side import OutageShown
 
 WIDTH: Final = 600
 HEIGHT: Final = 100
@@ -55,6 +57,39 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
     span_s: int
     bands: tuple[Band, ...]
     charts: tuple[Chart, ...]
+
+
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """What waited in an outage, from its beginning until nothing did."""
+
+    points: str
+    #: When billing was away.
+    bands: tuple[Band, ...]
+    top: float
+    span_s: int
+
+
+def drained(report: OutageShown) -> Drain | None:
+    """The curve of an outage; None where it was over before it had one."""
+    if len(report.curve) < 2 or report.curve[-1].after_s <= 0:  # noqa: PLR2004 - a line has two ends
+        return None
+    last_s = report.curve[-1].after_s
+    top = _round_up(max(float(each.entries) for each in report.curve))
+
+    def x(after_s: float) -> float:
+        return round(WIDTH * min(1.0, max(0.0, after_s / last_s)), 1)
+
+    began = datetime.fromisoformat(report.began)
+    away = [
+        [x((datetime.fromisoformat(end) - began).total_seconds()) for end in (each.began, each.ended)]
+        for each in report.away
+    ]
+    return Drain(
+        points=_points([x(each.after_s) for each in report.curve], [float(each.entries) for each in report.curve], top),
+        bands=tuple(Band(zone="open", x=begin, width=round(max(0.5, end - begin), 1)) for begin, end in away),
+        top=top,
+        span_s=round(last_s),
+    )
 
 
 def charts(samples: Sequence[Sample]) -> Charts | None:

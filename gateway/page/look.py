@@ -89,6 +89,12 @@ class Look:
         text = f"{value:.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits
         return grouped(text, self.language)
 
+    def quick(self, seconds: float) -> str:
+        """How long an answer takes: in milliseconds, or seconds from one on."""
+        if seconds < 1:
+            return self.t("span.millisecond", ms=self.rough(1000 * seconds))
+        return self.t("span.short_second", s=self.rough(seconds))
+
     def counted(self, sums: Iterable[Money]) -> int:
         """How many entries these are together."""
         return sum(each.entries for each in sums)

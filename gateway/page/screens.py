@@ -20,10 +20,11 @@ from gateway.admin.state.status import Status
 from gateway.admin.steering.audit_side import DeedsPage
 from gateway.admin.steering.outage_side import OutageShown
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
-from gateway.page.chart import charts
+from gateway.page.chart import charts, drained
 from gateway.page.look import Look
+from gateway.page.paper import name_of, paper
 from gateway.page.verdict import verdict
-from gateway.page.visit import Elsewhere, Shown, Visit
+from gateway.page.visit import Elsewhere, Kept, Shown, Visit
 from gateway.page.writing import written
 from spool.lifecycle import BY_PERSONS, State
 
@@ -35,7 +36,7 @@ ROWS: Final = 50
 NARROWING: Final[tuple[str, ...]] = Scope.__struct_fields__
 TIMES: Final = ("accepted_from", "accepted_before")
 
-Screen = Callable[["Screens", Visit], Awaitable[Shown | Elsewhere]]
+Screen = Callable[["Screens", Visit], Awaitable[Shown | Elsewhere | Kept]]
 
 
 class Screens:
@@ -189,7 +190,13 @@ class Screens:
     async def outage(self, visit: Visit) -> Shown:
         """The report of one outage; it prints well."""
         report: OutageShown = await self._ask(visit, f"/outages/{visit.parts[0]}")
-        return Shown(template="outage.html", fields={"report": report})
+        return Shown(template="outage.html", fields={"report": report, "drawn": drained(report)})
+
+    async def outage_file(self, visit: Visit) -> Kept:
+        """The same as a file of its own."""
+        report: OutageShown = await self._ask(visit, f"/outages/{visit.parts[0]}")
+        text = paper(report, visit.look.language, self._desk.config.admin.page.time_zone)
+        return Kept(name=name_of(report), text=text)
 
     async def policy(self, visit: Visit) -> Shown:
         """By which rules a route stands in."""
@@ -370,6 +377,7 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("POST", rf"/page/windows/{_NUMBER}/cancel", Screens.cancel_window),
         ("GET", r"/page/outages", Screens.outages),
         ("GET", r"/page/outages/([0-9]{1,10})", Screens.outage),
+        ("GET", r"/page/outages/([0-9]{1,10})/file", Screens.outage_file),
         ("GET", r"/page/policy", Screens.policy),
         ("GET", rf"/page/policy/{_NAME}", Screens.policy),
         ("POST", rf"/page/policy/{_NAME}/(try|propose)", Screens.change_policy),

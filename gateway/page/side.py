@@ -23,7 +23,7 @@ from gateway.page.live import Live, Parts
 from gateway.page.look import Look
 from gateway.page.screens import Screens
 from gateway.page.sessions import Session, Sessions
-from gateway.page.visit import Elsewhere, Shown, Visit
+from gateway.page.visit import Elsewhere, Kept, Shown, Visit
 from gateway.page.words import LANGUAGES, Language, chosen
 from gateway.page.writing import FILES, written
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
@@ -152,6 +152,8 @@ class PageSide:
         if isinstance(came, Elsewhere):
             session.said = came.said
             return _elsewhere(came.path)
+        if isinstance(came, Kept):
+            return _kept(came)
         return self._page(came, look, session, asked.path)
 
     # Signing in
@@ -305,6 +307,11 @@ def _cookies(request: web.BaseRequest) -> Mapping[str, str]:
             name, _, value = part.strip().partition("=")
             found.setdefault(name, value)
     return found
+
+
+def _kept(file: Kept) -> web.Response:
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{file.name}"'}
+    return web.Response(text=file.text, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def _file(path: str) -> web.Response:

@@ -40,3 +40,10 @@ class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     said: str = ""
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A page to be kept as a file, under a name of letters, digits, dots and dashes."""
+
+    name: str
+    text: str

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from gateway.cli.app import app
 from gateway.telling.event import Kind
 from tests.integration.house import WAIT_S, House, open_house
+from tests.integration.reader import Reader
 from tests.tidy.house import ROOT
 
 PAGE: Final = (ROOT / "docs/how-to/tell-people.md").read_text("utf-8")
@@ -92,7 +93,7 @@ def test_the_page_tells_of_every_event() -> None:
 async def test_the_page_works_as_it_is_written(tmp_path: Path, everybody: tuple[Everybody, str]) -> None:
     """Its sinks, an outage, its report, and a payer who is told of his payment."""
     made, url = everybody
-    assert COMMANDS == ["sinks list", "sinks test ops", "outages", "outage 1"]
+    assert COMMANDS == ["sinks list", "sinks test ops", "outages", "outage 1", "outage 1 --html --language ru"]
     async with open_house(tmp_path, tables(tmp_path, url), hurried) as house:
         assert "webhook" in await typed(house, tmp_path, COMMANDS[0])
         assert "ops: the test was taken" in await typed(house, tmp_path, COMMANDS[1])
@@ -106,6 +107,14 @@ async def test_the_page_works_as_it_is_written(tmp_path: Path, everybody: tuple[
         assert "forced" in listed
         report = await typed(house, tmp_path, COMMANDS[3])
         assert "1 (10.00 RUB)" in report
+        assert re.search(r"while away +[│|]? *[1-9][0-9]* times, half within", report)
+        assert "Сбой 1, main" in await typed(house, tmp_path, COMMANDS[4])
+        browser = Reader(house)
+        await browser.sign_in("viewer")
+        assert "/page/outages/1/file" in (await browser.get("/page/outages/1")).text
+        kept = await browser.get("/page/outages/1/file")
+    assert kept.headers["Content-Disposition"] == 'attachment; filename="outage-1.html"'
+    assert "<polyline" in kept.text
     to_payer = [each["text"] for each in sms if each["to"] == "+992900000002"]
     to_duty = [each["text"] for each in sms if each["to"] == "+992900000001"]
     assert to_payer[1] == f"Платёж 10.00 RUB зачислен. {number}"

@@ -1,14 +1,30 @@
 """Outages are followed from their beginning until all they left is settled, over restarts, and reported."""
 
 import math
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.outcome import Refused
-from adapters.payment import Refusal
-from gateway.outages.record import Figures, Look, Outage, figures_of, is_settled, report_of, went_on
+from adapters.payment import AnswerKind, Refusal
+from gateway.meter import Meter
+from gateway.outages.answers import Measured, Spread, answers_of, joined, spread
+from gateway.outages.record import (
+    AWAY_MAX,
+    POINTS_MAX,
+    Figures,
+    Look,
+    Outage,
+    Part,
+    Written,
+    figures_of,
+    is_settled,
+    report_of,
+    went_on,
+)
 from gateway.outages.recorder import KEPT_MAX, TOLD_FOR_US, Recorder
 from gateway.standin.settings import StandinSettings
 from gateway.telling.event import Severity
@@ -76,7 +92,7 @@ def test_the_estimate_is_judged_from_half_way_on() -> None:
     found = went_on(found, look(55, passes=True, waiting=30, empty_s=5))
     assert (found.half_us, found.estimate_s) == (50 * US, 22)
     assert is_settled(found, NOBODY)
-    report = report_of(found, NOBODY, "night", "RUB", 70 * US)
+    report = report_of(found, NOBODY, Written("night", "RUB", 70 * US))
     assert (report.estimate_s, report.took_s, report.error_percent) == (22, 20, 10)
     assert report.detection_us == US
 
@@ -84,8 +100,64 @@ def test_the_estimate_is_judged_from_half_way_on() -> None:
 def test_what_was_drained_at_once_has_no_estimate() -> None:
     """None is made up."""
     found = went_on(outage(), look(30, passes=True))
-    report = report_of(found, NOBODY, "night", "RUB", 31 * US)
+    report = report_of(found, NOBODY, Written("night", "RUB", 31 * US))
     assert (report.estimate_s, report.took_s, report.error_percent) == (None, None, None)
+
+
+def test_the_curve_of_what_waited_is_bounded_however_long_it_gets() -> None:
+    """A day of seconds: the first and the shape stay, steps grow."""
+    found = outage()
+    for second in range(10, 86_410):
+        found = went_on(found, look(second, waiting=second))
+    assert POINTS_MAX / 2 <= len(found.curve) <= POINTS_MAX
+    assert found.curve[0] == (10 * US, 10, 1_000)
+    gaps = {after[0] - before[0] for before, after in pairwise(found.curve)}
+    assert max(gaps) <= 2 * found.step_us
+    report = report_of(found, NOBODY, Written("night", "RUB", 86_500 * US))
+    assert report.curve[-1] == (86_500 * US, 0, 0)
+
+
+def test_each_time_the_core_was_away_is_told_apart_up_to_a_bound() -> None:
+    """A second outage is what the ramp must not cause."""
+    found = went_on(outage(), look(20, waiting=5))
+    for second in range(30, 30 + 20 * AWAY_MAX, 10):
+        found = went_on(found, look(second, passes=second % 20 == 10, waiting=5))
+    assert found.relapses >= AWAY_MAX - 1
+    assert len(found.away) == AWAY_MAX
+    assert found.away[:2] == ((10 * US, 30 * US), (40 * US, 50 * US))
+    found = went_on(found, look(9_000, passes=True))
+    report = report_of(found, NOBODY, Written("night", "RUB", 9_001 * US))
+    assert report.away[-1][1] == report.ended_us
+
+
+def test_figures_of_answers_are_at_most_a_sixth_too_high() -> None:
+    """Of a thousand answers, one a millisecond longer than the other."""
+    meter = Meter()
+    for millisecond in range(1, 1_001):
+        meter.answered("kiosk", AnswerKind.POSTED, millisecond / 1_000)
+    found = spread({at: count for at, count in enumerate(meter.answered_within(["kiosk", "bank"])) if count})
+    assert found is not None
+    assert found.count == 1_000
+    assert 0.5 <= found.median_s <= 0.5 * 7 / 6
+    assert 0.99 <= found.p99_s <= 0.99 * 7 / 6
+
+
+def test_what_takes_longer_than_anything_is_told_as_the_longest_there_is() -> None:
+    """And nothing has no figures."""
+    meter = Meter()
+    meter.answered("kiosk", AnswerKind.POSTED, 3_600.0)
+    found = spread({at: count for at, count in enumerate(meter.answered_within(["kiosk"])) if count})
+    assert found == Spread(count=1, median_s=60.0, p99_s=60.0)
+    assert spread({}) is None
+
+
+def test_parts_of_nodes_add_up_and_those_of_other_outages_are_left_out() -> None:
+    """A node that was away in between left an old one."""
+    some = Part(number=2, before={1: 4}, during={3: 1}, turned_away={"storage": 2})
+    more = Part(number=2, during={3: 2, 5: 1}, after={1: 1}, turned_away={"storage": 1, "rule": 5})
+    both = joined([some, Part(number=1, during={9: 9}), more], 2)
+    assert (both.before, both.during, both.after) == ({1: 4}, {3: 3, 5: 1}, {1: 1})
+    assert both.turned_away == {"storage": 3, "rule": 5}
 
 
 _CELLS = st.dictionaries(
@@ -108,7 +180,7 @@ def test_in_every_report_nothing_is_lost_in_count_and_in_money(
 ) -> None:
     """Carried and taken are somewhere at the end."""
     was, is_ = (figures_of(cells_of(each), ROUTE, "RUB") for each in (before, now))
-    report = report_of(outage(before=was), is_, "night", "RUB", 70 * US)
+    report = report_of(outage(before=was), is_, Written("night", "RUB", 70 * US))
     for place in (0, 1):
         ends = (report.posted, report.refused, report.returned, report.cancelled, report.left)
         assert report.carried[place] + report.taken[place] == sum(each[place] for each in ends)
@@ -128,7 +200,7 @@ def test_only_what_was_told_provisional_on_the_route_is_counted() -> None:
 # On a running route
 
 
-def recorder_of(heart: Heart, *, planned: bool = False) -> Recorder:
+def recorder_of(heart: Heart, *, planned: bool = False, **more: Any) -> Recorder:
     """A recorder of a heart's one route."""
     return Recorder(
         heart.store,
@@ -137,6 +209,7 @@ def recorder_of(heart: Heart, *, planned: bool = False) -> Recorder:
         heart.clock,
         estimate_s=lambda _route: math.inf,
         planned=lambda _route: planned,
+        **more,
     )
 
 
@@ -166,6 +239,56 @@ async def test_a_report_is_written_when_all_is_settled(heart: Heart) -> None:
     assert report.channels == {"kiosk": (3, 3_000), "bank": (1, 1_000)}
     assert (report.ended_us - report.began_us, report.drained_us - report.ended_us) == (60 * US, 2 * US)
     assert recorder.current == {}
+
+
+async def test_answers_are_told_from_before_during_and_after_and_who_was_turned_away(heart: Heart) -> None:
+    """Over a restart of the process too, in which its counters begin anew."""
+
+    def measured(of: Heart) -> Measured:
+        return Measured(of.meter.answered_within(["kiosk"]), of.meter.turned_away_by_why(ROUTE))
+
+    def recorder(of: Heart) -> Recorder:
+        return recorder_of(of, measure=lambda _route: measured(of))
+
+    def answers(of: Heart, count: int, seconds: float) -> None:
+        for _ in range(count):
+            of.meter.answered("kiosk", AnswerKind.PROVISIONAL, seconds)
+
+    first = recorder(heart)
+    await first.open()
+    await first.look()
+    answers(heart, 7, 0.001)
+    await first.look()
+    heart.open_route()
+    await first.look()
+    answers(heart, 3, 0.1)
+    heart.meter.turned_away(ROUTE, "kiosk", "route_limit")
+    await heart.clock.advance(20)
+    await first.look()
+    again = await heart.restarted()
+    again.open_route()
+    second = recorder(again)
+    await second.open()
+    await second.look()
+    answers(again, 2, 0.1)
+    again.meter.turned_away(ROUTE, "kiosk", "route_limit")
+    await second.look()
+    await again.pay()
+    again.close_route()
+    await second.look()
+    answers(again, 5, 10.0)
+    await again.forwards(3)
+    await second.look()
+    (report,) = await second.reports()
+    assert report.part is not None
+    found = answers_of(report.part)
+    assert (found.before, found.during) == (
+        Spread(count=7, median_s=0.001, p99_s=0.001),
+        Spread(count=5, median_s=0.1, p99_s=0.1),
+    )
+    assert found.after is not None
+    assert (found.after.count, found.after.p99_s) == (5, 10.0)
+    assert report.part.turned_away == {"route_limit": 2}
 
 
 async def test_an_outage_in_which_nobody_pays_lasts_until_billing_is_back(heart: Heart) -> None:

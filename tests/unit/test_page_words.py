@@ -9,6 +9,7 @@ import pytest
 from adapters.outcome import Cause
 from adapters.payment import Refusal
 from gateway import conclude
+from gateway.accept.decide import Why
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.duties.proposal import Stand
 from gateway.admin.http.problem import Code
@@ -66,6 +67,7 @@ VOCABULARIES: Final = [
     *words("role", [role for role in get_args(Role) if may(Person(name="anna", role=role), Right.READ)]),
     *words("trouble", [code.word for code in Code]),
     *words("scope", screens.NARROWING),
+    *words("why", [why for why in Why if why]),
 ]
 
 

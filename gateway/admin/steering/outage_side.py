@@ -6,7 +6,8 @@ from gateway.admin.desk import Desk
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.views import Money, moment, money
-from gateway.outages.record import US, Outage, Report
+from gateway.outages.answers import Answers, answers_of
+from gateway.outages.record import US, Outage, Part, Report
 from spool.tally import Sum
 
 
@@ -31,6 +32,23 @@ class EstimateJudged(msgspec.Struct, frozen=True, kw_only=True):
     took_s: int
     #: How far it was off, in per cent of what it took; absent where that was less than a second.
     error_percent: int | None
+
+
+class Waited(msgspec.Struct, frozen=True, kw_only=True):
+    """A point of the curve of what waited for billing."""
+
+    #: Seconds since the outage began.
+    after_s: float
+    entries: int
+    #: Their sum, in the outage's currency.
+    amount: str
+
+
+class AwayShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which billing was away."""
+
+    began: str
+    ended: str
 
 
 class OutageShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +80,14 @@ class OutageShown(msgspec.Struct, frozen=True, kw_only=True):
     peak: Money
     #: Absent where it was drained too quickly for one.
     estimate: EstimateJudged | None
+    #: When billing was away; more than once where it fell over again before all was settled.
+    away: tuple[AwayShown, ...]
+    #: How quickly its channels were answered.
+    answers: Answers
+    #: Payments that got try later, by what stood in the way.
+    turned_away: dict[str, int]
+    #: What waited, from the beginning until nothing did.
+    curve: tuple[Waited, ...]
 
 
 class OutagesShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,4 +171,15 @@ def outage_shown(report: Report) -> OutageShown:
         left=written(report.left),
         peak=written(report.peak),
         estimate=estimate,
+        away=tuple(AwayShown(began=moment(began), ended=moment(ended)) for began, ended in report.away),
+        answers=answers_of(report.part or Part(number=report.number)),
+        turned_away=report.part.turned_away if report.part else {},
+        curve=tuple(
+            Waited(
+                after_s=round((at_us - report.began_us) / US, 1),
+                entries=entries,
+                amount=money(report.currency, Sum(entries, minor)).amount,
+            )
+            for at_us, entries, minor in report.curve
+        ),
     )
