@@ -53,7 +53,7 @@ from gateway.telling.making import make_sink
 from gateway.telling.own import own_conditions
 from gateway.telling.payers.rounds import Payers
 from gateway.telling.telling import Telling
-from gateway.telling.watch import Parts, Watch
+from gateway.telling.watch import Parts, Proposed, Watch
 from gateway.windows.board import Board
 from gateway.windows.plan import ACTOR as WINDOW_ACTOR
 from gateway.windows.plan import Plan
@@ -277,6 +277,9 @@ class Service:
             office=Office(self.spool.store, TELLER),
         )
 
+    async def _proposed(self) -> list[Proposed]:
+        return [Proposed(each.made_at_us, each.ends_at_us) for each in await self.admin.proposals()]
+
     def _telling(self) -> Telling:
         parts = Parts(
             store=self.spool.store,
@@ -287,6 +290,7 @@ class Service:
             returns=self.config.returns,
             telling=self.config.telling,
             own=lambda: [*own_conditions(self.keeper, self.evidence), *self.outages.conditions()],
+            proposed=self._proposed,
         )
         return Telling(
             settings=self.config.telling,

@@ -31,7 +31,7 @@ PASSED_ON_MAX: Final = 50
 T = TypeVar("T")
 
 OWN_KINDS: Final = frozenset(
-    {Kind.ROUTE_OPEN, Kind.ROUTE_SOFT, Kind.DISK_TROUBLE, Kind.KEYS_TROUBLE, Kind.EVIDENCE_TROUBLE}
+    {Kind.ROUTE_OPEN, Kind.ROUTE_SOFT, Kind.OPERATION_OPEN, Kind.DISK_TROUBLE, Kind.KEYS_TROUBLE, Kind.EVIDENCE_TROUBLE}
 )
 """What one node may see and another not."""
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from gateway.telling.event import US, Facts, Kind, Phase, Severity
+from gateway.telling.settings import TimesSettings
 
 
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ _PLAIN: Final = Manner()
 MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.ROUTE_OPEN: Manner(flaps=True),
     Kind.ROUTE_SOFT: Manner(hold_s=15, flaps=True),
+    Kind.OPERATION_OPEN: Manner(hold_s=15, flaps=True),
     Kind.LIMIT_NEAR: Manner(hold_s=5, flaps=True),
     Kind.LIMIT_REACHED: Manner(flaps=True),
     Kind.WINDOW_AHEAD: Manner(endless=True, to_all=True),
@@ -40,9 +42,10 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.WINDOW_CANCELLED: Manner(endless=True, to_all=True),
     Kind.WINDOW_OVERRUN: _PLAIN,
     Kind.RETURN_DUE: _PLAIN,
-    Kind.ENTRIES_PARKED: Manner(escalates_s=4 * 3600),
+    Kind.ENTRIES_PARKED: _PLAIN,
     Kind.ENTRIES_QUARANTINED: _PLAIN,
     Kind.ENTRIES_DOUBTFUL: Manner(hold_s=900, escalates_s=4 * 3600),
+    Kind.PROPOSALS_WAITING: _PLAIN,
     Kind.DISK_TROUBLE: Manner(flaps=True),
     Kind.KEYS_TROUBLE: Manner(hold_s=60, escalates_s=3600),
     Kind.EVIDENCE_TROUBLE: Manner(hold_s=60),
@@ -51,6 +54,16 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.OUTAGE_OVER: Manner(endless=True),
     Kind.TEST: Manner(endless=True),
 }
+
+
+def manners_of(times: TimesSettings) -> Mapping[Kind, Manner]:
+    """How each kind is told where an operator says how long it may last."""
+    own = {
+        Kind.OPERATION_OPEN: Manner(hold_s=times.operation_after_s, flaps=True),
+        Kind.ENTRIES_DOUBTFUL: Manner(hold_s=times.doubtful_after_s, escalates_s=times.doubtful_critical_after_s),
+        Kind.KEYS_TROUBLE: Manner(hold_s=times.keys_after_s, escalates_s=times.keys_critical_after_s),
+    }
+    return {**MANNERS, **own}
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +116,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     warning_s: int
     #: Seconds what flaps has to be gone before its end is told: so it is told once.
     clear_s: int
+    #: How each kind is told.
+    manners: Mapping[Kind, Manner] = MappingProxyType(MANNERS)
 
 
 Stand = dict[str, Standing]
@@ -135,9 +150,9 @@ def compare(
             news.append(_news(standing, phase, severity, standing.facts))
         after[condition.name] = standing
     for name, standing in stand.items():
-        if name not in after and standing.severity is not None and not MANNERS[standing.kind].endless:
+        if name not in after and standing.severity is not None and not times.manners[standing.kind].endless:
             going = standing if standing.gone_us else _going(standing, now_us, totals.get(standing.subject, {}))
-            if MANNERS[standing.kind].flaps and now_us - going.gone_us < times.clear_s * US:
+            if times.manners[standing.kind].flaps and now_us - going.gone_us < times.clear_s * US:
                 after[name] = going
             else:
                 news.append(_ended(going))
@@ -160,7 +175,7 @@ def _seen(known: Standing | None, condition: Condition, now_us: int, before: Tot
 
 def _due(standing: Standing, condition: Condition, now_us: int, times: Times) -> tuple[Phase, Severity] | None:
     """Whether it is told now, and as what."""
-    manner, lasted_us = MANNERS[condition.kind], now_us - standing.since_us
+    manner, lasted_us = times.manners[condition.kind], now_us - standing.since_us
     severity = condition.severity
     if manner.escalates_s and lasted_us >= manner.escalates_s * US:
         severity = Severity.CRITICAL

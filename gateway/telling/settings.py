@@ -321,6 +321,54 @@ class PayerSettings(BaseModel):
     _are_templates = field_validator("accepted_text", "credited_text", "refused_text")(is_template)
 
 
+class TimesSettings(BaseModel):
+    """How long something may last before people hear of it, and before it is critical: `[telling.times]`.
+
+    As with `[returns]`, nothing happens to a payment by it. An outage, damaged records and a full disk are told at once.
+    """
+
+    model_config = SETTINGS
+
+    operation_after_s: Annotated[
+        int,
+        Field(
+            ge=0, le=DAY_S, description="Seconds for which checks or reversals alone don't pass before that is told."
+        ),
+    ] = 15
+    parked_critical_after_s: Annotated[
+        int,
+        Field(ge=1, le=31 * DAY_S, description="Seconds after which a payment that waits for a person is critical."),
+    ] = 4 * 3600
+    doubtful_after_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=DAY_S,
+            description="Seconds for which payments are in doubt though billing answers, before it is told.",
+        ),
+    ] = 900
+    doubtful_critical_after_s: Annotated[
+        int, Field(ge=1, le=31 * DAY_S, description="Seconds after which that is critical.")
+    ] = 4 * 3600
+    keys_after_s: Annotated[
+        int, Field(ge=0, le=DAY_S, description="Seconds for which the master key can't be asked, before it is told.")
+    ] = 60
+    keys_critical_after_s: Annotated[
+        int, Field(ge=1, le=31 * DAY_S, description="Seconds after which that is critical.")
+    ] = 3600
+    proposals_late_after_s: Annotated[
+        int,
+        Field(ge=1, le=31 * DAY_S, description="Seconds after which a proposal without an answer is a warning."),
+    ] = 1800
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name in ("doubtful", "keys"):
+            if getattr(self, f"{name}_after_s") > getattr(self, f"{name}_critical_after_s"):
+                raise ValueError(f"{name}_after_s must not exceed {name}_critical_after_s")
+        return self
+
+
 class TellingSettings(BaseModel):
     """Who is told of what: `[telling]`. Nobody, while there is no sink."""
 
@@ -358,6 +406,9 @@ class TellingSettings(BaseModel):
         list[Annotated[int, Field(ge=60, le=31 * DAY_S)]],
         Field(max_length=5, description="How long before a planned window it is announced, in seconds; once for each."),
     ] = [DAY_S, 3600]
+    times: Annotated[TimesSettings, Field(description="How long something may last before people hear of it.")] = (
+        TimesSettings()
+    )
     sinks: Annotated[
         dict[Annotated[str, Field(pattern=NAME_PATTERN)], AnySinkSettings],
         Field(max_length=20, description="Ways to people, by name."),

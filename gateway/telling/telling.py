@@ -10,7 +10,7 @@ from typing import Final
 from gateway.clock import Clock
 from gateway.log import log
 from gateway.telling.company import Company, Heard, merged
-from gateway.telling.condition import NO_TOTALS, Condition, News, Stand, Times, Totals, compare
+from gateway.telling.condition import NO_TOTALS, Condition, News, Stand, Times, Totals, compare, manners_of
 from gateway.telling.event import US, Event, Facts, Kind, Phase, Severity
 from gateway.telling.journal import Journal
 from gateway.telling.making import make_sink
@@ -49,6 +49,7 @@ class Telling:
             critical_s=settings.repeat_critical_s,
             warning_s=settings.repeat_warning_s,
             clear_s=settings.clear_after_s,
+            manners=manners_of(settings.times),
         )
         self.journal = Journal(store, node)
         self._node = node

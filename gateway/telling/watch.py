@@ -1,15 +1,15 @@
 """What stands against all being well: a look at the parts of a running service, in facts and figures. Changes nothing."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.amount import UnknownCurrency, write_amount
 from gateway.clock import Clock
 from gateway.returns.duty import Stage, stage_of
 from gateway.returns.settings import ReturnSettings
 from gateway.route.route import Route
-from gateway.route.zone import PASSING, Zone
+from gateway.route.zone import PASSING, Operation, Zone
 from gateway.standin.headroom import Headroom
 from gateway.standin.policy import Ceiling
 from gateway.telling.condition import Condition
@@ -22,7 +22,7 @@ from gateway.windows.window import Window, concerns, following
 from spool.errors import SpoolError
 from spool.lifecycle import POSITIVE, WAITING, State, Told
 from spool.lifecycle import Kind as EntryKind
-from spool.store import Store
+from spool.store import Filter, Store
 from spool.tally import NOTHING, Cell, Sum
 
 AHEAD_SHOWN: Final = 3
@@ -30,6 +30,12 @@ AHEAD_SHOWN: Final = 3
 
 AHEAD_US: Final = 20 * US
 """How often it is looked which windows are to be announced."""
+
+PROPOSALS_US: Final = 10 * US
+"""How often it is looked whether proposals wait."""
+
+PARKED_LOOKED_AT: Final = 20
+"""Parked payments of a route that are looked at for the one that waits for longest."""
 
 SINK_FAILURES: Final = 3
 """So many tries have to fail before a sink is in trouble."""
@@ -41,6 +47,18 @@ _STAGES: Final[Mapping[Stage, Severity]] = {
 }
 
 Cells = Sequence[tuple[Cell, Sum]]
+
+
+class Proposed(NamedTuple):
+    """A proposal that waits: when it was made and when it ends, microseconds since 1970 in UTC."""
+
+    made_at_us: int
+    ends_at_us: int
+
+
+async def nothing_proposed() -> Sequence[Proposed]:
+    """Nobody proposes anything."""
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +74,8 @@ class Parts:
     telling: TellingSettings
     #: What stands against the house itself being well, beside its disk.
     own: Callable[[], Iterable[Condition]]
+    #: Proposals that wait for a second person, oldest first.
+    proposed: Callable[[], Awaitable[Sequence[Proposed]]] = nothing_proposed
 
 
 class Watch:
@@ -66,6 +86,8 @@ class Watch:
         self._parts = parts
         #: Windows as they were looked at, what comes of them, and when that was.
         self._ahead_of: tuple[tuple[Window, ...], list[Condition], int] = ((), [], 0)
+        #: Proposals as they were looked at, and when that was.
+        self._proposed: tuple[Sequence[Proposed], int] = ((), 0)
 
     async def look(self, outlets: Iterable[OutletState] = ()) -> list[Condition]:
         """Everything that stands against all being well, each once."""
@@ -76,8 +98,10 @@ class Watch:
             found += self._route(route, own)
             found += self._limits(route)
             found += self._entries(route, own)
+            found += [each async for each in self._parked(route, own)]
         found += [each async for each in self._returns(cells)]
         found += self._announced()
+        found += await self._proposals()
         found += await self._disk()
         found += self._parts.own()
         found += _sinks(outlets)
@@ -102,11 +126,21 @@ class Watch:
             yield self._away(route, Kind.ROUTE_OPEN, severity, cells)
         elif zone is Zone.SOFT:
             yield self._away(route, Kind.ROUTE_SOFT, Severity.INFO if planned else Severity.WARNING, cells)
+        if zone in PASSING:
+            yield from self._operations(route)
         if planned:
             ends: Facts = {"ends": instant(plan.entered[name][1].ends_us)}
             yield Condition(kind=Kind.WINDOW_BEGUN, subject=name, severity=Severity.INFO, facts=ends)
         if name in plan.overruns:
             yield Condition(kind=Kind.WINDOW_OVERRUN, subject=name, severity=Severity.CRITICAL)
+
+    def _operations(self, route: Route) -> Iterator[Condition]:
+        """Those that don't pass though payments do."""
+        for operation in (Operation.CHECK, Operation.REVERSAL):
+            if route.health.zone_of(operation) not in PASSING:
+                facts: Facts = {"operation": operation.value, "route": route.name}
+                subject = f"{route.name}/{operation.value}"
+                yield Condition(kind=Kind.OPERATION_OPEN, subject=subject, severity=Severity.WARNING, facts=facts)
 
     def _away(self, route: Route, kind: Kind, severity: Severity, cells: Cells) -> Condition:
         diagnosis = route.health.diagnosis
@@ -151,7 +185,6 @@ class Watch:
 
     def _entries(self, route: Route, cells: Cells) -> Iterator[Condition]:
         looked_at = [
-            (Kind.ENTRIES_PARKED, State.PARKED, Severity.WARNING),
             (Kind.ENTRIES_QUARANTINED, State.QUARANTINED, Severity.CRITICAL),
         ]
         if route.health.zone in PASSING:
@@ -160,6 +193,37 @@ class Watch:
             if count := total(cells, {state}).entries:
                 facts: Facts = {"count": count, "sum": sums(cells, {state})}
                 yield Condition(kind=kind, subject=route.name, severity=severity, facts=facts)
+
+    async def _parked(self, route: Route, cells: Cells) -> AsyncIterator[Condition]:
+        if not (count := total(cells, {State.PARKED}).entries):
+            return
+        now_us, wanted = self._parts.clock.now_us(), Filter(states=frozenset({State.PARKED}), route=route.name)
+        try:
+            entries = await self._parts.store.page(wanted, PARKED_LOOKED_AT)
+        except SpoolError:
+            entries = []
+        since_us = min((each.changed_at_us for each in entries), default=now_us)
+        is_late = now_us - since_us >= self._parts.telling.times.parked_critical_after_s * US
+        facts: Facts = {"count": count, "sum": sums(cells, {State.PARKED}), "oldest": instant(since_us)}
+        severity = Severity.CRITICAL if is_late else Severity.WARNING
+        yield Condition(kind=Kind.ENTRIES_PARKED, subject=route.name, severity=severity, facts=facts)
+
+    async def _proposals(self) -> list[Condition]:
+        proposed, looked_us = self._proposed
+        now_us = self._parts.clock.now_us()
+        if now_us - looked_us >= PROPOSALS_US:
+            proposed = await self._parts.proposed()
+            self._proposed = proposed, now_us
+        if not proposed:
+            return []
+        facts: Facts = {
+            "count": len(proposed),
+            "oldest": instant(proposed[0].made_at_us),
+            "ends": instant(min(each.ends_at_us for each in proposed)),
+        }
+        is_late = now_us - proposed[0].made_at_us >= self._parts.telling.times.proposals_late_after_s * US
+        severity = Severity.WARNING if is_late else Severity.INFO
+        return [Condition(kind=Kind.PROPOSALS_WAITING, subject="", severity=severity, facts=facts)]
 
     async def _returns(self, cells: Cells) -> AsyncIterator[Condition]:
         parts = self._parts

@@ -1,9 +1,12 @@
 """From what stands to what is told: begun once, ended once, more urgent when it is, and again while it lasts."""
 
+import msgspec
 import pytest
+from pydantic import ValidationError
 
-from gateway.telling.condition import NO_TOTALS, Condition, News, Stand, Times, Totals, compare
+from gateway.telling.condition import NO_TOTALS, Condition, News, Stand, Times, Totals, compare, manners_of
 from gateway.telling.event import Kind, Phase, Severity
+from gateway.telling.settings import TimesSettings
 from tests.unit.telling import NEVER, US, condition
 
 
@@ -91,13 +94,28 @@ def test_a_duty_that_becomes_more_urgent_is_told_again() -> None:
     assert told(ended) == [(Kind.RETURN_DUE, Phase.CLEARED, Severity.CRITICAL)]
 
 
-def test_what_waits_for_a_person_for_too_long_becomes_critical_by_itself() -> None:
-    """Parked payments have four hours."""
-    parked = condition(Kind.ENTRIES_PARKED, severity=Severity.WARNING)
-    stand, _ = after({}, 0, parked)
-    stand, before = after(stand, 4 * 3600 - 1, parked)
-    stand, at = after(stand, 4 * 3600, parked)
-    assert (before, told(at)) == ([], [(Kind.ENTRIES_PARKED, Phase.ESCALATED, Severity.CRITICAL)])
+@pytest.mark.parametrize("kind", [Kind.ENTRIES_DOUBTFUL, Kind.KEYS_TROUBLE])
+def test_what_lasts_for_too_long_becomes_critical_by_itself(kind: Kind) -> None:
+    """As an operator says: told after a minute, critical after an hour."""
+    own = TimesSettings(
+        doubtful_after_s=60, doubtful_critical_after_s=3_600, keys_after_s=60, keys_critical_after_s=3_600
+    )
+    times = msgspec.structs.replace(NEVER, manners=manners_of(own))
+    found = condition(kind, severity=Severity.WARNING)
+    stand, news = after({}, 0, found, times=times)
+    said = [told(news)]
+    for second in (59, 60, 3_599, 3_600, 9_999):
+        stand, news = after(stand, second, found, times=times)
+        said.append(told(news))
+    raised, escalated = (kind, Phase.RAISED, Severity.WARNING), (kind, Phase.ESCALATED, Severity.CRITICAL)
+    assert said == [[], [], [raised], [], [escalated], []]
+
+
+@pytest.mark.parametrize("name", ["doubtful", "keys"])
+def test_what_is_critical_before_it_is_told_is_refused(name: str) -> None:
+    """Before anything opens."""
+    with pytest.raises(ValidationError, match="must not exceed"):
+        TimesSettings.model_validate({f"{name}_after_s": 100, f"{name}_critical_after_s": 99})
 
 
 @pytest.mark.parametrize(

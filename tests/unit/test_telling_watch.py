@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from adapters.outcome import Refused
+from adapters.outcome import Cause, Refused, Unknown
 from adapters.payment import Refusal
 from gateway.returns.settings import ReturnSettings
 from gateway.standin.headroom import Headroom
 from gateway.standin.settings import StandinSettings
 from gateway.telling.condition import Condition
-from gateway.telling.event import Kind, Severity
+from gateway.telling.event import US, Kind, Severity
 from gateway.telling.outlet import OutletState
 from gateway.telling.settings import TellingSettings
 from gateway.telling.telling import Telling, tells_events
-from gateway.telling.watch import Parts, Watch
+from gateway.telling.watch import Parts, Proposed, Watch
 from gateway.windows.plan import Plan
-from spool.lifecycle import PARK
+from spool.lifecycle import CLOSE_REFUSED, PARK
 from spool.store import Move
 from tests.unit.fake_core import Does
 from tests.unit.heart import ROUTE, Heart, OpenHeart
@@ -30,7 +30,7 @@ WELL = list[Condition]()
 class Lookout:
     """A watch over a heart."""
 
-    def __init__(self, heart: Heart, own: Sequence[Condition] = ()) -> None:
+    def __init__(self, heart: Heart, own: Sequence[Condition] = (), **more: Any) -> None:
         self.heart = heart
         self.plan = Plan(heart.store, [heart.route], heart.clock)
         self.telling = TellingSettings()
@@ -43,6 +43,7 @@ class Lookout:
             returns=ReturnSettings(),
             telling=self.telling,
             own=lambda: own,
+            **more,
         )
         self.watch = Watch(parts)
 
@@ -144,13 +145,56 @@ async def test_money_owed_back_is_more_urgent_the_longer_it_is(lookout: Lookout)
 
 
 async def test_parked_payments_wait_for_a_person(lookout: Lookout) -> None:
-    """Count and sum are told, no account."""
+    """Count and sum are told, no account; and it is critical by how long the oldest waits, not by how long any does."""
     heart = lookout.heart
     heart.open_route()
-    await heart.pay()
-    await heart.spool.move([Move(entry=await heart.entry(), transition=PARK, at_us=heart.clock.now_us())])
-    found = (await lookout.sees())[Kind.ENTRIES_PARKED]
-    assert found.facts == {"count": 1, "sum": "10.00 RUB"}
+    since = "2026-01-01T00:00:00Z"
+    for key in ("1", "2"):
+        await heart.pay(key, account=key)
+        await heart.spool.move([Move(entry=await heart.entry(key), transition=PARK, at_us=heart.clock.now_us())])
+        await heart.clock.advance(3 * 3_600)
+    both = (await lookout.sees())[Kind.ENTRIES_PARKED]
+    oldest = await heart.entry("1")
+    await heart.spool.move([Move(entry=oldest, transition=CLOSE_REFUSED, at_us=heart.clock.now_us(), actor="anna")])
+    later = (await lookout.sees())[Kind.ENTRIES_PARKED]
+    assert (both.facts, both.severity) == ({"count": 2, "sum": "20.00 RUB", "oldest": since}, Severity.CRITICAL)
+    assert (later.facts["oldest"], later.severity) == ("2026-01-01T03:00:00Z", Severity.WARNING)
+
+
+async def test_checks_that_do_not_pass_by_themselves_are_told(lookout: Lookout) -> None:
+    """Where payments don't pass either, that is told, and no more."""
+    health = lookout.heart.health
+    while (permit := health.admit_check()) is not None:
+        health.report(permit, Unknown(cause=Cause.ANSWER_TIMEOUT), 5.0)
+    found = await lookout.sees()
+    assert set(found) == {Kind.OPERATION_OPEN}
+    alone = found[Kind.OPERATION_OPEN]
+    assert (alone.subject, alone.severity) == (f"{ROUTE}/check", Severity.WARNING)
+    assert alone.facts == {"operation": "check", "route": ROUTE}
+    lookout.heart.open_route()
+    assert set(await lookout.sees()) == {Kind.ROUTE_OPEN}
+
+
+async def test_proposals_that_wait_are_told_and_become_a_warning(heart: Heart) -> None:
+    """For whoever is to be the second person; who proposed what is on the page."""
+    waiting = [Proposed(heart.clock.now_us() + at * US, heart.clock.now_us() + end * US) for at, end in ((0, 900), (9, 60))]
+    asked = list[int]()
+
+    async def proposed() -> Sequence[Proposed]:
+        asked.append(heart.clock.now_us())
+        return waiting
+
+    lookout = Lookout(heart, proposed=proposed)
+    first = (await lookout.sees())[Kind.PROPOSALS_WAITING]
+    await lookout.sees()
+    assert len(asked) == 1
+    assert first.severity is Severity.INFO
+    assert first.facts == {"count": 2, "oldest": "2026-01-01T00:00:00Z", "ends": "2026-01-01T00:01:00Z"}
+    await heart.clock.advance(1_800)
+    assert (await lookout.sees())[Kind.PROPOSALS_WAITING].severity is Severity.WARNING
+    waiting.clear()
+    await heart.clock.advance(10)
+    assert await lookout.sees() == {}
 
 
 async def test_a_sink_that_fails_again_and_again_is_told_by_the_others(lookout: Lookout) -> None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from gateway.admin.access.entrance import Entrance
 from gateway.admin.access.tokens import Denial, Person, Refusal, Right, may
 from gateway.admin.desk import Desk
+from gateway.admin.duties.proposal import Proposal
 from gateway.admin.entries.exporting import TYPES, written
 from gateway.admin.http.call import Call
 from gateway.admin.http.description import ADDRESS, description
@@ -59,6 +60,10 @@ class AdminSide:
     async def status(self) -> Status:
         """How everything stands; for who was let in before, and only looks on."""
         return await status(self._desk, self._parts.duties.proposals)
+
+    async def proposals(self) -> list[Proposal]:
+        """What waits for a second person, oldest first. Errors: see `Store.recall_some`."""
+        return await self._parts.duties.proposals.waiting()
 
     async def handle(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         """Answer one HTTP request; whatever goes wrong is a problem, never a traceback."""

@@ -251,6 +251,7 @@ def _sinks(desk: Desk) -> Iterator[Metric]:
         waiting.add_metric((each.name,), each.waiting)
         failing.add_metric((each.name,), each.failures)
         sent.add_metric((each.name,), each.sent_us / US)
+    yield _gauge("telling", "1 while this node tells people; of several nodes one does.", desk.telling.tells)
     payers = desk.payers.state
     told = _gauges("payers_messages", "Messages to payers in this run, by what became of them.", "outcome")
     told.add_metric(("told",), payers.told)

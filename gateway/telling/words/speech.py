@@ -49,8 +49,9 @@ class Speech:
         template = lines.get(named, lines["raised"])
         lasted_s = (event.at_us - event.since_us) // US
         facts: dict[str, Any] = {"lasted_s": lasted_s, **event.facts, "subject": event.subject or event.node}
-        if "stage" in facts:
-            facts["stage"] = self._words.get("stages", {}).get(facts["stage"], facts["stage"])
+        for name, group in (("stage", "stages"), ("operation", "operations")):
+            if name in facts:
+                facts[name] = self._words.get(group, {}).get(facts[name], facts[name])
         before: str = self._words["phase"][phase.value]
         by_whom = self.piece("seen", **facts) if "nodes" in facts else ""
         return before + self._said(template, facts) + by_whom
