@@ -15,7 +15,7 @@ from adapters.amount import write_amount
 from adapters.channels.json_answer import instant
 from spool.entry import Entry, Event
 from spool.evidence.findings import Finding
-from spool.lifecycle import POSITIVE, WAITING, State
+from spool.lifecycle import POSITIVE, WAITING, Kind, State
 from spool.number import id_text
 from spool.rank import Rank
 from spool.tally import NOTHING, Cell, Sum
@@ -114,6 +114,8 @@ class EntryShown(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     #: Why it has its turn; absent where only a running service could tell.
     turn: TurnShown | None = None
+    #: It and what undid it (or what it undid) were set off against each other here: billing was told of neither.
+    netted: bool = False
 
 
 class EntryPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +193,9 @@ class VerdictShown(msgspec.Struct, frozen=True, kw_only=True):
     #: Entries whose content is gone on purpose, as their key was destroyed when its time was over.
     shredded: int = 0
 
+
+REVERSED: Final = "reversed"
+"""The reason of a payment that its reversal ended here."""
 
 MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
     State.READY: ("hold",),
@@ -272,6 +277,19 @@ def entry_shown(
         content="destroyed" if entry.key_id in destroyed else "sealed",
         account=account,
         turn=turn,
+        netted=is_netted(entry),
+    )
+
+
+def is_netted(entry: Entry) -> bool:
+    """A payment and its reversal that ended each other before anything was sent. What was given back to its channel isn't."""
+    return entry.state is State.CANCELLED and (entry.kind is Kind.REVERSAL or entry.reason == REVERSED)
+
+
+def netted_of(cells: Iterable[tuple[Cell, Sum]]) -> tuple[Money, ...]:
+    """How many payments were ended here by their reversals, and how much they came to, by currency."""
+    return moneys(
+        by_currency(each for each in cells if each[0].kind is Kind.REVERSAL and each[0].state is State.CANCELLED)
     )
 
 

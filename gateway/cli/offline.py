@@ -26,6 +26,7 @@ from gateway.admin.views import (
     entry_row,
     entry_shown,
     moment,
+    netted_of,
     verdict_shown,
 )
 from gateway.cli.exits import Exit, Failure
@@ -230,6 +231,7 @@ async def _status(config: Config, store: Reading) -> Status:
         keys=tuple[KeyShown, ...](),
         returns=await returns_of(store, config.returns, clock.now_us()),
         proposals=len(await waiting.waiting()),
+        netted=netted_of(cells),
     )
 
 

@@ -95,6 +95,8 @@ def _view(found: OutageShown) -> RenderableType:
     sums = tables.table_of("", "payments and sum")
     for name in _LINES:
         sums.add_row(Text(name), Text(_said(getattr(found, name))))
+    if found.netted.entries:
+        sums.add_row(Text("cancelled by reversals before anything was sent"), Text(_said(found.netted)))
     for channel, taken in found.channels.items():
         sums.add_row(Text(f"taken from {channel}"), Text(_said(taken)))
     return Group(head, times, sums, Text("carried + taken = posted + refused + returned + cancelled + left"))

@@ -119,6 +119,10 @@ def entry_view(shown: EntryShown) -> RenderableType:
         )
     if shown.turn and entry.state in {state.word for state in WAITING}:
         facts.add_row(Text("why so", "dim"), plain(_turn(shown.turn)))
+    if shown.netted:
+        facts.add_row(
+            Text("netted", "dim"), plain("set off against its reversal before anything was sent: billing has neither")
+        )
     may = f"a person may: {', '.join(shown.may)}" if shown.may else "nobody need do anything by hand"
     return Group(facts, history, plain(may))
 
@@ -261,7 +265,12 @@ def _states(status: Status) -> RenderableType:
     table = table_of("state", "entries and sum")
     for state, totals in status.states.items():
         table.add_row(Text(state, STATE_STYLES.get(state, "")), plain(moneys_text(totals)))
-    return table if status.states else plain("the spool is empty")
+    if not status.states:
+        return plain("the spool is empty")
+    if not status.netted:
+        return table
+    words = f"netted: {moneys_text(status.netted)} reversed before anything was sent, so billing has neither of the two"
+    return Group(table, plain(words))
 
 
 def _duties(status: Status) -> list[Text]:

@@ -34,6 +34,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     by_state: dict[int, tuple[int, int]]
     by_channel: dict[str, tuple[int, int]]
+    #: Reversals that ended their payments before anything was sent.
+    netted: tuple[int, int] = (0, 0)
 
     def of(self, states: Iterable[State]) -> Sum:
         """All in these states."""
@@ -44,11 +46,14 @@ def figures_of(cells: Iterable[tuple[Cell, Sum]], route: str, currency: str) -> 
     """The figures of one route, out of the whole tally."""
     by_state: dict[int, Sum] = {}
     by_channel: dict[str, Sum] = {}
+    netted = NOTHING
     for cell, total in cells:
+        if (cell.route, cell.currency, cell.kind, cell.state) == (route, currency, Kind.REVERSAL, State.CANCELLED):
+            netted += total
         if (cell.route, cell.currency, cell.kind, cell.told) == (route, currency, Kind.PAYMENT, Told.PROVISIONAL):
             by_state[int(cell.state)] = by_state.get(int(cell.state), NOTHING) + total
             by_channel[cell.channel] = by_channel.get(cell.channel, NOTHING) + total
-    return Figures(by_state={**by_state}, by_channel={**by_channel})
+    return Figures(by_state={**by_state}, by_channel={**by_channel}, netted=pair(netted))
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +217,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     away: tuple[tuple[int, int], ...] = ()
     #: What each node measured, together.
     part: Part | None = None
+    #: Of what was cancelled, what reversals ended before anything was sent.
+    netted: tuple[int, int] = (0, 0)
 
     @property
     def error_percent(self) -> int | None:
@@ -257,6 +264,7 @@ def report_of(outage: Outage, figures: Figures, written: Written, part: Part | N
         curve=(*outage.curve, (now_us, *pair(figures.of(MACHINE)))),
         away=(*outage.away[:-1], (outage.away[-1][0], outage.ended_us)) if outage.away else (),
         part=part,
+        netted=(figures.netted[0] - outage.before.netted[0], figures.netted[1] - outage.before.netted[1]),
     )
 
 

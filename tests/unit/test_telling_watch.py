@@ -177,7 +177,9 @@ async def test_checks_that_do_not_pass_by_themselves_are_told(lookout: Lookout) 
 
 async def test_proposals_that_wait_are_told_and_become_a_warning(heart: Heart) -> None:
     """For whoever is to be the second person; who proposed what is on the page."""
-    waiting = [Proposed(heart.clock.now_us() + at * US, heart.clock.now_us() + end * US) for at, end in ((0, 900), (9, 60))]
+    waiting = [
+        Proposed(heart.clock.now_us() + at * US, heart.clock.now_us() + end * US) for at, end in ((0, 900), (9, 60))
+    ]
     asked = list[int]()
 
     async def proposed() -> Sequence[Proposed]:

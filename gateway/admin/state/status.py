@@ -10,7 +10,17 @@ from adapters.core import Core
 from gateway.admin.desk import Desk
 from gateway.admin.duties.proposals import Proposals
 from gateway.admin.duties.views import ReturnsShown, owed_cells, returns_shown
-from gateway.admin.views import Conservation, Money, by_currency, by_state, conservation, moment, money, moneys
+from gateway.admin.views import (
+    Conservation,
+    Money,
+    by_currency,
+    by_state,
+    conservation,
+    moment,
+    money,
+    moneys,
+    netted_of,
+)
 from gateway.custody.keeper import Custody
 from gateway.evidence.evidence import Evidence
 from gateway.forward.estimate import Estimate
@@ -241,6 +251,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidenceShown | None = None
     #: Known to a running service alone.
     channels: tuple[ChannelShown, ...] = ()
+    #: Payments that their reversals ended before anything was sent, ever since the spool was made: billing has neither.
+    netted: tuple[Money, ...] = ()
 
 
 async def status(desk: Desk, proposals: Proposals) -> Status:
@@ -264,6 +276,7 @@ async def status(desk: Desk, proposals: Proposals) -> Status:
         proposals=await _waiting(proposals),
         evidence=evidence_shown(desk.evidence),
         channels=tuple(_channel(desk, name) for name in desk.config.channels),
+        netted=netted_of(cells),
     )
 
 

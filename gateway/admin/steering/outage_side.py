@@ -76,6 +76,8 @@ class OutageShown(msgspec.Struct, frozen=True, kw_only=True):
     refused: Money
     returned: Money
     cancelled: Money
+    #: Of these, what reversals ended before anything was sent: billing was told of neither.
+    netted: Money
     left: Money
     peak: Money
     #: Absent where it was drained too quickly for one.
@@ -168,6 +170,7 @@ def outage_shown(report: Report) -> OutageShown:
         refused=written(report.refused),
         returned=written(report.returned),
         cancelled=written(report.cancelled),
+        netted=written(report.netted),
         left=written(report.left),
         peak=written(report.peak),
         estimate=estimate,
