@@ -49,13 +49,19 @@ class Repeats:
         return answers.conflict(entry, differing(of(entry, kept), request))
 
     async def heard_elsewhere(self, entry: Entry, request: Payment, fingerprint: bytes, until: float) -> Answer:
-        """The answer to a key that another node has in hand: the one that node gives, if it comes in time."""
+        """The answer to a key that another node has in hand: the one that node gives, if it comes in time.
+
+        Where that node gave the key back, having surely sent nothing, nothing was taken, and the sender is to ask again.
+        """
         while self._store.nodes.shared and self._is_coming_elsewhere(entry, request, fingerprint):
             if self._clock.monotonic() + LOOK_S >= until:
                 break
             await self._clock.sleep(LOOK_S)
             with contextlib.suppress(SpoolClosed):
-                entry = await self._store.get(entry.number) or entry
+                owner = await self._store.find(entry.channel, entry.key)
+                if owner is None:
+                    return answers.unknown(entry.key)
+                entry = owner
         return self.again(entry, request, fingerprint)
 
     def _is_coming_elsewhere(self, entry: Entry, request: Payment, fingerprint: bytes) -> bool:

@@ -12,7 +12,7 @@ from gateway.clock import settle
 from gateway.forward.forwarder import IDLE_S
 from gateway.standin.settings import StandinSettings
 from spool.entry import Entry
-from spool.lifecycle import POST, State, Told
+from spool.lifecycle import GIVE_BACK, POST, State, Told
 from spool.nodes import Alone
 from spool.tally import Limit
 from tests.contracts.spool_examples import draft, go, put
@@ -181,6 +181,18 @@ async def test_a_key_that_another_node_has_in_hand_gets_that_nodes_answer(heart:
     await heart.clock.advance(LOOK_S)
 
     assert ((await asking).kind, heart.core.calls) == (AnswerKind.POSTED, [])
+
+
+async def test_a_key_that_the_other_node_gives_back_is_to_be_asked_for_again(heart: Heart) -> None:
+    """Nothing was sent and nothing is kept, so a final no would be untrue: the same key may be paid in a moment."""
+    entry = await at_another_node(heart)
+    asking = asyncio.create_task(heart.pay())
+    await settle()
+    await go(heart.store, entry, GIVE_BACK)
+
+    await heart.clock.advance(LOOK_S)
+
+    assert ((await asking).kind, (await heart.pay()).kind) == (AnswerKind.IN_PROGRESS, AnswerKind.POSTED)
 
 
 async def test_it_is_not_waited_for_beyond_the_channels_time(heart: Heart) -> None:
