@@ -46,6 +46,11 @@ class Node:
             log=scene.folder / "gateway.log",
         )
 
+    async def restart(self) -> None:
+        """SIGKILL and a new start."""
+        await self.actor.kill()
+        await self.actor.start()
+
     def pause(self) -> None:
         """It stands still, in the middle of whatever it does."""
         self.actor.send(signal.SIGSTOP)
@@ -60,6 +65,20 @@ class Cluster(Stage):
 
     nodes: list[Node]
     database: Server
+
+    @property
+    def actors(self) -> list[Actor]:
+        """Every gateway's process."""
+        return [self.gateway, *(node.actor for node in self.nodes)]
+
+    async def restart_database(self) -> None:
+        """SIGKILL of all its processes, and a new start."""
+        await asyncio.to_thread(self.database.kill)
+        await asyncio.to_thread(self.database.start)
+
+    async def stop(self) -> None:
+        """An end in good order, of all gateways."""
+        assert [await actor.stop() for actor in self.actors] == [0] * len(self.actors)
 
     def round_robin(self) -> Any:
         """The address of the next node at each call, whether it is well or not: as behind a balancer that knows nothing."""

@@ -148,6 +148,10 @@ class Stage:
         await self.gateway.kill()
         await self.gateway.start()
 
+    async def stop(self) -> None:
+        """An end in good order."""
+        assert await self.gateway.stop() == 0, self.gateway.last_words()
+
     def events(self) -> list[dict[str, Any]]:
         """Everything the gateway logged in all its lives."""
         lines = self.scene.folder.joinpath("gateway.log").read_text(encoding="utf-8").splitlines()
