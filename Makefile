@@ -121,8 +121,13 @@ PICTURES := docs/how-to/pictures
 pictures: $(DEV_READY) ## The documents' pictures of the page anew, by the tests that go through its stories
 	NIGHTSAFE_PICTURES=$(PICTURES) $(PYTEST) -p no:cacheprovider tests/acceptance/test_page_stories.py
 
-storm: $(DEV_READY) ## KILLS=200: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
-	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py
+# What the storm's tests are called, by what the spool is on.
+STORM_sqlite := test_nothing_is_lost_doubled_or_guessed_over_many_kills
+STORM_postgres := test_nothing_is_lost_doubled_or_guessed_when_nodes_and_their_database_are_killed
+ENGINE ?= sqlite
+
+storm: $(DEV_READY) ## KILLS=200 ENGINE=sqlite|postgres: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
+	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py::$(STORM_$(ENGINE))
 
 nodes: $(DEV_READY) ## ROUNDS=20 of kills, sleeps and lost databases, three gateways on one PostgreSQL under load
 	NIGHTSAFE_ROUNDS=$(ROUNDS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_several_nodes.py
@@ -137,8 +142,13 @@ SEEDS ?= 10000
 simulate: $(DEV_READY) ## As many seeds as you like, on all cores: make simulate SEEDS=10000 [BASE=first seed]
 	$(BIN)/python -m tests.simulation.simulate --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
 
+.PHONY: simulate-nodes
+simulate-nodes: $(DEV_READY) ## SEEDS of two gateways on one real PostgreSQL in simulated time, a second or two each
+	$(BIN)/python -m tests.simulation.simulate --nodes --seeds $(SEEDS) $(if $(BASE),--base $(BASE))
+
 planted: $(DEV_READY) ## Take out each guard, and say at which seed the simulation finds it
 	$(BIN)/python -m tests.simulation.simulate --bugs
+	$(BIN)/python -m tests.simulation.simulate --bugs --nodes
 
 STATES ?= 1000000
 ROUNDS ?= 200

@@ -14,6 +14,7 @@ from spool.entry import Entry
 from spool.lifecycle import FINAL, Kind, State, Told
 from spool.memory import MemoryStore
 from tests.simulation.nature import Nature
+from tests.simulation.seeded_loop import OWNER
 
 YES: Final = frozenset({AnswerKind.POSTED, AnswerKind.PROVISIONAL})
 SETTLED: Final = YES | {AnswerKind.REFUSED}
@@ -57,7 +58,8 @@ class Judge:
         self.bookings: Counter[int] = Counter()
         self.undone: Counter[int] = Counter()
         self._arrived: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
-        self._calling: set[str] = set()
+        #: Accounts with an attempt under way, and which process makes it.
+        self._calling: dict[str, object] = {}
         #: What persons were told that they had done: the entry, the act, by whom, why.
         self._acts: list[tuple[int, str, str, str]] = []
 
@@ -181,7 +183,7 @@ class Judge:
             self.broken("an account has one attempt at once", f"{operation} of {delivery}")
         else:
             self._look_ahead(entry)
-        self._calling.add(delivery.account)
+        self._calling[delivery.account] = OWNER.get()
         return True
 
     def _look_ahead(self, entry: Entry) -> None:
@@ -193,11 +195,12 @@ class Judge:
 
     def hangs_up(self, delivery: Delivery) -> None:
         """An attempt ended."""
-        self._calling.discard(delivery.account)
+        if self._calling.get(delivery.account) is OWNER.get():
+            del self._calling[delivery.account]
 
-    def gateway_died(self) -> None:
-        """Nobody calls any more."""
-        self._calling.clear()
+    def gateway_died(self, process: object) -> None:
+        """It calls no more, or nobody counts on it."""
+        self._calling = {account: calling for account, calling in self._calling.items() if calling is not process}
 
     def asked(self, delivery: Delivery) -> None:
         """An inquiry begins."""

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import random
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -169,11 +170,11 @@ def _outages(chance: random.Random, span_s: float) -> list[tuple[float, float, s
 class Nature:
     """Time, chance and the record of one run."""
 
-    def __init__(self, seed: int) -> None:
-        """Draw the mix of this seed."""
+    def __init__(self, seed: int, changed: Callable[[Mix], Mix] = lambda mix: mix) -> None:
+        """Draw the mix of this seed; `changed` makes of it what the world can play."""
         self.seed = seed
         self.chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
-        self.mix = draw(self.chance)
+        self.mix = changed(draw(self.chance))
         self.loop = SeededLoop(self.chance, self.mix.disorder)
         #: From then on nothing fails any more.
         self.healed = False

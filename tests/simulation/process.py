@@ -48,7 +48,7 @@ GRACE_S: Final = 2.0
 class Parts:
     """What a process is made of; a planted bug is another part in the same place."""
 
-    store: Callable[[Disk, float], SimStore] = SimStore
+    store: Callable[[Disk, float], Any] = SimStore
     spool: Callable[..., Spool] = Spool
     acceptor: Callable[..., Acceptor] = Acceptor
     settler: Callable[..., Settler] = Settler
@@ -71,12 +71,12 @@ T = TypeVar("T")
 
 
 class Process:
-    """See above. `dead` ends it at once: none of its callbacks runs again."""
+    """See above. `dead` ends it at once: none of its callbacks runs again. While it is `stopped`, none does."""
 
     def __init__(self, *, nature: Nature, judge: Judge, disk: Disk, sites: dict[str, Site], parts: Parts) -> None:
         """Join the parts; opens nothing yet. `sites` are by route."""
         mix = nature.mix
-        self.dead = False
+        self.dead = self.stopped = False
         self.ready = False
         self.nature = nature
         self.judge = judge

@@ -2,6 +2,7 @@
 
 One seed, one schedule. Nothing waits: when nobody can run, time jumps to the next timer. Everything a process does is
 run in a context that names the process; once that is dead none of its callbacks is run again, which is what SIGKILL is.
+While it is stopped they are put by, and all run when it goes on, which is what SIGSTOP and SIGCONT are.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ class Mortal(Protocol):
     """Whoever owns callbacks."""
 
     dead: bool
+    stopped: bool
 
 
 OWNER: Final[ContextVar[Mortal | None]] = ContextVar("OWNER", default=None)
@@ -92,8 +94,9 @@ class SeededLoop(asyncio.BaseEventLoop):
         #: Called before the step of this number; for whoever wants to strike at any await.
         self.strike_at = -1
         self.strike: Callable[[], None] | None = None
-        #: Callbacks that were not run as their owner was dead.
+        #: Callbacks that were not run as their owner was dead, and as it was stopped.
         self.graves: list[Call] = []
+        self._put_by: list[Call] = []
         self.outside = copy_context()
 
     def time(self) -> float:
@@ -131,6 +134,11 @@ class SeededLoop(asyncio.BaseEventLoop):
         self.tasks[task] = len(self.tasks)
         return task
 
+    def go_on(self) -> None:
+        """Somebody who was stopped isn't any more: what would have run meanwhile runs now."""
+        self._turn.extend(self._put_by)
+        self._put_by.clear()
+
     def exhume(self) -> None:
         """Let what the dead left undone run after all, so that their tasks can be put away in good order."""
         self._turn.extend(self.graves)
@@ -148,8 +156,8 @@ class SeededLoop(asyncio.BaseEventLoop):
             if call.cancelled:
                 continue
             owner = call.context.get(OWNER)
-            if owner is not None and owner.dead:
-                self.graves.append(call)
+            if owner is not None and (owner.dead or owner.stopped):
+                (self.graves if owner.dead else self._put_by).append(call)
                 continue
             self.steps += 1
             self._moment += 1

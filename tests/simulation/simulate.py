@@ -2,6 +2,7 @@
 
 A seed that fails is printed with the promise that was broken and the last events before, and kept in `seeds.txt`, which
 every run of the tests repeats from then on. `--bugs` runs the planted bugs instead and says at which seed each is found.
+`--nodes` simulates two gateways on one real PostgreSQL, one seed at a time, and keeps what fails in `nodes_seeds.txt`.
 """
 
 import argparse
@@ -18,14 +19,19 @@ from pathlib import Path
 from typing import Final
 
 from tests.simulation.bugs import BUGS
+from tests.simulation.nodes import NODES_BUGS, simulate_nodes
 from tests.simulation.world import Report, simulate
 
 KEPT: Final = Path(__file__).with_name("seeds.txt")
+KEPT_OF_NODES: Final = Path(__file__).with_name("nodes_seeds.txt")
 PIECE: Final = 50
 """Seeds a worker takes at once."""
 
 BUG_SEEDS_MAX: Final = 1_000
 """Seeds within which a planted bug has to be found."""
+
+NODE_BUG_SEEDS_MAX: Final = 200
+"""The same of several nodes, whose seeds take a second each."""
 
 TAIL_SHOWN: Final = 25
 
@@ -36,16 +42,16 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def kept_seeds() -> list[int]:
+def kept_seeds(kept: Path = KEPT) -> list[int]:
     """Every seed that ever failed."""
-    lines = (line.partition("#")[0].strip() for line in KEPT.read_text("utf-8").splitlines())
+    lines = (line.partition("#")[0].strip() for line in kept.read_text("utf-8").splitlines())
     return [int(line) for line in lines if line]
 
 
-def keep(report: Report) -> None:
+def keep(report: Report, kept: Path = KEPT) -> None:
     """Let every later run of the tests repeat this seed."""
-    if report.seed not in kept_seeds():
-        with KEPT.open("a", encoding="utf-8") as file:
+    if report.seed not in kept_seeds(kept):
+        with kept.open("a", encoding="utf-8") as file:
             file.write(f"{report.seed}  # {report.promise}\n")
 
 
@@ -126,6 +132,35 @@ def campaign(base: int, seeds: int, workers: int) -> int:
     return failures
 
 
+def campaign_of_nodes(base: int, seeds: int) -> int:
+    """Run the seeds of two gateways on one server, here; how many failed."""
+    counts: Counter[str] = Counter()
+    virtual_s, failures = 0.0, 0
+    say(f"seeds {base} to {base + seeds - 1}, of two gateways")
+    for seed in range(base, base + seeds):
+        report = simulate_nodes(seed)
+        counts.update(report.counts)
+        virtual_s += report.virtual_s
+        if report.promise:
+            failures += 1
+            keep(report, KEPT_OF_NODES)
+            say(told(report))
+    say(totals(counts, virtual_s))
+    say(f"{failures} failed" if failures else "all promises kept")
+    return failures
+
+
+def planted_in_nodes() -> int:
+    """Look for the planted bugs of several nodes; how many were not found."""
+    missed = 0
+    for name, simulated in NODES_BUGS.items():
+        reports = (simulated(seed) for seed in range(NODE_BUG_SEEDS_MAX))
+        report = next((each for each in reports if each.promise), None)
+        missed += report is None
+        say(f"{name:32} {f'seed {report.seed}: {report.promise}' if report else 'NOT FOUND'}")
+    return missed
+
+
 def planted(workers: int) -> int:
     """Look for every planted bug; how many were not found."""
     missed = 0
@@ -146,15 +181,18 @@ def main() -> int:
     parser.add_argument("--base", type=int, help="the first; drawn by lot unless given")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bugs", action="store_true", help="look for the planted bugs")
+    parser.add_argument("--nodes", action="store_true", help="two gateways on one PostgreSQL")
     parser.add_argument("--show", type=int, metavar="SEED", help="run one seed and show its last events")
     wanted = parser.parse_args()
     if wanted.show is not None:
-        report = simulate(wanted.show)
+        report = simulate_nodes(wanted.show) if wanted.nodes else simulate(wanted.show)
         say(told(report) if report.promise else f"seed {wanted.show}: all promises kept, {report.digest}")
         return bool(report.promise)
     if wanted.bugs:
-        return min(1, planted(wanted.workers))
+        return min(1, planted_in_nodes() if wanted.nodes else planted(wanted.workers))
     base = new_base() if wanted.base is None else wanted.base
+    if wanted.nodes:
+        return min(1, campaign_of_nodes(base, wanted.seeds))
     return min(1, campaign(base, wanted.seeds, wanted.workers))
 
 

@@ -14,6 +14,7 @@ class Owner:
     """Something that can die."""
 
     dead = False
+    stopped = False
 
 
 @pytest.fixture
@@ -88,6 +89,22 @@ def test_the_dead_do_nothing_more(loop: SeededLoop) -> None:
     loop.call_later(4.0, done.set_result, None)
     loop.run_until_complete(done)
     assert seen == ["alive"]
+
+
+def test_the_stopped_do_later_what_they_would_have_done(loop: SeededLoop) -> None:
+    """In their order, when they go on; others don't wait for them."""
+    owner, seen, done = Owner(), list[str](), loop.create_future()
+    context = loop.outside.copy()
+    context.run(OWNER.set, owner)
+    loop.call_later(1.0, setattr, owner, "stopped", True)
+    loop.call_later(2.0, seen.append, "first", context=context)
+    loop.call_later(3.0, seen.append, "second", context=context)
+    loop.call_later(4.0, seen.append, "somebody else's")
+    loop.call_later(5.0, setattr, owner, "stopped", False)
+    loop.call_later(5.0, loop.go_on)
+    loop.call_later(6.0, done.set_result, None)
+    loop.run_until_complete(done)
+    assert seen == ["somebody else's", "first", "second"]
 
 
 def test_whatever_a_callback_raises_the_listener_is_told_and_the_loop_goes_on(loop: SeededLoop) -> None:

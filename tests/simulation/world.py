@@ -18,7 +18,7 @@ from tests.simulation.clerk import Clerk
 from tests.simulation.clients import Client, Counter, crowd
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge
-from tests.simulation.nature import Nature
+from tests.simulation.nature import Mix, Nature
 from tests.simulation.process import ROUTE, SHOP_ROUTE, Parts, Process, Site
 from tests.simulation.seeded_loop import InCircles, NothingLeft
 
@@ -52,15 +52,15 @@ class World:
 
     def __init__(self, seed: int, parts: Parts) -> None:
         """Everything of this seed, before anything happens."""
-        self.nature = nature = Nature(seed)
-        self.judge = Judge(nature)
-        self.disk = Disk(nature)
+        self.nature = nature = Nature(seed, self.playable)
+        self.judge = self.a_judge()
+        self.disk = self.a_disk()
         self.judge.image = self.disk.image
         self.judge.taken_back = self.disk.taken_back
         self.disk.changed = self._disk_changed
         self.disk.trouble = self._trouble
         self.core = parts.billing(nature, self.judge)
-        self.counter = Counter(nature, self.judge)
+        self.counter = self.a_counter()
         self.parts = parts
         self.sites = {ROUTE: Site(self.core, KeptInMemory())}
         if nature.mix.shopping:
@@ -70,6 +70,24 @@ class World:
         self._drained = asyncio.Event()
         self._outages = 0
         nature.loop.strike = self._kill
+
+    # What another world has otherwise
+
+    def playable(self, mix: Mix) -> Mix:
+        """The mix of this seed, as far as this world can play it."""
+        return mix
+
+    def a_judge(self) -> Judge:
+        """Who judges."""
+        return Judge(self.nature)
+
+    def a_disk(self) -> Disk:
+        """What outlives processes."""
+        return Disk(self.nature)
+
+    def a_counter(self) -> Counter:
+        """Where payments are handed in."""
+        return Counter(self.nature, self.judge)
 
     # The course of things
 
@@ -234,7 +252,7 @@ class World:
 
     def _gone(self, process: Process) -> None:
         self.counter.process = None
-        self.judge.gateway_died()
+        self.judge.gateway_died(process)
         for heard in process.waiting:
             if not heard.done():
                 heard.set_result(None)
@@ -273,8 +291,12 @@ class World:
 
 def simulate(seed: int, parts: Parts | None = None) -> Report:
     """Run one seed to its end."""
+    return play(World(seed, parts or Parts()))
+
+
+def play(world: World) -> Report:
+    """Run a world to its end."""
     random_before = random.getstate()
-    world = World(seed, parts or Parts())
     nature = world.nature
     loop = nature.loop
     loop.set_exception_handler(lambda _, context: world.judge.broken("no task of ours dies", _words(context)))

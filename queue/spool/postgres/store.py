@@ -13,7 +13,7 @@ from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes
 from spool.nodes import SEATS_MAX, Nodes, nothing
 from spool.postgres.commit import Lost, Writer
-from spool.postgres.connection import Connection, connect, lies_outside, means_gone, pool
+from spool.postgres.connection import Connection, Pool, connect, lies_outside, means_gone, pool
 from spool.postgres.expected import Expectations
 from spool.postgres.others import shares_of
 from spool.postgres.questions import Questions, counted
@@ -39,22 +39,32 @@ RENEWED_AFTER: Final = 1 / 3
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 
 Connect = Callable[[PostgresSettings], Awaitable[Connection]]
+MakePool = Callable[[PostgresSettings], Awaitable[Pool]]
 
 
 class PostgresStore(Questions, Keeping):
     """One node's part of a spool in PostgreSQL. See `spool.store.Store` for what it promises."""
 
-    def __init__(self, settings: PostgresSettings, *, gather_s: float = WAIT_S, connect: Connect = connect) -> None:
+    def __init__(
+        self,
+        settings: PostgresSettings,
+        *,
+        gather_s: float = WAIT_S,
+        connect: Connect = connect,
+        make_pool: MakePool = pool,
+    ) -> None:
         """Keep the spool where the settings say.
 
         Args:
             settings: the database and how long to wait for it.
             gather_s: longest wait of a commit for those whom the one before it answered.
             connect: makes the connection that writes.
+            make_pool: makes those that read.
         """
         super().__init__()
         self._settings = settings
         self._connect = connect
+        self._make_pool = make_pool
         self._gathering = Gathering(gather_s)
         self._expected = Expectations(shared=settings.nodes_max > 1)
         self.tally: Tally = self._expected.tally
@@ -140,7 +150,7 @@ class PostgresStore(Questions, Keeping):
         self._writer = Writer(db, seat, self._settings.lease_s)
         self._holds_until = started + self._settings.lease_s
         self._takes_over_from = started + self._settings.lease_s
-        self._readers = await pool(self._settings)
+        self._readers = await self._make_pool(self._settings)
         async with db.transaction(isolation="repeatable_read", readonly=True):
             others = counted(await db.fetch(SQL["tally_of_others"], seat.number))
             self._expected.begin(counted(await db.fetch(SQL["tally"])), others)
