@@ -26,6 +26,10 @@ _KINDS: Final[tuple[Kind, ...]] = (Kind.PAYMENT, *Kind)
 _TOLD: Final[tuple[Told, ...]] = tuple(Told)
 
 
+PARTS: Final = ("entries", "recording", "filter")
+"""Named in `queries.sql` as statements are, but put into those that name them; in the order in which they hold each other."""
+
+
 def statements(package: str) -> dict[str, str]:
     """Every named statement of an engine's `sql/queries.sql`, with the parts they share in their places."""
     text = resources.files(package).joinpath("sql/queries.sql").read_text(encoding="utf-8")
@@ -34,8 +38,10 @@ def statements(package: str) -> dict[str, str]:
         name, _, body = part.partition("\n")
         lines = [line for line in body.splitlines() if not line.startswith("--")]
         found[name.strip()] = "\n".join(lines).strip().removesuffix(";").replace("/*entry*/", COLUMNS)
-    shared = found.pop("filter")
-    return {name: body.replace("/*filter*/", shared) for name, body in found.items()}
+    for part in [name for name in PARTS if name in found]:
+        shared = found.pop(part)
+        found = {name: body.replace(f"/*{part}*/", shared) for name, body in found.items()}
+    return found
 
 
 def numbered_scripts(package: str) -> list[tuple[int, str]]:

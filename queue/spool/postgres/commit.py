@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
-from spool.postgres.connection import Connection, Trouble, trouble_of, was_rolled_back
+from spool.evidence.growth import Head
+from spool.postgres.at_once import AtOnce, is_of_new_payments
+from spool.postgres.connection import Connection, Trouble, means_gone, trouble_of, was_rolled_back
 from spool.postgres.seat import LeaseLost, Seat
 from spool.postgres.transaction import Transaction
 from spool.postgres.work import Work
 
 TRIES_MAX: Final = 10
 """How often a transaction that others were in the way of is done anew before each work is tried alone, and gives up."""
+
+SKIPS_MAX: Final = 15
+"""Commits in a row that aren't tried at once, while others move the log's end."""
 
 _STANDBY_WARNING: Final = "01000"
 """Class of the warning with which a commit says that it waited for its standby in vain."""
@@ -29,6 +34,10 @@ class Writer:
         self.seat = seat
         self._lease_s = lease_s
         self._warned = False
+        #: The log's end as this node left it, if it knows.
+        self._head: Head | None = None
+        #: Commits that go the longer way first, as other nodes write; and how many the last time.
+        self._skips = self._skipped = 0
         db.add_log_listener(self._hear)
 
     def _hear(self, _db: Connection, message: Any) -> None:
@@ -42,13 +51,15 @@ class Writer:
             StorageFull, Lost, LeaseLost: nothing was stored.
             StorageUncertain: the commit itself raised; nobody knows.
         """
+        results = await self._at_once(works)
+        if results is not None:
+            return results
         for _ in range(TRIES_MAX):
             try:
                 results = await self._transact(works)
             except (LeaseLost, StorageUncertain):
                 raise
             except Exception as error:
-                results = None
                 trouble = trouble_of(error)
                 if trouble is Trouble.GONE:
                     raise Lost(f"nothing was stored: {type(error).__name__}") from error
@@ -65,10 +76,30 @@ class Writer:
             return [StorageFull(f"nothing was stored: others were in the way {TRIES_MAX} times")]
         return [await self._alone(work) for work in works]
 
+    async def _at_once(self, works: Sequence[Work]) -> list[Any] | None:
+        """The results, on disk; None where nothing was stored, and the longer way tells why or stores it."""
+        self._skips -= 1
+        if self._head is None or self._skips >= 0 or not is_of_new_payments(works):
+            return None
+        self._warned = False
+        try:
+            commit = AtOnce(works, self._head)
+            head = await commit.store(self.db, self.seat, self._lease_s)
+        except Exception as error:
+            if means_gone(error):
+                raise StorageUncertain(f"the commit failed: {type(error).__name__}") from error
+            return None  # an error of the server's before the commit: it stores nothing of such a statement
+        if self._warned:
+            raise StorageUncertain("the commit did not wait for its standby to the end")
+        self._skipped = 0 if head is not None else min(2 * self._skipped + 1, SKIPS_MAX)
+        self._skips, self._head = self._skipped, head
+        return None if head is None else list(commit.results)
+
     async def _transact(self, works: Sequence[Work]) -> list[Any] | None:
         """The results, on disk; None when the server wants it done anew."""
         await self.db.execute("BEGIN")
-        results = await Transaction(self.db, self.seat).apply(works, self._lease_s)
+        transaction = Transaction(self.db, self.seat)
+        results = await transaction.apply(works, self._lease_s)
         self._warned = False
         try:
             said = await self.db.execute("COMMIT")
@@ -78,7 +109,10 @@ class Writer:
             raise StorageUncertain(f"the commit failed: {type(error).__name__}") from error
         if self._warned:
             raise StorageUncertain("the commit did not wait for its standby to the end")
-        return results if said == "COMMIT" else None
+        if said != "COMMIT":
+            return None
+        self._head = transaction.committed() or self._head
+        return results
 
     async def _alone(self, work: Work) -> Any:
         """A work in a commit of its own: one that breaks a rule must not take its neighbours with it."""

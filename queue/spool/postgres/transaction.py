@@ -6,26 +6,26 @@ one transaction at a time adds to it, whichever node's; so nobody waits for anyt
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from spool.account import AccountNote
 from spool.entry import Act, Draft, Entry
-from spool.errors import LaneTaken, OverLimit, SpoolError
+from spool.errors import OverLimit, SpoolError
 from spool.evidence import leaf
-from spool.evidence.growth import Growth
+from spool.evidence.growth import Head
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.postgres.admission import Admission, InTheWay, lane_taken
+from spool.postgres.at_once import is_of_new_payments
 from spool.postgres.connection import Connection
-from spool.postgres.limits import Limits
+from spool.postgres.recording import Recording, columns
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
 from spool.postgres.work import Closed, Rescue, Sweep, Work
 from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
-from spool.tally import Cell
-from spool.uses import UseChanges
 from spool.work import (
     Acting,
     Behind,
@@ -39,7 +39,6 @@ from spool.work import (
     Resealing,
     Reversing,
     Spend,
-    cell_of,
     entry_from,
     place_of,
 )
@@ -53,33 +52,19 @@ _TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spe
 """Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
 
 
-class _InTheWay(NamedTuple):
-    """What new entries meet."""
-
-    #: Owners of their keys.
-    owners: dict[tuple[str, str], Entry]
-    #: Numbers of those in flight whose lane isn't clear.
-    taken: set[int]
-    #: By number, the rank of the last unfinished entry of its lane, where that is worse.
-    worst: dict[int, int]
-
-
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_db", "_deltas", "_entered", "_growth", "_limits", "_seat", "_uses")
+    __slots__ = ("_admission", "_db", "_recording", "_seat", "_together")
 
     def __init__(self, db: Connection, seat: Seat) -> None:
         """With nothing counted and nothing proven yet."""
         self._db = db
         self._seat = seat
-        self._growth = Growth()
-        self._deltas: dict[Cell, list[int]] = {}
-        self._uses = UseChanges()
-        self._limits = Limits()
-        #: Lanes that new entries of this transaction are in, and the worst rank of these: an attempt that comes after them may
-        #: not overtake them.
-        self._entered: dict[tuple[str, int], int] = {}
+        self._recording = Recording()
+        self._admission = Admission()
+        #: New entries are recorded with the end of the commit, by one statement: nothing else is to see them.
+        self._together = False
 
     async def apply(self, works: Sequence[Work], lease_s: float) -> list[Any]:
         """Do all works; one result (or error of its own) for each, in order.
@@ -88,10 +73,11 @@ class Transaction:
             LeaseLost: others have taken over.
         """
         if any(isinstance(work, _TELLING) for work in works):
-            self._growth = Growth(await self._seat.renew_for_log(self._db, lease_s))
+            self._recording = Recording(await self._seat.renew_for_log(self._db, lease_s))
         else:
             await self._seat.renew(self._db, lease_s)
-        await self._limits.count(self._db, works)
+        self._together = is_of_new_payments(works)
+        await self._admission.limits.count(self._db, works)
         insertions = [work for work in works if type(work) is Insertion]
         planned = [each for work in works if type(work) is Moves for each in work.planned]
         inserted = iter(await self._insert(insertions))
@@ -106,6 +92,13 @@ class Transaction:
         ]
         await self._end()
         return results
+
+    def committed(self) -> Head | None:
+        """It is on disk: the log's end, if it told of anything."""
+        if not self._recording.growth.size:
+            return None
+        self._recording.growth.come_true()
+        return self._recording.growth.head
 
     async def _do(self, work: Work) -> Any:
         if isinstance(work, Reversing):
@@ -156,35 +149,18 @@ class Transaction:
         await self._act(work.told)
         return True
 
-    def _count(self, cell: Cell, entries: int, amount: int) -> None:
-        at = self._deltas.get(cell)
-        if at is None:
-            at = self._deltas[cell] = [0, 0]
-        at[0] += entries
-        at[1] += amount
-
     async def _end(self) -> None:
         """The sums and the evidence of all that was done."""
-        block = self._growth.block()
-        if block is None:
+        end = self._recording.end()
+        if end is None:
             return
-        rows = [(*cell, entries, amount) for cell, (entries, amount) in sorted(self._deltas.items())]
-        uses = self._uses.rows()
-        figures = _columns(rows) if rows else list[list[Any]]([[] for _ in range(8)])
-        await self._db.execute(
-            SQL["end_commit"],
-            *figures,
-            self._seat.number,
-            block.first,
-            block.size,
-            block.at_us,
-            block.peaks,
-            block.leaves,
-            *(_columns(uses) if uses else ([], [], [], [])),
-        )
+        if self._together:
+            await self._db.execute(SQL["record_and_end"], *self._recording.entries(self._seat), *end)
+        else:
+            await self._db.execute(SQL["end_commit"], self._seat.number, *end)
 
     async def _act(self, work: Acting) -> Act:
-        act = replace(work.act, leaf=self._growth.add(leaf.acted(work.act), work.act.at_us))
+        act = replace(work.act, leaf=self._recording.growth.add(leaf.acted(work.act), work.act.at_us))
         await self._db.execute(
             SQL["insert_act"], act.leaf, act.at_us, act.name, act.subject, act.detail, act.actor, act.note
         )
@@ -196,54 +172,28 @@ class Transaction:
         if not insertions:
             return ()
         way = await self._in_the_way([work.entry for work in insertions])
-        results = [self._admit(work, way) for work in insertions]
+        results = [self._admission.admit(work, way) for work in insertions]
         await self._record([each.entry for each in results if isinstance(each, Inserted)])
         return results
 
-    async def _in_the_way(self, entries: Sequence[Entry]) -> "_InTheWay":
+    async def _in_the_way(self, entries: Sequence[Entry]) -> InTheWay:
         """What these entries meet. Nobody else can add to it until we have committed: one transaction adds to the log."""
         rows = [(e.number, e.channel, e.key, e.route, e.lane, +e.state, e.rank) for e in entries]
-        found = await self._db.fetch(SQL["in_the_way"], *_columns(rows))
+        found = await self._db.fetch(SQL["in_the_way"], *columns(rows))
         numbers = [row["owner"] for row in found if row["owner"] is not None]
         kept = map(entry_of, await self._db.fetch(SQL["get_entries"], numbers)) if numbers else ()
-        return _InTheWay(
+        return InTheWay(
             {(e.channel, e.key): e for e in kept},
             {row["number"] for row in found if row["taken"]},
             {row["number"]: row["worst"] for row in found if row["worst"] is not None},
         )
 
-    def _admit(self, work: Insertion, way: "_InTheWay") -> Inserted | Known | SpoolError:
-        """What becomes of a new entry, given those before it in the same transaction."""
-        entry = work.entry
-        owner = way.owners.get((entry.channel, entry.key))
-        if owner is not None:
-            return Known(entry=owner)
-        lane = (entry.route, entry.lane)
-        if entry.number in way.taken or (entry.state is State.IN_FLIGHT and lane in self._entered):
-            return _lane_taken()
-        over = self._limits.broken(work.cell, entry.amount, work.within)
-        if over is not None:
-            return over
-        entry = self._ranked(entry, way)
-        way.owners[entry.channel, entry.key] = entry
-        return Inserted(entry=entry)
-
-    def _ranked(self, entry: Entry, way: "_InTheWay") -> Entry:
-        """A new entry as it is stored: none of its lane is ranked behind it that stands before it."""
-        lane = (entry.route, entry.lane)
-        rank = max(entry.rank, way.worst.get(entry.number, 0), self._entered.get(lane, 0))
-        self._entered[lane] = rank
-        return entry if rank == entry.rank else replace(entry, rank=rank)
-
     async def _record(self, entries: Sequence[Entry]) -> None:
         """Store entries that nothing is in the way of."""
-        if not entries:
-            return
-        rows = [_row_of(entry, self._growth.add(_accepted(entry), entry.accepted_at_us)) for entry in entries]
-        await self._db.execute(SQL["insert_entries"], *_columns(rows), self._seat.number, self._seat.lease)
         for entry in entries:
-            self._count(cell_of(entry), 1, entry.amount)
-            self._uses.record(entry)
+            self._recording.record(entry)
+        if entries and not self._together:
+            await self._db.execute(SQL["insert_entries"], *self._recording.entries(self._seat))
 
     # Moves
 
@@ -260,28 +210,28 @@ class Transaction:
         return results
 
     def _too_much(self, each: Planned) -> OverLimit | None:
-        return self._limits.broken(each.to_cell, each.after.amount, each.move.within)
+        return self._admission.limits.broken(each.to_cell, each.after.amount, each.move.within)
 
     async def _move_entries(self, moves: Sequence[Planned]) -> dict[int, int]:
         """Make moves of different entries; numbers of those that were made, each with its data key."""
         if not moves:
             return {}
         rows = sorted(map(_move_row, moves))
-        moved = await self._db.fetch(SQL["move_entries"], *_columns(rows), self._seat.number, self._seat.lease)
+        moved = await self._db.fetch(SQL["move_entries"], *columns(rows), self._seat.number, self._seat.lease)
         made = {row[0]: row[1] for row in moved}
         done = [each for each in moves if each.after.number in made]
         if done:
-            await self._db.execute(SQL["insert_events"], *_columns([self._event_row(each) for each in done]))
+            await self._db.execute(SQL["insert_events"], *columns([self._event_row(each) for each in done]))
         for each in done:
-            self._count(each.from_cell, -1, -each.after.amount)
-            self._count(each.to_cell, 1, each.after.amount)
-            self._uses.move(made[each.after.number], each.move.entry, each.after)
+            self._recording.count(each.from_cell, -1, -each.after.amount)
+            self._recording.count(each.to_cell, 1, each.after.amount)
+            self._recording.uses.move(made[each.after.number], each.move.entry, each.after)
         return made
 
     def _event_row(self, each: Planned) -> tuple[Any, ...]:
         """A move that was made, as its line of history, in its place in the log."""
-        event = each.move.told_as(each.after, self._growth.size)
-        self._growth.add(leaf.moved(event), event.at_us)
+        event = each.move.told_as(each.after, self._recording.growth.size)
+        self._recording.growth.add(leaf.moved(event), event.at_us)
         return event_row(event)
 
     # Reversals
@@ -299,8 +249,8 @@ class Transaction:
         if payment.state in FINAL and payment.state is not State.POSTED:
             return NotReversible(entry=payment)
         if way.taken:
-            return _lane_taken()
-        reversal = self._ranked(reversal, way)
+            return lane_taken()
+        reversal = self._admission.ranked(reversal, way)
         if reversal.state is State.CANCELLED:
             await self._cancel(payment, draft.accepted_at_us)
         await self._record([reversal])
@@ -327,10 +277,10 @@ class Transaction:
         if now.key_id != known.key_id:
             return False
         await self._db.execute(SQL["reseal"], key_id, sealed, known.number)
-        self._uses.reseal(now, key_id)
-        event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._growth.size)
-        self._growth.add(leaf.moved(event), event.at_us)
-        await self._db.execute(SQL["insert_events"], *_columns([event_row(event)]))
+        self._recording.uses.reseal(now, key_id)
+        event = resealed(now, replace(now, key_id=key_id, sealed=sealed), self._recording.growth.size)
+        self._recording.growth.add(leaf.moved(event), event.at_us)
+        await self._db.execute(SQL["insert_events"], *columns([event_row(event)]))
         return True
 
     async def _spend(self, work: Spend) -> bool:
@@ -401,19 +351,6 @@ def _apart(moves: Sequence[Planned], left: Sequence[int]) -> tuple[list[int], li
     return later, now
 
 
-def _lane_taken() -> SpoolError:
-    return LaneTaken("another entry of the lane isn't finished; nothing was stored")
-
-
-def _accepted(entry: Entry) -> bytes:
-    return leaf.accepted(entry, entry.state, entry.told)
-
-
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Rows as what `unnest` takes."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 def _placed(draft: Draft, payment: State) -> Draft:
     """The reversal as it is recorded beside a payment in this state (see `Store.reverse`)."""
     if payment is State.POSTED:
@@ -421,30 +358,6 @@ def _placed(draft: Draft, payment: State) -> Draft:
     if payment in UNSENT:
         return replace(draft, state=State.CANCELLED, told=Told.POSTED)
     return replace(draft, state=State.READY, told=Told.PROVISIONAL)
-
-
-def _row_of(entry: Entry, leaf: int) -> tuple[Any, ...]:
-    return (
-        entry.number,
-        entry.id,
-        +entry.kind,
-        entry.channel,
-        entry.key,
-        entry.fingerprint,
-        entry.route,
-        entry.lane,
-        entry.amount,
-        entry.currency,
-        entry.accepted_at_us,
-        +entry.state,
-        entry.policy,
-        entry.reverses,
-        entry.key_id,
-        +entry.told,
-        entry.sealed,
-        leaf,
-        entry.rank,
-    )
 
 
 def _move_row(each: Planned) -> tuple[Any, ...]:

@@ -144,8 +144,8 @@ ORDER BY lane, route, number LIMIT 2000;
 -- name: get_entries
 SELECT /*entry*/ FROM entry WHERE number = ANY ($1::bigint[]);
 
--- name: insert_entries
--- Record new entries that nothing is in the way of.
+-- name: entries
+-- What records new entries; no statement, but a part of those that do.
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
@@ -156,7 +156,7 @@ SELECT
     n.state, n.policy, n.reverses, n.key_id, n.state, CASE n.state WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
     (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
     $20::smallint, $21::bigint
-FROM unnest(
+FROM going, unnest(
     $1::bigint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::bigint[],
     $9::bigint[], $10::text[], $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[],
     $16::smallint[], $17::bytea[], $18::bigint[], $19::smallint[]
@@ -164,6 +164,73 @@ FROM unnest(
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
     key_id, told, sealed, leaf, rank
 );
+
+-- name: insert_entries
+-- Record new entries that nothing is in the way of.
+WITH going AS (SELECT 1)
+/*entries*/;
+
+-- name: recording
+-- New entries and the end of their commit; no statement, but a part of those that do both.
+entries AS (
+    /*entries*/
+), sums AS (
+    INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
+    SELECT $20::smallint, d.* FROM going, unnest(
+        $22::text[], $23::text[], $24::text[], $25::smallint[], $26::smallint[], $27::smallint[], $28::bigint[],
+        $29::bigint[]
+    ) AS d
+    ON CONFLICT (seat, route, channel, currency, kind, state, told)
+    DO UPDATE SET entries = tally.entries + excluded.entries, amount = tally.amount + excluded.amount
+), uses AS (
+    INSERT INTO key_use (key_id, entries, waiting, changed_at_us)
+    SELECT d.* FROM going, unnest($35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[]) AS d
+    ON CONFLICT (key_id) DO UPDATE SET
+        entries = key_use.entries + excluded.entries, waiting = key_use.waiting + excluded.waiting,
+        changed_at_us = greatest(key_use.changed_at_us, excluded.changed_at_us)
+), block AS (
+    INSERT INTO block (first, size, at_us, peaks, leaves)
+    SELECT $30::bigint, $31::bigint, $32::bigint, $33::bytea, $34::bytea FROM going
+)
+UPDATE log SET size = $31::bigint, peaks = $33::bytea FROM going RETURNING log.size;
+
+-- name: record_and_end
+-- The last statement of a transaction that does nothing else than record new entries.
+WITH going AS (SELECT 1), /*recording*/;
+
+-- name: record_at_once
+-- A transaction by itself: new entries, if the log still ends where this node left it, nothing is in the way of any of them,
+-- and no limit is broken by all of them; else nothing but the lease, and no row comes back.
+WITH mine AS (
+    UPDATE node SET expires = now() + $40 * interval '1 second' WHERE seat = $20 AND lease = $21 AND session = $39
+    RETURNING seat
+), held AS (
+    SELECT log.one FROM mine, log WHERE log.size = $41 FOR UPDATE OF log
+), going AS (
+    SELECT one FROM held WHERE (
+        SELECT n.number
+        FROM unnest($1::bigint[], $4::text[], $5::text[], $7::text[], $8::bigint[], $12::smallint[], $19::smallint[])
+            AS n (number, channel, key, route, lane, state, rank)
+        WHERE (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1)
+                IS NOT NULL
+            OR (
+                SELECT n.state = 2 OR e.rank > n.rank FROM entry AS e
+                WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0 ORDER BY e.number DESC LIMIT 1
+            )
+        LIMIT 1
+    ) IS NULL AND (
+        SELECT l.route
+        FROM unnest($42::text[], $43::text[], $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[])
+            AS l (route, channel, entries, amount, entries_max, amount_max)
+        WHERE (
+            SELECT coalesce(sum(t.entries), 0) + l.entries > l.entries_max
+                OR coalesce(sum(t.amount), 0) + l.amount > l.amount_max
+            FROM tally AS t
+            WHERE t.kind = 1 AND t.told = 2 AND t.state < 7 AND t.route = l.route AND l.channel IN ('', t.channel)
+        )
+        LIMIT 1
+    ) IS NULL
+), /*recording*/;
 
 -- name: move_entries
 -- Make moves: (number, state, epoch and told expected; then what they become). One that begins an attempt is not made
@@ -206,8 +273,8 @@ INSERT INTO act (leaf, at_us, name, subject, detail, actor, note) VALUES ($1, $2
 -- needed for, write the block, and move the log's end.
 WITH sums AS (
     INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
-    SELECT $9::smallint, d.* FROM unnest(
-        $1::text[], $2::text[], $3::text[], $4::smallint[], $5::smallint[], $6::smallint[], $7::bigint[], $8::bigint[]
+    SELECT $1::smallint, d.* FROM unnest(
+        $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::bigint[]
     ) AS d
     ON CONFLICT (seat, route, channel, currency, kind, state, told)
     DO UPDATE SET entries = tally.entries + excluded.entries, amount = tally.amount + excluded.amount
