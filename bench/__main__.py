@@ -19,6 +19,7 @@ from bench import (
     detect,
     disk,
     drain,
+    filled,
     instructions,
     keys,
     looking,
@@ -47,6 +48,7 @@ SET: Final[dict[str, ModuleType]] = {
     "instructions": instructions,
     "outages": outages,
     "nodes": nodes,
+    "filled": filled,
     "paint": paint,
     "plot": plot,
 }

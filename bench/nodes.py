@@ -79,7 +79,7 @@ async def _measure(server: Server, seconds: float, turns: int, backlogs: list[in
     keep("nodes", {"rates": rates, "commits": commits})
 
 
-async def _callers(insert: Insert, numbers: "itertools.count[int]", end: float) -> int:
+async def callers(insert: Insert, numbers: "itertools.count[int]", end: float) -> int:
     """How many one node's callers had answered by the end."""
 
     async def caller() -> int:
@@ -116,7 +116,7 @@ async def _bare(server: Server, turn: int, seconds: float) -> float:
         return answer
 
     async with _working(commit()):
-        answered = await _callers(insert, itertools.count(1 + turn), time.perf_counter() + seconds)
+        answered = await callers(insert, itertools.count(1 + turn), time.perf_counter() + seconds)
     await connection.close()
     return answered / seconds
 
@@ -152,7 +152,7 @@ async def _nodes(server: Server, turn: int, nodes: int, seconds: float) -> tuple
         def insert_at(store: PostgresStore) -> Insert:
             return lambda number: store.insert(draft(number), 1, SEALED)
 
-        answered = sum(await asyncio.gather(*(_callers(insert_at(store), numbers, end) for store in stores)))
+        answered = sum(await asyncio.gather(*(callers(insert_at(store), numbers, end) for store in stores)))
     ((blocks, entries),) = server.ask(
         f"SELECT (SELECT count(*) FROM bench_{turn}_{nodes}.block), (SELECT count(*) FROM bench_{turn}_{nodes}.entry)"  # noqa: S608 - names of ours
     )
