@@ -18,6 +18,9 @@ from gateway.demo.scene import CorePart, Ports, Scene
 from tests.acceptance.stage import WAIT_S, Stage
 from tests.contracts.postgres_server import Server, free_port, new_folder
 
+SERVE: Final = ("-m", "gateway", "serve", "--config")
+"""What Python is told to be this program."""
+
 LEASE_S: Final = 1.5
 DATABASE: Final = {"max_wal_size": "1GB"}
 """With its usual durability: it is killed."""
@@ -26,7 +29,7 @@ DATABASE: Final = {"max_wal_size": "1GB"}
 class Node:
     """One more gateway of a scene, on ports of its own."""
 
-    def __init__(self, scene: Scene, name: str, ports: Ports) -> None:
+    def __init__(self, scene: Scene, name: str, ports: Ports, command: Sequence[str] = SERVE) -> None:
         """Write its configuration beside the scene's."""
         port, admin_port = ports.take(), ports.take()
         self.name = name
@@ -38,12 +41,18 @@ class Node:
         text = text.replace("[node]\n", f'[node]\nname = "{name}"\n', 1).replace("/spool/", f"/spool-{name}/")
         config = scene.folder / f"{name}.toml"
         config.write_text(text, encoding="utf-8")
+        self._config = config
+        # Beside the first one's, so that what any of them logs is looked through.
+        self._log = scene.folder / "gateway.log"
+        self.install(command)
+
+    def install(self, command: Sequence[str]) -> None:
+        """From now on this program is what runs here."""
         self.actor = Actor(
-            name,
-            (sys.executable, "-m", "gateway", "serve", "--config", str(config)),
+            self.name,
+            (sys.executable, *command, str(self._config)),
             is_ready=lambda line: '"listening"' in line and '"channels"' in line,
-            # Beside the first one's, so that what any of them logs is looked through.
-            log=scene.folder / "gateway.log",
+            log=self._log,
         )
 
     async def restart(self) -> None:
@@ -128,24 +137,32 @@ def spool_on(folder: Path, dsn: str, **more: object) -> dict[str, object]:
 
 @contextlib.asynccontextmanager
 async def clustered(
-    folder: Path, server: Server, parts: Sequence[CorePart], *names: str, dsn: str = "", **more: object
+    folder: Path,
+    server: Server,
+    parts: Sequence[CorePart],
+    *names: str,
+    dsn: str = "",
+    command: Sequence[str] = SERVE,
+    **more: object,
 ) -> AsyncGenerator[Cluster]:
-    """The first node, and others of these names, all started; at the end whatever still runs is stopped."""
+    """The first node, and others of these names, all started; at the end whatever still runs is stopped.
+
+    `command` is how Python is told to be the program they begin with.
+    """
     clock = SystemClock()
     scene = Scene(folder, parts, clock, spool=spool_on(folder, dsn or server.dsn(), **more), stop_grace_s=4.0)
     ports = Ports(clock)
-    nodes = [Node(scene, name, ports) for name in names]
-    gateway, cores = scene.gateway(), {part.name: scene.core(part.name) for part in parts}
-    actors = (*cores.values(), gateway, *(node.actor for node in nodes))
+    nodes = [Node(scene, name, ports, command) for name in names]
+    gateway, cores = scene.gateway(command), {part.name: scene.core(part.name) for part in parts}
     async with aiohttp.ClientSession() as client:
+        cluster = Cluster(scene, gateway, cores, client)
+        cluster.nodes, cluster.database = nodes, server
         try:
-            for actor in actors:
+            for actor in (*cores.values(), *cluster.actors):
                 await actor.start()
-            cluster = Cluster(scene, gateway, cores, client)
-            cluster.nodes, cluster.database = nodes, server
             yield cluster
         finally:
             for node in nodes:
                 node.go_on()
-            for actor in reversed(actors):
+            for actor in (*reversed(cluster.actors), *cores.values()):
                 await (actor.stop() if actor.is_running else actor.wait())

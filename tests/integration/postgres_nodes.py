@@ -89,9 +89,9 @@ class Scripted:
         """Everything else is the connection's."""
         return getattr(self._db, name)
 
-    async def execute(self, sql: str, *values: Any) -> Any:
+    async def execute(self, sql: str, *values: Any, **limits: Any) -> Any:
         """Do a statement, or what the script says."""
-        return await self._do(sql, lambda: self._db.execute(sql, *values))
+        return await self._do(sql, lambda: self._db.execute(sql, *values, **limits))
 
     async def fetch(self, sql: str, *values: Any) -> Any:
         """Do a statement, or what the script says."""

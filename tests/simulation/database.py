@@ -208,7 +208,7 @@ class Session:
 
     # What the engine calls
 
-    async def execute(self, sql: str, *values: Any) -> Any:
+    async def execute(self, sql: str, *values: Any, **_limits: Any) -> Any:
         """Do a statement."""
         if sql == "COMMIT":
             return await self._commit(lambda: self._earnest("execute", sql, ()))

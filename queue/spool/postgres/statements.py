@@ -10,7 +10,8 @@ _PACKAGE: Final = "spool.postgres"
 SQL: Final = statements(_PACKAGE)
 """Every named statement of `queries.sql`."""
 
-_BESIDE: Final = re.compile(r"-- works beside programs from version (\d+)\n")
+_BESIDE: Final = re.compile(r"-- works beside programs from version (\d+)\n(-- outside a transaction\n)?")
+_INDEX: Final = re.compile(r"(CREATE|DROP) INDEX CONCURRENTLY (\w+)\b[^;]*", re.MULTILINE)
 
 
 class Migration(NamedTuple):
@@ -20,6 +21,24 @@ class Migration(NamedTuple):
     #: The oldest program that can go on working once it is made.
     programs_from: int
     script: str
+    #: It makes or drops indexes while others write, which the server does outside a transaction alone.
+    apart: bool
+
+    def indexes(self) -> list["IndexStep"]:
+        """What it does, one index at a time."""
+        return [IndexStep(found[2], found[0], made=found[1] == "CREATE") for found in _INDEX.finditer(self.script)]
+
+    def on_empty_tables(self) -> str:
+        """The same where nobody has written anything yet."""
+        return self.script.replace(" CONCURRENTLY", "")
+
+
+class IndexStep(NamedTuple):
+    """An index that is made, or dropped."""
+
+    name: str
+    statement: str
+    made: bool
 
 
 def migrations() -> list[Migration]:
@@ -28,5 +47,5 @@ def migrations() -> list[Migration]:
     for version, script in numbered_scripts(_PACKAGE):
         said = _BESIDE.match(script)
         assert said is not None, "a migration says in its first line what it works beside"
-        found.append(Migration(version, int(said[1]), script))
+        found.append(Migration(version, int(said[1]), script, apart=said[2] is not None))
     return found

@@ -14,6 +14,32 @@ INSERT INTO migration (version, programs_from) VALUES (0, 0) ON CONFLICT DO NOTH
 -- Whoever comes behind a migration in the queue for a table waits as long as it does, so payments too: it gives up soon.
 SET LOCAL lock_timeout = '2s';
 
+-- name: limit_wait_for_others
+-- Making an index beside those who write waits for transactions that began before it. It is in nobody's way meanwhile.
+SET lock_timeout = '60s';
+
+-- name: limit_no_wait
+RESET lock_timeout;
+
+-- name: index_state
+-- Whether an index is fit for use; nothing where there is none.
+SELECT i.indisvalid FROM pg_index AS i WHERE i.indexrelid = to_regclass($1::text);
+
+-- name: is_being_made
+-- Another node is making it right now.
+SELECT count(*) > 0 FROM pg_stat_progress_create_index WHERE index_relid = to_regclass($1::text);
+
+-- name: drop_index
+-- The name is one of a migration's.
+DROP INDEX CONCURRENTLY /*index*/;
+
+-- name: wait_a_second
+SELECT pg_sleep(1);
+
+-- name: nothing
+-- For a migration whose steps are done.
+SELECT 1;
+
 -- name: lock_migrations
 SELECT version FROM migration WHERE version = 0 FOR UPDATE;
 
