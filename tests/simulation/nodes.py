@@ -264,14 +264,12 @@ class SendsWithoutALease(NodeStore):
         return True
 
 
-_ANY_LEASE: Final = {"AND lease = $2 AND session = $3": "AND $2::bigint > 0 AND $3::bigint > 0"}
 _NO_LANES: Final = {"n.state = 2 AND (\n            SELECT": "false AND (\n            SELECT"}
 _OWN_ORDER: Final = {"OR (m.in_turn AND other.number < entry.number)": "OR (m.in_turn AND false)"}
 _NO_SUMS: Final = {"WHERE kind = 1 AND told = 2 AND state < 7": "WHERE false AND kind = 1"}
 
 NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
     "SendsWithoutALease": partial(simulate_nodes, kind=SendsWithoutALease),
-    "WritesWithoutALease": partial(simulate_nodes, changed_sql=_ANY_LEASE),
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
     "ClaimsOutOfTurn": partial(simulate_nodes, changed_sql=_OWN_ORDER),
     "CountsNoSumsOfOthers": partial(simulate_nodes, changed_sql=_NO_SUMS),

@@ -1,5 +1,6 @@
 """Which new entries are let in, given what they meet: what was there before, and those before them in the same commit."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -8,6 +9,7 @@ from spool.entry import Entry
 from spool.errors import LaneTaken, SpoolError
 from spool.lifecycle import State
 from spool.postgres.limits import Limits
+from spool.postgres.work import Work
 from spool.store import Inserted, Known
 from spool.work import Insertion
 
@@ -28,9 +30,9 @@ class Admission:
 
     __slots__ = ("_entered", "limits")
 
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.limits = Limits()
+    def __init__(self, works: Sequence[Work]) -> None:
+        """Nothing yet of these."""
+        self.limits = Limits(works)
         #: Lanes that new entries of this commit are in, and the worst rank of these: an attempt that comes after them may
         #: not overtake them.
         self._entered: dict[tuple[str, int], int] = {}

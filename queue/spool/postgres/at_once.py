@@ -40,7 +40,7 @@ class AtOnce:
         self._recording = Recording(head)
         self._size = head.size
         insertions = [work for work in works if isinstance(work, Insertion)]
-        admission, way = Admission(), InTheWay({}, set(), {})
+        admission, way = Admission(works), InTheWay({}, set(), {})
         #: What each comes to if the statement stores anything.
         self.results: list[Inserted | Known | SpoolError] = [admission.admit(work, way) for work in insertions]
         for each in self.results:

@@ -55,6 +55,7 @@ _SESSION: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
     "timezone": "UTC",
     "application_name": "nightsafe",
 }

@@ -16,23 +16,24 @@ from spool.work import Insertion, Moves
 class Limits:
     """What is exposed on the routes of one transaction, with what it adds."""
 
-    __slots__ = ("_exposed",)
+    __slots__ = ("_asked", "_exposed")
 
-    def __init__(self) -> None:
-        """Nothing is counted yet."""
+    def __init__(self, works: Sequence[Work]) -> None:
+        """For these; nothing is counted yet."""
+        #: Routes on which something is to be taken within limits: on others nothing need be counted.
+        self._asked = {route for work in works for route in _limited(work)}
         self._exposed: dict[tuple[str, str], Sum] = {}
 
-    async def count(self, db: Connection, works: Sequence[Work]) -> None:
+    async def count(self, db: Connection) -> None:
         """What is exposed on all routes on which something is to be taken within limits."""
-        routes = sorted({route for work in works for route in _limited(work)})
-        if not routes:
+        if not self._asked:
             return
-        for route, channel, entries, amount in await db.fetch(SQL["exposed"], routes):
+        for route, channel, entries, amount in await db.fetch(SQL["exposed"], sorted(self._asked)):
             self._add(route, channel, Sum(entries, amount))
 
     def broken(self, cell: Cell, amount: int, within: Sequence[Limit]) -> OverLimit | None:
         """The limit that a payment told provisionally would break; if none, it is counted."""
-        if not counts_as_exposure(cell):
+        if cell.route not in self._asked or not counts_as_exposure(cell):
             return None
         limit = limit_broken(within, lambda channel: self._exposed.get((cell.route, channel), Sum(0, 0)), amount)
         if limit is not None:

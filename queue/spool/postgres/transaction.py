@@ -62,7 +62,7 @@ class Transaction:
         self._db = db
         self._seat = seat
         self._recording = Recording()
-        self._admission = Admission()
+        self._admission = Admission(())
         #: New entries are recorded with the end of the commit, by one statement: nothing else is to see them.
         self._together = False
 
@@ -77,7 +77,8 @@ class Transaction:
         else:
             await self._seat.renew(self._db, lease_s)
         self._together = is_of_new_payments(works)
-        await self._admission.limits.count(self._db, works)
+        self._admission = Admission(works)
+        await self._admission.limits.count(self._db)
         insertions = [work for work in works if type(work) is Insertion]
         planned = [each for work in works if type(work) is Moves for each in work.planned]
         inserted = iter(await self._insert(insertions))

@@ -173,6 +173,7 @@ SELECT /*entry*/ FROM entry WHERE number = ANY ($1::bigint[]);
 -- name: entries
 -- What records new entries; no statement, but a part of those that do.
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
+-- Whole numbers come as the text of an array.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
     reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank, seat, lease
@@ -183,9 +184,10 @@ SELECT
     (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
     $20::smallint, $21::bigint
 FROM going, unnest(
-    $1::bigint[], $2::bytea[], $3::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::bigint[],
-    $9::bigint[], $10::text[], $11::bigint[], $12::smallint[], $13::text[], $14::bigint[], $15::bigint[],
-    $16::smallint[], $17::bytea[], $18::bigint[], $19::smallint[]
+    $1::text::bigint[], $2::bytea[], $3::text::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+    $8::text::bigint[], $9::text::bigint[], $10::text[], $11::text::bigint[], $12::text::smallint[], $13::text[],
+    $14::text::bigint[], $15::text::bigint[], $16::text::smallint[], $17::bytea[], $18::text::bigint[],
+    $19::text::smallint[]
 ) AS n (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
     key_id, told, sealed, leaf, rank
@@ -235,8 +237,10 @@ WITH mine AS (
 ), going AS (
     SELECT one FROM held WHERE (
         SELECT n.number
-        FROM unnest($1::bigint[], $4::text[], $5::text[], $7::text[], $8::bigint[], $12::smallint[], $19::smallint[])
-            AS n (number, channel, key, route, lane, state, rank)
+        FROM unnest(
+            $1::text::bigint[], $4::text[], $5::text[], $7::text[], $8::text::bigint[], $12::text::smallint[],
+            $19::text::smallint[]
+        ) AS n (number, channel, key, route, lane, state, rank)
         WHERE (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1)
                 IS NOT NULL
             OR (
