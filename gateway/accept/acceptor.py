@@ -29,6 +29,7 @@ from gateway.accept.repeats import Repeats
 from gateway.accept.reversals import Reversals
 from gateway.clock import Clock
 from gateway.meter import Meter
+from gateway.returns.word import FinalWord
 from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
 from gateway.settle import Settler
@@ -36,7 +37,7 @@ from gateway.standin.accounts import Accounts
 from gateway.standin.facts import NO_FACTS, Facts
 from gateway.standin.policy import Terms
 from spool.account import Spending
-from spool.entry import Draft
+from spool.entry import Draft, Entry
 from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.lifecycle import Kind, State, Told
 from spool.number import CHANCE_BITS, Numbers, id_text
@@ -76,6 +77,7 @@ class Acceptor:
         self._settler = settler
         self._meter = meter
         self._accounts = accounts
+        self._word = FinalWord(spool.store)
         self._live = Live(spool=spool, clock=clock, settler=settler, meter=meter, accounts=accounts)
         self._checks = Checks(
             spool=spool, routing=routing, clock=clock, meter=meter, live=self._live, accounts=accounts
@@ -369,6 +371,14 @@ class Acceptor:
         except SpoolClosed:
             return answers.try_later(Why.STORAGE)
         if entry is not None and entry.channel == inquiry.channel:
-            return answers.now(self._live.as_told(entry))
+            return await self._how_it_stands(self._live.as_told(entry))
         coming = self._repeats.is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)
+
+    async def _how_it_stands(self, entry: Entry) -> Answer:
+        """What is said of an entry now; that a promised payment is refused is on disk as said before it is."""
+        try:
+            may_tell = await self._word.may_tell(entry, self._clock.now_us())
+        except (SpoolClosed, StorageUncertain):
+            return answers.unknown(entry.key)
+        return answers.now(entry) if may_tell else answers.taken_up(entry)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from adapters.channels.json_answer import instant
 from adapters.payment import Answer, AnswerKind, Refusal
 from gateway.accept.decide import Why
@@ -70,6 +72,11 @@ def now(entry: Entry) -> Answer:
     if kind is None:
         kind = AnswerKind.PROVISIONAL if entry.told is Told.PROVISIONAL else AnswerKind.IN_PROGRESS
     return first(entry, kind)
+
+
+def taken_up(entry: Entry) -> Answer:
+    """The answer about an entry whose refusal is being taken back: it waits, as before."""
+    return first(replace(entry, state=State.READY), AnswerKind.PROVISIONAL)
 
 
 def refusal_of(entry: Entry) -> Refusal:

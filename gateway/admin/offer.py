@@ -91,10 +91,10 @@ OFFER: Final = Paths(
         ),
         Path(
             method="POST",
-            template="/admin/v1/entries/{act}",
+            template="/admin/v1/entries/{many}",
             right=Right.ACT,
             handler=lambda parts, call: parts.jobs.order(call),
-            summary="Hold, release or retry all that pass a filter: a job",
+            summary="Hold, release or retry all that pass a filter, or reopen what was refused: a job",
             answer=JobShown,
             body=JobBody,
         ),

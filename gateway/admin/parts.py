@@ -6,6 +6,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties.side import Duties
 from gateway.admin.entries.acts import Acts
 from gateway.admin.entries.looking import Looking
+from gateway.admin.entries.reopening import Reopening
 from gateway.admin.entries.shape import Shape
 from gateway.admin.entries.side import EntriesSide
 from gateway.admin.jobs.side import JobSide
@@ -33,7 +34,9 @@ class Parts:
         self.looking = Looking(desk)
         self.shape = Shape(desk)
         self.stuck = StuckSide(desk, self.shape, self.duties.proposals)
-        acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders)
+        levels = {route.name: route.core.capabilities.level for route in desk.routes}
+        reopening = Reopening(desk.spool, desk.shelf, desk.clock, levels, self.duties.ending)
+        acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders, reopening)
         self.entries = EntriesSide(desk, meter, acts, self.duties)
         self.audit = AuditSide(desk)
         self.access = AccessSide(desk, meter, entrance)

@@ -296,7 +296,9 @@ def netted_of(cells: Iterable[tuple[Cell, Sum]]) -> tuple[Money, ...]:
 def may(entry: Entry) -> tuple[str, ...]:
     """What a person may do to an entry now."""
     is_owed = entry.state is State.REFUSED and entry.told in POSITIVE
-    return ("close",) if is_owed else MOVED_BY.get(entry.state, ())
+    if is_owed:
+        return ("reopen", "close") if entry.kind is Kind.PAYMENT else ("close",)
+    return MOVED_BY.get(entry.state, ())
 
 
 def by_currency(cells: Iterable[tuple[Cell, Sum]]) -> dict[str, Sum]:

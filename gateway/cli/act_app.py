@@ -26,7 +26,7 @@ route_app: Final = group("Steer a route. Open it (stand in), close it (pass thro
 
 
 def _act(app: typer.Typer, name: str, text: str) -> None:
-    """Register one of the three acts, which all take the same."""
+    """Register one of the acts, which all take the same."""
 
     @verb(app, name, text)
     def act(  # pyright: ignore[reportUnusedFunction]  # registered by its decorator
@@ -46,21 +46,25 @@ def _act(app: typer.Typer, name: str, text: str) -> None:
 
         if references and (scope.is_given() or everything or dry_run):
             raise typer.BadParameter("name entries, or a filter, and not both")
-        if references:
+        if references and name != "reopen":
             raise typer.Exit(verbs.act_on(reach, name, references, reason, json=json))
-        code = jobs.order(
-            reach,
-            name,
-            scope,
-            reason,
-            everything=everything,
-            dry_run=dry_run,
-            speed=speed,
-            wait=not no_wait,
-            json=json,
-            agree=lambda question: yes or typer.confirm(question, err=True),
-        )
-        raise typer.Exit(code)
+        wanted = [jobs.only(reach, each) for each in references] if references else [jobs.narrowed(scope)]
+        codes = [
+            jobs.order(
+                reach,
+                name,
+                each,
+                reason,
+                everything=everything,
+                dry_run=dry_run,
+                speed=speed,
+                wait=not no_wait,
+                json=json,
+                agree=lambda question: yes or typer.confirm(question, err=True),
+            )
+            for each in wanted
+        ]
+        raise typer.Exit(max(codes))
 
 
 def _steer(word: str, text: str) -> None:
@@ -156,5 +160,6 @@ def register(app: typer.Typer) -> None:
     _act(app, "hold", "Stop entries that were not sent yet. By number or id, or by a filter.")
     _act(app, "release", "Let held entries go on, in their old place.")
     _act(app, "retry", "Have billing asked again about parked entries. Where it dedupes, they are sent again.")
+    _act(app, "reopen", "Send again what billing refused wrongly, after a yes. A second person confirms, always.")
     app.add_typer(jobs_app, name="jobs")
     app.add_typer(route_app, name="route")

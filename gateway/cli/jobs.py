@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.admin.jobs.side import JobShown, JobsPage
+from gateway.admin.views import EntryShown
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
@@ -17,15 +18,27 @@ from gateway.clock import Clock, SystemClock
 
 LOOK_S: Final = 0.2
 ENDED: Final = {"counted", "done", "stopped"}
+WHY: Final = {
+    "state": "in a state this can't be done from",
+    "changed": "moved on meanwhile",
+    "told": "its channel or payer was told of the refusal",
+    "returning": "its end is proposed: the money may have gone back",
+    "no_yes": "its channel never had a yes",
+    "by_hand": "a person said the no, not billing",
+    "doubt": "an earlier attempt went unheard, and this billing knows no doubles",
+    "reversed": "its channel has asked to undo it",
+    "sealed": "its record does not open, or its index key was changed",
+    "lane": "its account has something under way: order it again afterwards",
+}
+"""Why entries stay as they are, in words."""
 
 
 def order(
-    reach: Reach, act: str, scope: Scope, reason: str, *, everything: bool, dry_run: bool, speed: int, wait: bool,
-    json: bool, agree: Callable[[str], bool],
+    reach: Reach, act: str, filter_: dict[str, Any], reason: str, *, everything: bool, dry_run: bool, speed: int,
+    wait: bool, json: bool, agree: Callable[[str], bool],
 ) -> int:  # fmt: skip
-    """Hold, release or retry what passes a filter, once the person has agreed to count and sum."""
+    """Do an act to what passes a filter, once the person has agreed to count and sum."""
     client, clock = client_of(reach), SystemClock()
-    filter_ = {**told_of(scope, clock.now_us()), "state": scope.state or []}
     body: dict[str, Any] = {"reason": reason, "filter": filter_, "all": everything}
     counted = client.post(f"{API}/entries/{act}", JobShown, {**body, "dry_run": True})
     counted = asyncio.run(_until(client, counted.id, clock, lambda job: job.stand in ENDED))
@@ -39,6 +52,17 @@ def order(
         job = asyncio.run(_until(client, job.id, clock, lambda job: job.stand in ENDED | {"waiting", "paused"}))
     tell(job, job_view, json=json)
     return _exit_of(job)
+
+
+def narrowed(scope: Scope) -> dict[str, Any]:
+    """The filter that the command line's options mean."""
+    return {**told_of(scope, SystemClock().now_us()), "state": scope.state or []}
+
+
+def only(reach: Reach, reference: str) -> dict[str, Any]:
+    """A filter that one entry alone passes."""
+    entry = client_of(reach).get(f"{API}/entries/{safe(reference)}", EntryShown).entry
+    return {"channel": entry.channel, "key": entry.key}
 
 
 def list_jobs(reach: Reach, after: str, *, everything: bool, json: bool) -> int:
@@ -113,7 +137,7 @@ def job_view(job: JobShown) -> RenderableType:
         )
     elif job.stand not in {"counted", "done"}:
         lines.append(f"job {job.id} is {job.stand}" + (f": {job.trouble}" if job.trouble else ""))
-    lines += [f"  not changed, {why}: {count}" for why, count in job.unchanged.items()]
+    lines += [f"  not changed, {WHY.get(why, why)}: {count}" for why, count in job.unchanged.items()]
     lines += [f"    {each.number} is {each.state}" for each in job.examples]
     return plain("\n".join(lines))
 

@@ -240,7 +240,7 @@ class Screens:
         return Elsewhere(path=f"/page/payments/{number}", said="said.closed" if done.done else "said.proposed")
 
     async def order_job(self, visit: Visit) -> Elsewhere:
-        """Hold, release or retry all that pass a filter: first it is only counted; once that was seen, it is ordered."""
+        """Hold, release, retry or reopen all that pass a filter: first it is only counted; once that was seen, it is ordered."""
         verb, form = visit.parts[0], visit.form
         scope: dict[str, Any] = {name: form[name] for name in NARROWING if form.get(name)}
         states = [each for each in scope.pop("state", "").split(",") if each]
@@ -358,7 +358,7 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
     for method, pattern, screen in (
         ("GET", r"/page/", Screens.now),
         ("GET", r"/page/queue", Screens.queue),
-        ("POST", rf"/page/queue/({_VERBS})", Screens.order_job),
+        ("POST", rf"/page/queue/({_VERBS}|reopen)", Screens.order_job),
         ("GET", r"/page/shape", Screens.shape),
         ("POST", r"/page/find", Screens.find),
         ("GET", r"/page/jobs", Screens.jobs),

@@ -68,6 +68,8 @@ class Expected(Generic[L]):
             for each in work.planned:
                 if each.after.state not in FINAL:
                     self._shift(each, 1)
+                    if each.move.entry.state in FINAL:
+                        self.lanes.add(each.after.route, each.after.lane, each.after.rank)
         elif isinstance(work, works.Reversing):
             self.lanes.add(work.draft.route, work.draft.lane, work.draft.rank)
 
@@ -99,6 +101,8 @@ class Expected(Generic[L]):
         if each.after.state not in FINAL:
             if not made:
                 self._shift(each, -1)
+                if each.move.entry.state in FINAL:
+                    self.lanes.remove(each.after.route, each.after.lane, each.after.rank)
         elif made:
             # Counted only now: room under a limit that a failing commit takes back would have been given to others.
             self._shift(each, 1)

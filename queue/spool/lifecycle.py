@@ -37,7 +37,7 @@ class State(enum.IntEnum):
     POSTED = 7
     """The core booked it. Final."""
     REFUSED = 8
-    """The core said a final no; where the payer had a positive answer, a return is due."""
+    """The core said a final no; where the payer had a positive answer, a return is due, unless two persons reopen it."""
     RETURNED = 9
     """Refused or overpaid, and the money's way back is confirmed. Final."""
     CANCELLED = 10
@@ -62,7 +62,7 @@ class State(enum.IntEnum):
 
 
 FINAL: Final = frozenset({State.POSTED, State.REFUSED, State.RETURNED, State.CANCELLED})
-"""States in which nothing more is sent."""
+"""States in which nothing more is sent. Nothing leaves them but what is refused, and that by persons only."""
 
 WAITING: Final = frozenset(State) - FINAL
 """States that still owe something: they hold their lane and count as exposure when answered provisionally."""
@@ -155,6 +155,10 @@ CANCEL: Final = _transition("cancel", set(UNSENT), _S.CANCELLED)
 BY_PERSONS: Final = frozenset({_S.HELD, _S.PARKED, _S.QUARANTINED})
 """States that only a person moves on from, so that a person may also end them."""
 
+#: Two persons have seen that the core's no was a fault of the core's: it is sent again, by its own key. Only where nothing
+#: was made of the no yet, neither a return nor a word to whoever asked (docs/decisions/0044).
+REOPEN: Final = _transition("reopen", {_S.REFUSED}, _S.READY)
+
 #: A person has seen that the core has it: found there, or booked there by hand.
 CLOSE_POSTED: Final = _transition("close_posted", set(BY_PERSONS), _S.POSTED)
 #: A person has seen that the core does not have it and never will.
@@ -164,5 +168,5 @@ CLOSE_RETURNED: Final = _transition("close_returned", {_S.REFUSED, *BY_PERSONS},
 
 TRANSITIONS: Final = (
     CLAIM, RESEND, POST, REFUSE, NOT_SENT, GIVE_BACK, DOUBT, POSTPONE, ABSENT, PARK, QUARANTINE, HOLD, RELEASE, RETRY,
-    CANCEL, CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED,
+    CANCEL, REOPEN, CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED,
 )  # fmt: skip

@@ -186,6 +186,11 @@ class MemoryStore(MemoryAccounts):
         self._need_open()
         return self._entries.get(self._reversals.get(number, 0))
 
+    async def reversals_of(self, number: int) -> list[Entry]:
+        """All reversals of a payment there ever were, oldest first."""
+        self._need_open()
+        return [self._entries[each] for each in self._numbers if number and self._entries[each].reverses == number]
+
     async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Entries of a rank waiting in arrival order above number `after`."""
         self._need_open()

@@ -208,6 +208,25 @@ class Spool:
         """Make moves. Errors: see `Store.move`."""
         return self.store.move(moves)
 
+    async def reopen(self, moves: Sequence[Move]) -> list[bool]:
+        """Make moves that take up finished entries again, where nothing else of their lanes is unfinished or about to be.
+
+        So none has an attempt begun beside another one's, and none overtakes: what comes from now on goes behind. Entries
+        of one lane may go together, if they rank alike. Where several nodes write, the store sees to it that at most one
+        of a lane is in flight. Errors: see `Store.move`.
+        """
+        free, ranks = list[int](), dict[tuple[str, int], int]()
+        for at, move in enumerate(moves):
+            entry = move.entry
+            lane = (entry.route, entry.lane)
+            is_clear = self.store.nodes.shared or (self.store.lane_is_clear(*lane) and not self.entering[lane])
+            if is_clear and ranks.setdefault(lane, entry.rank) == entry.rank:
+                free.append(at)
+        # From the look at the lanes to here there was no moment between, and a move is expected once it is submitted.
+        made = await self.store.move([moves[at] for at in free]) if free else []
+        done = dict(zip(free, made, strict=True))
+        return [done.get(at, False) for at in range(len(moves))]
+
     def seal_note(self, lane: int, content: bytes) -> tuple[int, bytes]:
         """The key used, and what a core said of an account, sealed like a record whose place is the account."""
         return self._sealer.seal(_note_place(lane, content))

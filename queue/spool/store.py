@@ -242,6 +242,8 @@ class Store(Protocol):
     def move(self, moves: Sequence[Move]) -> Awaitable[list[bool]]:
         """Make each move whose entry is still as its caller knew it; say for each whether it was made.
 
+        Who reopens an entry sees to it that nothing of its lane is unfinished (see `Spool.reopen`).
+
         Raises:
             SpoolClosed: nothing changed.
             OverLimit: the same; other nodes used up a limit of the one move asked for.
@@ -283,6 +285,10 @@ class Store(Protocol):
 
     async def reversal_of(self, number: int) -> Entry | None:
         """The reversal of a payment that was not refused, if there is one."""
+        ...
+
+    async def reversals_of(self, number: int) -> list[Entry]:
+        """All reversals of a payment there ever were, whatever came of them; oldest first."""
         ...
 
     async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:

@@ -65,8 +65,8 @@ class UseChanges:
 
     def move(self, key_id: int, before: Entry, after: Entry) -> None:
         """An entry moved. Its mover may know it from before it was sealed anew: `key_id` is what the store knows."""
-        ends = before.state not in FINAL and after.state in FINAL
-        self._count(key_id, 0, -ends, after.changed_at_us)
+        waits = (after.state not in FINAL) - (before.state not in FINAL)
+        self._count(key_id, 0, waits, after.changed_at_us)
 
     def reseal(self, before: Entry, key_id: int) -> None:
         """An entry was sealed anew under another key."""

@@ -207,6 +207,7 @@ ENTRY_CALLS: dict[str, Callable[[Store, Any], Awaitable[Any]]] = {
     "get": lambda store, _: store.get(1),
     "find": lambda store, _: store.find("kiosk", "key-1"),
     "reversal_of": lambda store, _: store.reversal_of(1),
+    "reversals_of": lambda store, _: store.reversals_of(1),
     "ready": lambda store, _: store.ready("billing", USUAL, 0, 10),
     "followers": lambda store, entry: store.followers("billing", entry.lane, 10),
     "due": lambda store, _: store.due("billing", NOW_US, 10),

@@ -241,6 +241,9 @@ class StoreMachine(RuleBasedStateMachine):
         """Somebody makes a move, sometimes knowing the entry as it isn't."""
         entry = self.movable_at(pick)
         allowed = [transition for transition in TRANSITIONS if entry.state in transition.sources]
+        if self.model.in_lane(entry.lane, WAITING):
+            # Whoever reopens sees to it that the lane is clear.
+            allowed = [transition for transition in allowed if transition is not way.REOPEN]
         transition = allowed[choice % len(allowed)]
         self.now_us += 1
         timed = due_at_us if transition.target in {State.READY, State.IN_DOUBT} else 0

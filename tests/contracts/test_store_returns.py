@@ -6,9 +6,21 @@ import pytest
 
 from spool import lifecycle as way
 from spool.lifecycle import FINAL, Kind, State, Told, Transition
-from spool.store import NotReversible, Store
+from spool.store import Move, NotReversible, Store
 from spool.tally import NOTHING, Sum
-from tests.contracts.spool_examples import NOW_US, WAYS, MakeStore, draft, go, name_of, put, put_as, reversal, undo
+from tests.contracts.spool_examples import (
+    NOW_US,
+    WAYS,
+    MakeStore,
+    draft,
+    go,
+    name_of,
+    put,
+    put_as,
+    ready_numbers,
+    reversal,
+    undo,
+)
 
 
 async def owed(store: Store, route: str = "billing", limit: int = 10) -> list[int]:
@@ -123,6 +135,79 @@ async def test_of_two_settled_reversals_the_first_stands_in_the_way(store: Store
 
     assert await store.reversal_of(1) == settled
     assert settled.kind is Kind.REVERSAL
+
+
+# Refusals that are taken back
+
+
+async def test_a_refusal_taken_back_waits_in_its_old_place(store: Store) -> None:
+    """Owed to nobody, exposed, before what came later, and alone in its lane."""
+    refused = await put_as(store, draft(1, lane=7), State.REFUSED)
+    await put(store, draft(2, lane=8))
+
+    ready = await go(store, refused, way.REOPEN, actor="amina+boris", note="ticket 991")
+
+    assert await store.get(1) == ready
+    assert (ready.state, ready.attempts, ready.told, ready.due_at_us) == (State.READY, 1, Told.PROVISIONAL, 0)
+    assert await ready_numbers(store) == [1, 2]
+    assert await owed(store) == []
+    assert not store.lane_is_clear("billing", 7)
+    assert store.tally.exposure("billing") == Sum(2, 20_000)
+    assert (await store.history(1))[-1].actor == "amina+boris"
+
+
+async def test_a_refusal_taken_back_is_sent_booked_and_leaves_its_lane(store: Store) -> None:
+    """As if it had never been refused, but for its attempts."""
+    posted = await go(store, await put_as(store, draft(1, lane=7), State.REFUSED), way.REOPEN, way.CLAIM, way.POST)
+
+    assert (posted.state, posted.attempts) == (State.POSTED, 2)
+    assert store.nodes.shared or store.lane_is_clear("billing", 7)
+    assert store.tally.waiting("billing") == NOTHING
+
+
+async def test_a_refusal_that_moved_on_is_not_taken_back(store: Store) -> None:
+    """The money went back at the same moment: the lane is as clear as it was."""
+    refused = await put_as(store, draft(1, lane=7), State.REFUSED)
+    await go(store, refused, way.CLOSE_RETURNED)
+
+    assert await store.move([Move(entry=refused, transition=way.REOPEN, at_us=NOW_US)]) == [False]
+    assert store.nodes.shared or store.lane_is_clear("billing", 7)
+    assert store.tally.waiting("billing") == NOTHING
+
+
+async def test_what_a_refusal_taken_back_needs_its_key_for_is_counted(store: Store) -> None:
+    """A key isn't destroyed while something sealed under it waits."""
+    refused = await put_as(store, draft(1), State.REFUSED)
+    assert (await store.key_uses())[1].waiting == 0
+
+    await go(store, refused, way.REOPEN)
+
+    kept, counted = await store.recount_keys()
+    assert kept[1].waiting == counted[1].waiting == 1
+
+
+async def test_a_refusal_taken_back_outlives_a_process(make_store: MakeStore) -> None:
+    """On disk, in its lane."""
+    first = make_store()
+    await first.open(NOW_US)
+    await go(first, await put_as(first, draft(1, lane=7), State.REFUSED), way.REOPEN)
+    await first.close()
+    second = make_store()
+    await second.open(NOW_US)
+
+    assert await ready_numbers(second) == [1]
+    assert not second.lane_is_clear("billing", 7)
+    await second.close()
+
+
+async def test_all_reversals_of_a_payment_are_found(store: Store) -> None:
+    """Also those that came to nothing, which stand in nobody's way."""
+    payment = await put_as(store, draft(1), State.POSTED)
+    refused = await go(store, await undo(store, reversal(2, payment)), way.CLAIM, way.REFUSE)
+    second = await undo(store, reversal(3, payment))
+
+    assert await store.reversals_of(1) == [refused, second]
+    assert await store.reversals_of(2) == await store.reversals_of(0) == []
 
 
 # Small values that several write

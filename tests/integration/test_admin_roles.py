@@ -29,6 +29,7 @@ MAY: Final = {
 NAMED: Final = {
     "entry": "1",
     "act": "hold",
+    "many": "hold",
     "name": "main",
     "number": "1",
     "key": "9",

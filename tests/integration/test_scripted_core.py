@@ -269,6 +269,7 @@ async def test_a_reset_tells_nothing_about_the_booking(core: ScriptedCore, kind:
         (FaultKind.MAINTENANCE, 503, []),
         (FaultKind.THROTTLE, 429, []),
         (FaultKind.UNAUTHORISED, 401, []),
+        (FaultKind.FORBID, 422, []),
         (FaultKind.WRONG_CODE, 418, ["p1"]),
     ],
 )

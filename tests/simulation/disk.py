@@ -408,6 +408,10 @@ class SimStore:
         """The reversal of a payment."""
         return await self._read(lambda: self.image.reversal_of(number))
 
+    async def reversals_of(self, number: int) -> list[Entry]:
+        """All reversals of a payment there ever were."""
+        return await self._read(lambda: self.image.reversals_of(number))
+
     async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Entries waiting in arrival order."""
         return await self._read(lambda: self.image.ready(route, rank, after, limit))

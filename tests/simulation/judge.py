@@ -28,7 +28,7 @@ WELL_ROUTE: Final = "shop-billing"
 WELL_WITHIN_S: Final = 2.0
 """Seconds within which a well core's channel is answered while the disk is well too, whatever ails other routes."""
 
-ACTS: Final = frozenset({"hold", "release", "retry", "close_posted", "close_refused"})
+ACTS: Final = frozenset({"hold", "release", "retry", "reopen", "close_posted", "close_refused"})
 
 
 @dataclass

@@ -10,6 +10,7 @@ from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.duties.closing import Closing
 from gateway.admin.entries.acts import Acts
+from gateway.admin.entries.reopening import Reopening
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.settings import ForwardSettings
@@ -70,6 +71,11 @@ class Site:
 T = TypeVar("T")
 
 
+async def nobody_gives_back() -> frozenset[str]:
+    """No proposals are made here."""
+    return frozenset()
+
+
 class Process:
     """See above. `dead` ends it at once: none of its callbacks runs again. While it is `stopped`, none does."""
 
@@ -113,7 +119,9 @@ class Process:
             route.name: parts.forwarder(route=route, spool=self.spool, clock=clock, settler=self.settler, meter=meter)
             for route in self.routes
         }
-        self.acts = Acts(self.spool, self.store, clock, self.forwarders)
+        levels = {route.name: route.core.capabilities.level for route in self.routes}
+        reopening = Reopening(self.spool, self.store, clock, levels, nobody_gives_back)
+        self.acts = Acts(self.spool, self.store, clock, self.forwarders, reopening)
         self.closing = parts.closing(self.spool, clock, {route.name: route for route in self.routes}.get)
         self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
 

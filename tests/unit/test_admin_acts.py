@@ -2,8 +2,11 @@
 
 import pytest
 
+from adapters.core import Level
 from gateway.admin.duties.closing import CloseOrder, Closing
-from gateway.admin.entries.acts import Act, Acts, Order, Unchanged, Why
+from gateway.admin.entries.acts import Act, Acts, Order, Unchanged
+from gateway.admin.entries.reopening import Reopening
+from gateway.admin.entries.why import Why
 from gateway.clock import ManualClock
 from spool import lifecycle as way
 from spool.entry import Draft, Entry
@@ -46,7 +49,19 @@ class Desk:
         self.clock = ManualClock()
         self.spool = Spool(self.store, KeyRing([(1, b"\x01" * 32)], b"\x02" * 32))
         self.forwarder = Remembering()
-        self.acts = Acts(self.spool, self.store, self.clock, {"main": self.forwarder})
+        self.acts = self.acts_of(self.spool)
+
+    def acts_of(self, spool: Spool) -> Acts:
+        """Acts that move entries of this spool."""
+        return Acts(spool, self.store, self.clock, {"main": self.forwarder}, self.reopening_of(spool))
+
+    def reopening_of(self, spool: Spool) -> Reopening:
+        """Takes refusals back in this spool."""
+        return Reopening(spool, self.store, self.clock, {"main": Level.A}, self.proposed)
+
+    async def proposed(self) -> frozenset[str]:
+        """What somebody has proposed to end."""
+        return frozenset()
 
     async def payment(self, number: int, *ways: way.Transition, amount: int = 100, route: str = "main") -> Entry:
         """A waiting payment, moved these ways; every hundred numbers share a lane."""
@@ -220,7 +235,7 @@ async def test_an_uncertain_release_is_said_and_the_forwarder_looks(desk: Desk) 
     """The only honest answer to the person is: look again. Should it be on disk, nobody else would ever look."""
     entry = await desk.payment(101, way.HOLD)
     unsure = Unsure()
-    shaky = Acts(Spool(unsure, desk.spool.keys), desk.store, desk.clock, {"main": desk.forwarder})
+    shaky = desk.acts_of(Spool(unsure, desk.spool.keys))
     with pytest.raises(StorageUncertain):
         await shaky.one(entry, order(Act.RELEASE))
     assert desk.forwarder.lanes == [1]

@@ -36,6 +36,7 @@ EDGES = {
     ("retry", State.QUARANTINED, State.IN_DOUBT),
     ("cancel", State.READY, State.CANCELLED),
     ("cancel", State.HELD, State.CANCELLED),
+    ("reopen", State.REFUSED, State.READY),
     ("close_posted", State.HELD, State.POSTED),
     ("close_posted", State.PARKED, State.POSTED),
     ("close_posted", State.QUARANTINED, State.POSTED),

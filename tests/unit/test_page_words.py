@@ -12,6 +12,8 @@ from gateway import conclude
 from gateway.accept.decide import Why
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.duties.proposal import Stand
+from gateway.admin.entries.acts import Act
+from gateway.admin.entries.why import Why as Stays
 from gateway.admin.http.problem import Code
 from gateway.admin.views import TurnWhy
 from gateway.config.model import Role
@@ -68,6 +70,8 @@ VOCABULARIES: Final = [
     *words("trouble", [code.word for code in Code]),
     *words("scope", screens.NARROWING),
     *words("why", [why for why in Why if why]),
+    *words("why_not", Stays),
+    *words("many", [act.word for act in Act]),
 ]
 
 

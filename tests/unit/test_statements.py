@@ -43,6 +43,7 @@ WAYS: Final = {
         "SCAN key_mark",
     ],
     "reversal_of": ["SEARCH entry USING INDEX entry_reverses (reverses=?)"],
+    "reversals_of": ["SEARCH entry USING INDEX entry_reverses (reverses=?)"],
     "ready": [
         "SEARCH entry USING INDEX entry_turn (route=? AND rank=? AND number>?)",
         "SEARCH ahead USING COVERING INDEX entry_aside (route=? AND lane=? AND number<?)",

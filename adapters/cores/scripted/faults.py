@@ -50,6 +50,8 @@ class FaultKind(enum.StrEnum):
     """HTTP 503 with Retry-After (OSMP: result 1), nothing booked."""
     THROTTLE = "throttle"
     """HTTP 429 with Retry-After, nothing booked."""
+    FORBID = "forbid"
+    """A business no to what is well, nothing booked and nothing remembered: somebody configured it wrongly."""
     UNAUTHORISED = "unauthorised"
     """HTTP 401, nothing booked: somebody changed the password."""
     HEALTH_SAYS_OK = "health_says_ok"
@@ -65,6 +67,7 @@ _ENDS_BEFORE: Final = frozenset(
         FaultKind.ERROR_BEFORE,
         FaultKind.MAINTENANCE,
         FaultKind.THROTTLE,
+        FaultKind.FORBID,
         FaultKind.UNAUTHORISED,
     }
 )

@@ -3,7 +3,7 @@
 from adapters.channel import Reply
 from adapters.cores.scripted import jsonapi, osmp
 from adapters.cores.scripted.faults import Fault, FaultKind
-from adapters.cores.scripted.orders import Order, Protocol, reference_of
+from adapters.cores.scripted.orders import Order, Protocol, Reason, Refused, reference_of
 
 
 def ended(order: Order, fault: Fault) -> Reply:
@@ -20,6 +20,9 @@ def ended(order: Order, fault: Fault) -> Reply:
             return jsonapi.error(429, "throttled", "too many requests", later)
         case FaultKind.UNAUTHORISED:
             return jsonapi.error(401, "unauthorised", "who are you?", {"WWW-Authenticate": "Basic"})
+        case FaultKind.FORBID:
+            write = osmp.write if order.protocol is Protocol.OSMP else jsonapi.write
+            return write(order, Refused(reason=Reason.ACCOUNT_INACTIVE))
         case FaultKind.WRONG_CODE:
             return _wrong(order, fault)
         case _:

@@ -63,6 +63,10 @@ class Duties:
         rows = tuple(return_row(entry, now_us, settings) for entry in found[:RETURNS_MAX])
         return ReturnsPage(returns=rows, more=len(found) > RETURNS_MAX)
 
+    async def ending(self) -> frozenset[str]:
+        """Entries, by their numbers, that somebody has proposed to end by hand."""
+        return frozenset(each.subject for each in await self.proposals.waiting() if each.act == "close")
+
     async def close(self, call: Call, entry: Entry) -> Any:
         """End an entry by hand, or propose it to a second person."""
         told = asks.body_of(call.body, CloseBody)

@@ -1,4 +1,4 @@
-"""What a person may do to entries: hold, release, retry; one, or all that pass a filter.
+"""What a person may do to entries: hold, release, retry, reopen; one, or all that pass a filter.
 
 Each is a compare-and-set with the person's name and reason in the entry's history, so what was decided meanwhile by
 the machine or by somebody else always stands. Many are done step by step, oldest first: see `gateway.admin.jobs.jobs`.
@@ -13,6 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.admin.entries.looking import leaf
+from gateway.admin.entries.reopening import Reopening
+from gateway.admin.entries.why import Why
 from gateway.clock import Clock
 from spool import lifecycle
 from spool.entry import Entry
@@ -41,19 +43,12 @@ class Act(enum.Enum):
     """Let what was held go on, in its old place."""
     RETRY = ("retry", lifecycle.RETRY)
     """Have the machine ask its core (or, where that dedupes, send) again about what it gave to a person."""
+    REOPEN = ("reopen", lifecycle.REOPEN)
+    """Send again what its core refused wrongly, after a yes of ours. Two persons' affair, always."""
 
     def __init__(self, word: str, transition: Transition) -> None:
         self.word = word
         self.transition = transition
-
-
-class Why(enum.StrEnum):
-    """Why an entry did not change: a bounded vocabulary."""
-
-    STATE = "state"
-    """It is in a state this can't be done from."""
-    CHANGED = "changed"
-    """It moved on between looking and acting."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,17 +105,25 @@ class Forwarding(Protocol):
 class Acts:
     """Does what persons order."""
 
-    def __init__(self, spool: Spool, shelf: Store, clock: Clock, forwarders: Mapping[str, Forwarding]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        shelf: Store,
+        clock: Clock,
+        forwarders: Mapping[str, Forwarding],
+        reopening: Reopening,
+    ) -> None:
         """Look through `shelf`, move in `spool`, tell the forwarders (by route; a route may have none any more)."""
         self._spool = spool
         self._shelf = shelf
         self._clock = clock
         self._forwarders = forwarders
+        self._reopening = reopening
 
     async def one(self, entry: Entry, order: Order) -> Done:
         """Do it to one entry as it is known. Errors: see `Store.move`."""
         count = _Count(order.act)
-        await self._do([entry], order, count)
+        await self._do(await self._able([entry], order, count), order, count)
         return count.done()
 
     async def step(self, wanted: Filter, order: Order, limit: int, room: Mapping[str, Sum] | None = None) -> Done:
@@ -132,35 +135,52 @@ class Acts:
         count = _Count(order.act, dry_run=room is None)
         states = wanted.states or order.act.transition.sources
         page, following = await leaf(self._shelf, replace(wanted, states=states, newest_first=False), limit)
-        fitting = len(page) if room is None else _fitting(page, order.act, room)
-        await self._do(page[:fitting], order, count)
-        cut = fitting < len(page)
+        able = await self._able(page, order, count)
+        fitting = len(able) if room is None else _fitting(able, room)
+        await self._do(able[:fitting], order, count)
+        cut = fitting < len(able)
         return replace(count.done(), next_after=0 if cut else following, cut=cut)
 
-    async def _do(self, entries: Sequence[Entry], order: Order, count: "_Count") -> None:
+    async def _able(self, entries: Sequence[Entry], order: Order, count: "_Count") -> list[Entry]:
+        """Those it can be done to; the others stay."""
         able = list[Entry]()
         for entry in entries:
             if entry.state in order.act.transition.sources:
                 able.append(entry)
             else:
                 count.stays(entry, Why.STATE)
+        if order.act is not Act.REOPEN:
+            return able
+        obstacles = await self._reopening.sift(able)
+        for entry, why in zip(able, obstacles, strict=True):
+            if why is not None:
+                count.stays(entry, why)
+        return [entry for entry, why in zip(able, obstacles, strict=True) if why is None]
+
+    async def _do(self, able: Sequence[Entry], order: Order, count: "_Count") -> None:
         now_us = self._clock.now_us()
         moves = [_move(entry, order, now_us) for entry in able]
         try:
-            made = [True] * len(moves) if count.dry_run else await self._spool.move(moves)
+            why_not = [None] * len(moves) if count.dry_run else await self._made(moves, order.act)
         except StorageUncertain:
             # It may be on disk all the same, and then nobody else would ever look.
             self._tell(order.act, moves)
             raise
         changed = list[Move]()
-        for move, was_made in zip(moves, made, strict=True):
-            if was_made:
+        for move, why in zip(moves, why_not, strict=True):
+            if why is None:
                 changed.append(move)
                 count.changes(move.entry)
             else:
-                count.stays(move.entry, Why.CHANGED)
+                count.stays(move.entry, why)
         if not count.dry_run:
             self._tell(order.act, changed)
+
+    async def _made(self, moves: Sequence[Move], act: Act) -> list[Why | None]:
+        """Make moves; for each that was not made, why."""
+        if act is Act.REOPEN:
+            return await self._reopening.move(moves)
+        return [None if made else Why.CHANGED for made in await self._spool.move(moves)]
 
     def _tell(self, act: Act, changed: Sequence[Move]) -> None:
         """Have the forwarders look at what may go on."""
@@ -168,7 +188,7 @@ class Acts:
             forwarder = self._forwarders.get(move.entry.route)
             if forwarder is None:
                 continue
-            if act is Act.RELEASE:
+            if act in {Act.RELEASE, Act.REOPEN}:
                 # It may have been tried before it was held, and what waits behind it be set behind.
                 forwarder.lane_unsure(move.entry.lane)
             elif act is Act.RETRY:
@@ -206,18 +226,16 @@ class _Count:
         )
 
 
-def _fitting(page: Sequence[Entry], act: Act, room: Mapping[str, Sum]) -> int:
+def _fitting(able: Sequence[Entry], room: Mapping[str, Sum]) -> int:
     """How many of these, from the first on, there is room for."""
     taken = dict[str, Sum]()
-    for at, entry in enumerate(page):
-        if entry.state not in act.transition.sources:
-            continue
+    for at, entry in enumerate(able):
         total = taken.get(entry.currency, NOTHING) + Sum(1, entry.amount)
         most = room.get(entry.currency, NOTHING)
         if total.entries > most.entries or total.amount > most.amount:
             return at
         taken[entry.currency] = total
-    return len(page)
+    return len(able)
 
 
 def _move(entry: Entry, order: Order, now_us: int) -> Move:
@@ -227,7 +245,7 @@ def _move(entry: Entry, order: Order, now_us: int) -> Move:
         transition=order.act.transition,
         at_us=now_us,
         due_at_us=now_us if order.act is Act.RETRY else 0,
-        reason="" if order.act is Act.RELEASE else BY_HAND,
+        reason="" if order.act in {Act.RELEASE, Act.REOPEN} else BY_HAND,
         actor=order.actor,
         note=order.reason,
     )

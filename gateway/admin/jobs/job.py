@@ -57,7 +57,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Rises with time: microseconds since 1970 when it was ordered.
     id: int
-    #: Which act: `hold`, `release`, `retry`.
+    #: Which act: `hold`, `release`, `retry`, `reopen`.
     act: str
     scope: Scope
     currency: str
@@ -105,28 +105,27 @@ class NotNow(Exception):
 
 def counted(job: Job, step: Done) -> Job:
     """The job after a step of its count; at the end of it, it stands at `counting` with nothing to go on from."""
-    return replace(job, found=_added(job.found, step.sums), after=step.next_after)
+    after = replace(job, found=_added(job.found, step.sums), after=step.next_after)
+    return _left(after, step) if job.dry_run else after
 
 
 def worked(job: Job, step: Done, now_us: int) -> Job:
     """The job after a step of its work."""
-    unchanged = {**job.unchanged}
-    for why, count in step.unchanged.items():
-        unchanged[why.value] = unchanged.get(why.value, 0) + count
-    left = tuple(Left(each.number, each.state.word, each.why.value) for each in step.examples)
-    after = replace(
-        job,
-        changed=_added(job.changed, step.sums),
-        unchanged=unchanged,
-        examples=(*job.examples, *left)[:EXAMPLES_MAX],
-        after=step.next_after,
-        trouble="",
-    )
+    after = replace(_left(job, step), changed=_added(job.changed, step.sums), after=step.next_after, trouble="")
     if step.cut:
         return replace(after, stand=JobStand.STOPPED, ended_at_us=now_us, trouble=MORE)
     if step.next_after:
         return after
     return replace(after, stand=JobStand.DONE, ended_at_us=now_us)
+
+
+def _left(job: Job, step: Done) -> Job:
+    """The job with what a step left as it was."""
+    unchanged = {**job.unchanged}
+    for why, count in step.unchanged.items():
+        unchanged[why.value] = unchanged.get(why.value, 0) + count
+    left = tuple(Left(each.number, each.state.word, each.why.value) for each in step.examples)
+    return replace(job, unchanged=unchanged, examples=(*job.examples, *left)[:EXAMPLES_MAX])
 
 
 def begun(job: Job, actors: str) -> Job:

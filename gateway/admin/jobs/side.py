@@ -12,7 +12,7 @@ from gateway.admin import asks
 from gateway.admin.desk import Desk
 from gateway.admin.duties.proposal import Proposal
 from gateway.admin.duties.proposals import NotDone, Proposals, TooMany
-from gateway.admin.entries.acts import Acts
+from gateway.admin.entries.acts import Act, Acts
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.jobs.job import Job, JobStand, NotNow, paced, paused, resumed, stopped
@@ -20,7 +20,7 @@ from gateway.admin.jobs.jobs import Jobs, TooManyJobs, begin
 from gateway.admin.state.metrics import AdminMeter
 from gateway.admin.views import Money, UnchangedRow, moment, money
 from gateway.log import log
-from spool.entry import Act
+from spool.entry import Act as Deed
 from spool.tally import Sum
 
 SPEED_MAX: Final = 100_000
@@ -182,7 +182,7 @@ class JobSide:
         now_us, name = self._desk.clock.now_us(), call.person.name
         detail = f"{job.act}, {job.per_s or 'any'} a second"
         await self._desk.spool.store.act(
-            Act(at_us=now_us, name=act, subject=str(job.id), detail=detail, actor=name, note=note)
+            Deed(at_us=now_us, name=act, subject=str(job.id), detail=detail, actor=name, note=note)
         )
         self._meter.acted(act)
         log.warning("admin_job", act=act, job=job.id, actor=name, role=call.person.role)
@@ -209,10 +209,12 @@ class JobSide:
         return msgspec.structs.replace(job, stand=JobStand.WAITING, proposal=made.id)
 
     def _needs_two(self, job: Job) -> bool:
-        """It is about more entries, or more money, than one person may move alone."""
+        """It takes refusals back, or is about more entries, or more money, than one person may move alone."""
         most = self._second.act_alone_max
-        return job.found_count > self._second.act_alone_entries_max or any(
-            amount > scale(currency).read(most) for currency, (_, amount) in job.found.items()
+        return (
+            job.act == Act.REOPEN.word
+            or job.found_count > self._second.act_alone_entries_max
+            or any(amount > scale(currency).read(most) for currency, (_, amount) in job.found.items())
         )
 
     async def _confirmed(self, proposal: Proposal) -> str:
@@ -258,7 +260,9 @@ def job_shown(job: Job) -> JobShown:
 def _progress(job: Job, found: int) -> float:
     if job.stand in {JobStand.DONE, JobStand.COUNTED}:
         return 1.0
-    return round((job.changed_count + sum(job.unchanged.values())) / found, 4) if found else 0.0
+    been_through = job.changed_count + sum(job.unchanged.values())
+    # What stays as it is needn't have been found.
+    return min(1.0, round(been_through / found, 4)) if found else 0.0
 
 
 def _moneys(figures: dict[str, tuple[int, int]]) -> tuple[Money, ...]:

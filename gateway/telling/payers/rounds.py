@@ -18,7 +18,9 @@ from gateway import content
 from gateway.clock import Clock
 from gateway.forward.backoff import Backoff
 from gateway.log import log
+from gateway.returns.word import FinalWord
 from gateway.telling.event import US
+from gateway.telling.letter import Letter
 from gateway.telling.payers.receipt import Stage, concerns_payer, contact_of, letter_to, stage_of
 from gateway.telling.settings import PayerSettings, SinkSettings, SmtpSinkSettings
 from gateway.telling.sink import NotTold, Sink, Undeliverable
@@ -85,6 +87,7 @@ class Payers:
         self._spool = spool
         self._shelf = shelf
         self._clock = clock
+        self._word = FinalWord(spool.store)
         self._settings = settings
         self._sinks = sinks
         self._office = office
@@ -192,27 +195,35 @@ class Payers:
         if stage is Stage.ACCEPTED and (waiting.get(number) or is_late):
             waiting[number] = True
             return True
-        if stage is not None and not is_late and not await self._sent(entry, stage, settings):
-            waiting.setdefault(number, False)
-            return False
+        letter = None if stage is None or is_late else self._letter(entry, stage, settings)
+        if letter is not None:
+            if stage is Stage.REFUSED and not await self._word.may_tell(entry, self._clock.now_us()):
+                # Two persons have it sent again: what becomes of that he is told then.
+                waiting[number] = True
+                return True
+            if not await self._sent(letter, settings):
+                waiting.setdefault(number, False)
+                return False
         if stage is Stage.ACCEPTED:
             waiting[number] = True
         else:
             waiting.pop(number, None)
         return True
 
-    async def _sent(self, entry: Entry, stage: Stage, settings: PayerSettings) -> bool:
-        """Send one; True when it was taken, or never will be."""
-        sink_settings, sink = self._sinks[settings.sink]
+    def _letter(self, entry: Entry, stage: Stage, settings: PayerSettings) -> Letter | None:
+        """What is to be sent; None where there is nothing to say, or nobody to say it to."""
+        sink_settings, _ = self._sinks[settings.sink]
         try:
             opened = content.read(self._spool.content(entry))
         except (RecordDamaged, ValueError):
-            return True
+            return None
         to = contact_of(opened, settings, by_mail=isinstance(sink_settings, SmtpSinkSettings))
-        letter = letter_to(entry, opened, stage, to, settings) if to else None
-        if letter is None:
-            self._unreached += not to
-            return True
+        self._unreached += not to
+        return letter_to(entry, opened, stage, to, settings) if to else None
+
+    async def _sent(self, letter: Letter, settings: PayerSettings) -> bool:
+        """Send one; True when it was taken, or never will be."""
+        sink_settings, sink = self._sinks[settings.sink]
         if not self._office.holds():
             return False
         try:

@@ -56,6 +56,10 @@ class Questions:
         """The reversal of a payment that was not refused, if there is one."""
         return await self._one(SQL["reversal_of"], (number,))
 
+    async def reversals_of(self, number: int) -> list[Entry]:
+        """All reversals of a payment there ever were, oldest first."""
+        return list(map(entry_of, await self._rows(SQL["reversals_of"], (number,))))
+
     async def ready(self, route: str, rank: int, after: int, limit: int) -> list[Ready]:
         """Entries of a rank waiting in arrival order above number `after`."""
         rows = await self._rows(SQL["ready"], (route, rank, after, limit))

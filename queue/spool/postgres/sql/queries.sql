@@ -340,6 +340,10 @@ SELECT /*entry*/ FROM entry
 WHERE reverses = $1 AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorded_as = 10)
 ORDER BY number LIMIT 1;
 
+-- name: reversals_of
+-- All reversals of a payment there ever were.
+SELECT /*entry*/ FROM entry WHERE reverses = $1 AND reverses <> 0 ORDER BY number;
+
 -- name: ready
 -- Entries of one rank in arrival order, of one's own share of lanes; blocked tells that something earlier of the lane waits
 -- aside, or in a worse rank (a program that knows no ranks, or two nodes at once, may have put it there).

@@ -155,6 +155,10 @@ SELECT /*entry*/ FROM entry
 WHERE reverses = ? AND reverses <> 0 AND state <> 8 AND (state <> 10 OR recorded_as = 10)
 ORDER BY number LIMIT 1;
 
+-- name: reversals_of
+-- All reversals of a payment there ever were.
+SELECT /*entry*/ FROM entry WHERE reverses = ? AND reverses <> 0 ORDER BY number;
+
 -- name: ready
 -- Entries of one rank in arrival order; blocked tells that something earlier of the lane waits aside.
 SELECT /*entry*/, EXISTS (
