@@ -137,11 +137,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 class Play:
     """One outage under one rule."""
 
-    def __init__(self, name: str, make: Callable[[Events, Core], Rule], fault: str, seed: int = 1) -> None:
-        """Of one `fault`."""
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[Events, Core], Rule],
+        fault: str,
+        seed: int = 1,
+        core: Callable[[Events], Core] = Core,
+    ) -> None:
+        """Of one `fault`, of this core."""
         self._name, self._fault = name, fault
         self.events = Events(seed)
-        self.core = Core(self.events)
+        self.core = core(self.events)
         self.rule = make(self.events, self.core)
         self._paid = self._positive = self._early = self._met = 0
         self._detected_s = math.inf

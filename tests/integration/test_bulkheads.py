@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 
 from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
-from tests.integration.house import House, open_house
+from gateway.clock import SystemClock
+from tests.integration.core_peer import Line, peer
+from tests.integration.house import WAIT_S, House, open_house
 
 CONNECTIONS = 24
 """As many as the channels' listener takes: eight for the payers of each route's core, and some left."""
@@ -109,6 +112,71 @@ async def test_routes_to_one_core_have_connections_of_their_own(tmp_path: Path) 
     async with street(tmp_path, live_max=0, core="billing") as (house, _):
         first, second = house.service.routes
         assert first.core is not second.core
+
+
+ENDLESS_BYTES: Final = 64 * 2**20
+"""The core gives up after so much of an answer that nobody should have read."""
+
+PIECE: Final = b"x" * 65_536
+ENDLESS: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Flood:
+    """A core whose answers have no end, and how much of the largest was taken."""
+
+    def __init__(self) -> None:
+        """Nobody called yet."""
+        self.largest = 0
+        self.calls = 0
+
+    async def act(self, line: Line) -> None:
+        """Answer without end, as fast as it is read."""
+        await line.hear()
+        self.calls += 1
+        sent = 0
+        try:
+            await line.say(ENDLESS)
+            while sent < ENDLESS_BYTES:
+                await line.say(b"%x\r\n%b\r\n" % (len(PIECE), PIECE))
+                sent += len(PIECE)
+        finally:
+            self.largest = max(self.largest, sent)
+
+
+async def test_answers_without_end_take_neither_memory_nor_another_routes_time(tmp_path: Path) -> None:
+    """Of each no more is read than an answer may have, and what lies in the sockets; the others are paid meanwhile."""
+    flood = Flood()
+    async with peer(flood.act) as other:
+        more = OTHER.format(url=f"http://127.0.0.1:{other.port}", core="other", live_max=0)
+        async with open_house(tmp_path, more, narrow) as house:
+            waiting = await hanging(house, 8)
+            for key in ("1", "2", "3"):
+                assert await state_of(house, key) == "posted"
+            assert set(await waiting) == {"200"}
+    assert flood.calls >= 8
+    assert flood.largest < ENDLESS_BYTES // 4
+
+
+async def drip(line: Line) -> None:
+    """Answer so slowly that it never ends."""
+    await line.hear()
+    await line.say(ENDLESS)
+    while True:
+        await line.say(b"1\r\nx\r\n")
+        await SystemClock().sleep(0.02)
+
+
+async def test_answers_that_drip_take_no_longer_than_a_call_may_and_no_time_of_another_route(tmp_path: Path) -> None:
+    """Each byte is news, and yet the payer is answered before his deadline; the others are paid meanwhile."""
+    async with peer(drip) as other:
+        more = OTHER.format(url=f"http://127.0.0.1:{other.port}", core="other", live_max=0)
+        async with open_house(tmp_path, more.replace("deadline_s = 4", "deadline_s = 2"), narrow) as house:
+            waiting = await hanging(house, 8)
+            await other.line(7)
+            for key in ("1", "2", "3"):
+                assert await state_of(house, key) == "posted"
+            async with asyncio.timeout(WAIT_S):
+                assert set(await waiting) == {"200"}
 
 
 async def state_of(house: House, key: str) -> str:

@@ -1,0 +1,169 @@
+"""A core that is in trouble, or comes back, over loopback: what reaches it, counted by the core itself.
+
+What was at the core at once is told from its log of attempts: each answer is given `ANSWER_S` after its order came, so what
+came within that time before an order was surely still there beside it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from adapters.core import Level
+from adapters.cores.scripted.faults import Fault, FaultKind
+from adapters.cores.scripted.orders import Attempt, Operation
+from adapters.cores.scripted.server import ScriptedCore
+from adapters.cores.scripted.settings import Settings
+from gateway.clock import SystemClock
+from gateway.config.init import make
+from gateway.config.load import load
+from gateway.route.zone import Zone
+from gateway.service import Service
+from tests.integration.house import WAIT_S, House, open_house
+
+US: Final = 1_000_000
+ANSWER_S: Final = 0.05
+LIMIT: Final = 6
+QUICK: Final = """
+[routes.main.breaker]
+open_for_s = 0.1
+probe_interval_s = 0.1
+trial_pause_s = 0.01
+{breaker}
+[routes.main.forward]
+in_flight_max = {limit}
+{forward}
+"""
+"""A route that is tried soon."""
+
+SLOW: Final = Fault(kind=FaultKind.LATE, delay_s=ANSWER_S, operation=Operation.PAY)
+
+
+def route(limit: int = LIMIT, *, breaker: str = "", forward: str = "slow_start_s = 0.5") -> str:
+    """The route's tables."""
+    return QUICK.format(limit=limit, breaker=breaker, forward=forward)
+
+
+def paid(core: ScriptedCore) -> list[Attempt]:
+    """Orders to pay that came, in order."""
+    return [each for each in core.ledger.attempts() if each.operation is Operation.PAY]
+
+
+def at_once(attempts: list[Attempt]) -> list[int]:
+    """Of each order, how many were surely at the core with it."""
+    came = [each.arrived_at_us for each in attempts]
+    return [sum(at - ANSWER_S * US < other <= at for other in came[: place + 1]) for place, at in enumerate(came)]
+
+
+async def taken(house: House, keys: range) -> None:
+    """Payments on an account each, all at once."""
+    await asyncio.gather(*(house.pay(str(key), account=f"1{key}") for key in keys))
+
+
+async def until_booked(core: ScriptedCore, count: int, service: Service) -> None:
+    """Let the service work for one request's time, again and again, until the core has booked so many."""
+    url = f"http://127.0.0.1:{service.admin_listener.port}/livez"
+    async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as client:
+        while len(core.ledger.bookings()) < count:
+            async with client.get(url) as answer:
+                assert answer.status == 200
+
+
+async def test_the_backlog_comes_back_slowly_and_payers_count_against_the_same_limit(tmp_path: Path) -> None:
+    """One at a time on trial, two after it, more with each round; never more than the limit, whoever sends."""
+    async with open_house(tmp_path, route()) as house:
+        house.core.control.outage(FaultKind.REFUSE)
+        await taken(house, range(40))
+        before = len(paid(house.core))
+        house.core.control.clear()
+        house.core.control.set(SLOW)
+        await until_booked(house.core, 10, house.service)
+        await taken(house, range(100, 120))
+        await until_booked(house.core, 60, house.service)
+        levels = at_once(paid(house.core)[before:])
+        assert levels[:3] == [1, 1, 1]
+        assert max(levels[3:8]) <= 3
+        assert LIMIT - 1 <= max(levels) <= LIMIT
+        assert len(house.core.ledger.bookings()) == 60
+
+
+async def test_a_core_that_asks_for_rest_gets_it(tmp_path: Path) -> None:
+    """`Retry-After` holds the backlog and payers alike: these are stood in for."""
+    async with open_house(tmp_path, route()) as house:
+        house.core.control.set(
+            Fault(kind=FaultKind.THROTTLE, retry_after_s=1, operation=Operation.PAY, count=1),
+        )
+        await house.pay("1", account="11")
+        await taken(house, range(2, 8))
+        await until_booked(house.core, 7, house.service)
+        came = [each.arrived_at_us for each in paid(house.core)]
+        assert came[1] - came[0] >= 1.0 * US
+
+
+async def test_no_more_calls_a_second_than_were_agreed(tmp_path: Path) -> None:
+    """Live ones and waiting ones together; with a burst of a tenth of a second."""
+    async with open_house(tmp_path, route(forward="rate_max_per_s = 20")) as house:
+        await taken(house, range(10))
+        await until_booked(house.core, 10, house.service)
+        came = [each.arrived_at_us for each in paid(house.core)]
+        assert came[-1] - came[0] >= 0.25 * US
+
+
+async def test_a_core_in_trouble_gets_a_share_of_the_payments(tmp_path: Path) -> None:
+    """Half of its answers fail: it isn't down, so some payments still reach it, and the others are stood in for."""
+    never = "failures_in_a_row = 1000\nfailure_rate = 1.0\nminimum_calls = 50\nsoft_for_s = 0.1\n"
+    async with open_house(tmp_path, route(breaker=never)) as house:
+        house.core.control.set(Fault(kind=FaultKind.ERROR_BEFORE, operation=Operation.PAY, probability=0.5))
+        for begin in range(0, 60, 15):
+            await taken(house, range(begin, begin + 15))
+        (shown,) = (await house.get("/admin/v1/status"))["routes"]
+        entries = (await house.get("/admin/v1/entries?limit=100"))["entries"]
+        aside = [each for each in entries if each["policy"]]
+        assert (shown["zone"], shown["operations"]["post"]["share"] < 1.0) == ("soft", True)
+        assert 0 < len(aside) < len(entries) == 60
+        house.core.control.clear()
+        await until_booked(house.core, 60, house.service)
+
+
+@contextlib.asynccontextmanager
+async def lived(config: Any) -> AsyncIterator[Service]:
+    """One life of a service."""
+    service = Service(load(config), SystemClock())
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The next process takes the pace up from the file beside the spool: not from two at once, and payers count."""
+    made = make(tmp_path / "var", SystemClock())
+    async with ScriptedCore.start(Settings(ledger=tmp_path / "ledger.db", level=Level.A)) as core:
+        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+        made.config.write_text(f"{text.replace('http://127.0.0.1:8090', core.url)}\n{route(32)}")
+        core.control.outage(FaultKind.REFUSE)
+        async with lived(made.config) as service, aiohttp.ClientSession() as client:
+            url = f"http://127.0.0.1:{service.channel_listener.port}/osmp/kiosk"
+            for key in range(60):
+                query = f"command=pay&txn_id={key}&txn_date=20260115120000&account=1{key}&sum=10.00"
+                async with client.get(f"{url}?{query}") as answer:
+                    assert answer.status == 200
+            core.control.clear()
+            core.control.set(SLOW)
+            pace = service.routes[0].health.pace
+            for booked in range(1, 40):
+                await until_booked(core, booked, service)
+                if pace.limit >= LIMIT:
+                    break
+            reached = pace.limit
+        async with lived(made.config) as service:
+            health = service.routes[0].health
+            assert (health.zone, health.pace.recovering, health.pace.free) == (Zone.CLOSED, True, False)
+            assert health.pace.limit >= reached - 1
+            core.control.clear()
+            await until_booked(core, 60, service)
+        assert len(core.ledger.bookings()) == 60
