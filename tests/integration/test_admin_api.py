@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.house import House, open_house
+from tests.integration.reader import Reader
 
 
 @pytest.fixture
@@ -229,8 +230,12 @@ async def test_a_waiting_payment_is_shown_with_its_turn_and_why(tmp_path: Path) 
         await house.post("/admin/v1/routes/main/open", **{"for": 600})
         usual, first = await house.pay("1", account="100"), await house.pay("2", account="7770001")
         shown = [await house.get(f"/admin/v1/entries/{number}") for number in (usual, first)]
+        reader = Reader(house)
+        await reader.sign_in("viewer")
+        pages = [(await reader.get(f"/page/payments/{number}")).text for number in (usual, first)]
     assert [each["entry"]["goes"] for each in shown] == ["usual", "first"]
     assert [each["turn"] for each in shown] == [
         {"goes": "usual", "why": "no_rule", "rule": 0},
         {"goes": "first", "why": "rule", "rule": 1},
     ]
+    assert ["by rule 1 of its route" in page for page in pages] == [False, True]

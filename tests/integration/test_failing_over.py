@@ -14,6 +14,7 @@ from adapters.cores.scripted.orders import Operation
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from tests.integration.house import WAIT_S, House, open_house
+from tests.integration.reader import Reader
 
 REFUSE = Fault(kind=FaultKind.REFUSE)
 HANG = Fault(kind=FaultKind.HANG, operation=Operation.PAY)
@@ -123,6 +124,10 @@ async def test_while_the_first_refuses_the_second_takes_all_and_no_payer_notices
     metrics = await shared.house.get("/metrics")
     assert 'nightsafe_endpoint_in_use{endpoint="2",route="main"} 1.0' in metrics
     assert 'nightsafe_endpoint_zone{endpoint="1",route="main",zone="open"} 1.0' in metrics
+    reader = Reader(shared.house)
+    await reader.sign_in("viewer")
+    page = (await reader.get("/page/")).text
+    assert all(word in page for word in ("Endpoint 1", "left out", "refuses connections", "Endpoint 2", "asked first"))
     shared.first.control.clear(fault)
     await shared.until("closed", "trial", "closed")
     assert await shared.pay("5", "6", "7") == ["posted"] * 3
