@@ -142,7 +142,7 @@ async def test_what_is_in_doubt_at_one_is_sent_to_the_other_where_they_share_a_l
     shared.first.control.set(REFUSE)
     await shared.house.until_state(number, "posted")
     assert len(shared.first.ledger.bookings()) == 1
-    assert len(shared.first.ledger.attempts()) == 2
+    assert len(shared.first.ledger.attempts()) >= 2
 
 
 async def test_what_is_in_doubt_at_one_is_never_sent_to_another_that_knows_nothing_of_it(apart: Row) -> None:
