@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +53,7 @@ def narrow(text: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def street(folder: Path, *, live_max: int, core: str = "other") -> AsyncIterator[tuple[House, ScriptedCore]]:
+async def street(folder: Path, *, live_max: int, core: str = "other") -> AsyncGenerator[tuple[House, ScriptedCore]]:
     """A house with another route, to a core of its own or (by name) to the house's."""
     async with ScriptedCore.start(Settings(ledger=folder / "other.db")) as other:
         more = OTHER.format(url=other.url, core=core, live_max=live_max)

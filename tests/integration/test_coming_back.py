@@ -6,7 +6,7 @@ came within that time before an order was surely still there beside it.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
 from gateway.config.init import make
 from gateway.config.load import load
+from gateway.route.pace import Pace
 from gateway.route.zone import Zone
 from gateway.service import Service
 from tests.integration.house import WAIT_S, House, open_house
@@ -128,8 +129,16 @@ async def test_a_core_in_trouble_gets_a_share_of_the_payments(tmp_path: Path) ->
         await until_booked(house.core, 60, house.service)
 
 
+async def until_grown(pace: Pace, core: ScriptedCore, service: Service) -> None:
+    """Wait until so many may be at the core at once, by booking after booking."""
+    for booked in range(1, 40):
+        await until_booked(core, booked, service)
+        if pace.limit >= LIMIT:
+            return
+
+
 @contextlib.asynccontextmanager
-async def lived(config: Any) -> AsyncIterator[Service]:
+async def lived(config: Any) -> AsyncGenerator[Service]:
     """One life of a service."""
     service = Service(load(config), SystemClock())
     await service.start()
@@ -155,10 +164,7 @@ async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path
             core.control.clear()
             core.control.set(SLOW)
             pace = service.routes[0].health.pace
-            for booked in range(1, 40):
-                await until_booked(core, booked, service)
-                if pace.limit >= LIMIT:
-                    break
+            await until_grown(pace, core, service)
             reached = pace.limit
         async with lived(made.config) as service:
             health = service.routes[0].health

@@ -1,7 +1,7 @@
 """One channel, two currencies, a core for each, over loopback: exact to the minor unit, and each by a route of its own."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ channels = ["wallet"]
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[tuple[House, ScriptedCore]]:
+async def opened(folder: Path) -> AsyncGenerator[tuple[House, ScriptedCore]]:
     """A house whose wallet pays in roubles and in yen."""
     async with ScriptedCore.start(Settings(ledger=folder / "tokyo.db", currency="JPY")) as tokyo:
         more = WALLET.format(url=tokyo.url, digest=token_digest(TOKEN))

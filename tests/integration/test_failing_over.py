@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def with_endpoints(second: ScriptedCore, *, shared: bool) -> tuple[str, Callable
 
 
 @contextlib.asynccontextmanager
-async def row_before(folder: Path, second: ScriptedCore | None) -> AsyncIterator[Row]:
+async def row_before(folder: Path, second: ScriptedCore | None) -> AsyncGenerator[Row]:
     """A row whose second endpoint has a ledger of its own, or (None given) the first one's."""
     async with contextlib.AsyncExitStack() as stack:
         if second is None:
