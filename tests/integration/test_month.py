@@ -33,7 +33,8 @@ from tests.unit.heart import Heart
 
 PAYMENTS: Final = int(os.environ.get("NIGHTSAFE_PAYMENTS", "6000"))
 DAYS: Final = 30
-ACCOUNTS: Final = max(16, PAYMENTS // 20)
+ACCOUNTS: Final = max(1_024, PAYMENTS // 20)
+"""Twice as many as a full window has entries, or more."""
 AT_ONCE: Final = 256
 """Payments that race for what is left of the limits."""
 
