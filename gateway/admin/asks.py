@@ -30,7 +30,7 @@ Digital = Annotated[str, Meta(pattern=r"^([0-9]{1,15}(\.[0-9]{1,4})?)?$")]
 Moment = Annotated[str, Meta(max_length=40)]
 Reason = Annotated[str, Meta(min_length=1, max_length=REASON_CHARS_MAX)]
 
-Form = Literal["csv", "jsonl"]
+Form = Literal["csv", "jsonl", "xlsx"]
 """How entries are written out."""
 
 T = TypeVar("T")
@@ -266,9 +266,27 @@ def form_asked(query: str) -> tuple[Form, str]:
             form: Form = "csv"
         case ["jsonl"]:
             form = "jsonl"
+        case ["xlsx"]:
+            form = "xlsx"
         case _:
-            raise Trouble(Code.INVALID, "format is csv or jsonl")
+            raise Trouble(Code.INVALID, "format is csv, jsonl or xlsx")
     return form, urlencode(told, doseq=True)
+
+
+def table_asked(query: str) -> tuple[Literal["csv", "xlsx"], str]:
+    """The form a report is asked for in, and the rest of the query string.
+
+    Raises:
+        Trouble: it is none.
+    """
+    told = parameters(query)
+    match told.pop("format", ["csv"]):
+        case ["csv"]:
+            return "csv", urlencode(told, doseq=True)
+        case ["xlsx"]:
+            return "xlsx", urlencode(told, doseq=True)
+        case _:
+            raise Trouble(Code.INVALID, "format is csv or xlsx")
 
 
 def after_alone(query: str) -> int:

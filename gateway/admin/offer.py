@@ -11,6 +11,7 @@ from gateway.admin.entries.reveal import RevealedShown
 from gateway.admin.entries.shape import ShapeShown
 from gateway.admin.http.paths import Path, Paths
 from gateway.admin.jobs.side import JobBody, JobShown, JobsPage, SpeedBody
+from gateway.admin.reports.day import DayShown
 from gateway.admin.state.status import RouteShown, Status
 from gateway.admin.state.stuck import StuckShown
 from gateway.admin.steering.account_book import AccountsCounted, AccountShown, ImportBody, ImportedShown, LookBody
@@ -262,6 +263,15 @@ OFFER: Final = Paths(
             handler=lambda parts, call: parts.outages.show(call),
             summary="The report of one outage",
             answer=OutageShown,
+        ),
+        Path(
+            method="GET",
+            template="/admin/v1/reports/day",
+            right=Right.READ,
+            handler=lambda parts, call: parts.reports.day(call),
+            summary="What was taken in a day, and what became of it",
+            answer=DayShown,
+            query=("day", "as_of"),
         ),
         Path(
             method="GET",

@@ -10,6 +10,7 @@ from gateway.admin.entries.reopening import Reopening
 from gateway.admin.entries.shape import Shape
 from gateway.admin.entries.side import EntriesSide
 from gateway.admin.jobs.side import JobSide
+from gateway.admin.reports.side import ReportSide
 from gateway.admin.state.house_side import HouseSide
 from gateway.admin.state.metrics import AdminMeter
 from gateway.admin.state.stuck_side import StuckSide
@@ -47,5 +48,6 @@ class Parts:
         self.windows = WindowSide(desk, meter)
         self.telling = TellingSide(desk, meter)
         self.outages = OutageSide(desk)
+        self.reports = ReportSide(desk)
         self.policies = PolicySide(desk, self.duties.proposals)
         self.accounts = AccountBook(desk, meter, desk.accounts)

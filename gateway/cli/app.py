@@ -15,6 +15,7 @@ from gateway.cli import (
     key_app,
     look_app,
     policy_app,
+    report_app,
     telling_app,
     window_app,
 )
@@ -170,5 +171,6 @@ policy_app.register(app)
 window_app.register(app)
 telling_app.register(app)
 evidence_app.register(app)
+report_app.register(app)
 app.add_typer(key_app.keys_app, name="keys")
 app.add_typer(access_app.access_app, name="access")

@@ -146,12 +146,15 @@ def export(
     *,
     scope: Scope,
     csv: Annotated[bool, typer.Option("--csv", help="As CSV, without histories, harmless to spreadsheets.")] = False,
+    xlsx: Annotated[Path | None, typer.Option("--xlsx", help="Make this spreadsheet file, without histories.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Write every entry and its history, one line of JSON each. Reads the file, whether the service runs or not."""
     from gateway.cli import verbs  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(verbs.export(config, scope, csv=csv))
+    if csv and xlsx is not None:
+        raise typer.BadParameter("take --csv or --xlsx, and not both")
+    raise typer.Exit(verbs.export(config, scope, csv=csv, xlsx=xlsx))
 
 
 def register(app: typer.Typer) -> None:

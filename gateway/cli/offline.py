@@ -5,6 +5,7 @@ All of it is read only, from the file or database alone.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -195,6 +196,19 @@ def export(config: Config, query: str, say: Callable[[bytes], object], *, csv: b
                 said += len(found)
                 wanted = msgspec.structs.replace(wanted, after=found[-1].number)
         return said
+
+    return look(config, read)
+
+
+def export_sheet(config: Config, query: str) -> bytes:
+    """Every entry that is asked for, oldest first, as a spreadsheet's file. Errors: as `export`, and it may be too many."""
+    if not is_there(config):
+        raise Failure(f"there is no spool {place_of(config)} to export", Exit.CANNOT_START)
+
+    async def read(store: Reading) -> bytes:
+        made_at = datetime.fromtimestamp(SystemClock().now_us() / 1_000_000, UTC)
+        async with store.still():
+            return await exporting.sheet(store, asks.listing(query, _currency(config)).wanted, made_at)
 
     return look(config, read)
 

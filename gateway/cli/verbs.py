@@ -184,11 +184,29 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
     return Exit.DONE if found.ok else Exit.NO
 
 
-def export(given: Path | None, scope: Scope, *, csv: bool) -> int:
-    """Every entry of the spool's file that passes the filter, with its history, one line of JSON each; or as CSV."""
+def export(given: Path | None, scope: Scope, *, csv: bool, xlsx: Path | None = None) -> int:
+    """Every entry of the spool that passes the filter, with its history, one line of JSON each; or as CSV or spreadsheet."""
     query = urlencode(told_of(scope, SystemClock().now_us()) | {"order": "oldest"})
+    if xlsx is not None:
+        keep(xlsx, offline.export_sheet(peek(given), query))
+        return Exit.DONE
     offline.export(peek(given), query, sys.stdout.buffer.write, csv=csv)
     return Exit.DONE
+
+
+def keep(path: Path, body: bytes) -> None:
+    """Make a file.
+
+    Raises:
+        Failure: it is there already, or can't be made.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(body)
+    except FileExistsError:
+        raise Failure(f"{path} is there already: name another file", Exit.UNFIT) from None
+    except OSError as error:
+        raise Failure(f"{path} can't be made: {error.strerror}", Exit.UNFIT) from error
 
 
 # Acting

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,7 +17,9 @@ from gateway.admin.entries.shape import ShapeShown
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.http.server import AdminSide
 from gateway.admin.jobs.side import JobShown, JobsPage
+from gateway.admin.reports.day import DayShown, today_of
 from gateway.admin.state.status import Status
+from gateway.admin.steering.account_book import AccountShown
 from gateway.admin.steering.audit_side import DeedsPage
 from gateway.admin.steering.outage_side import OutageShown
 from gateway.admin.views import EntryPage, EntryShown, VerdictShown
@@ -109,6 +112,7 @@ class Screens:
                 "is_later": "before" in asked,
                 "older": urlencode({**scope, "before": page.next}) if page.next else "",
                 "newest": urlencode(scope),
+                "written": urlencode({name: value for name, value in scope.items() if value}),
                 "states": [state.word for state in State],
                 "chosen": set(scope.get("state", "").split(",")),
                 "status": now,
@@ -120,6 +124,51 @@ class Screens:
         by = asks.parameters(visit.query).get("by", ["route"])[0]
         shape: ShapeShown = await self._ask(visit, "/shape", urlencode({"by": by}))
         return Shown(template="shape.html", fields={"shape": shape})
+
+    async def more(self, visit: Visit) -> Shown:  # noqa: ARG002 - what every screen gets
+        """Where what isn't needed every night is found."""
+        return Shown(template="more.html")
+
+    async def stuck(self, visit: Visit) -> Shown:
+        """What does not move, why, what comes next by itself, and what a person may do."""
+        return Shown(template="stuck.html", fields={"found": await self._ask(visit, "/stuck")})
+
+    async def report(self, visit: Visit) -> Shown:
+        """What was taken in a day, and what became of it."""
+        told = asks.parameters(visit.query)
+        wanted = {name: told[name][0] for name in ("day", "as_of") if told.get(name, [""])[0]}
+        report: DayShown = await self._ask(visit, "/reports/day", urlencode(wanted))
+        today = today_of(self._desk.clock.now_us(), report.zone)
+        day = date.fromisoformat(report.day)
+        near = {"before": day - timedelta(days=1), "after": day + timedelta(days=1) if day < today else None}
+        fields = {"report": report, "as_of": wanted.get("as_of", "end"), "today": today.isoformat(), "near": near}
+        return Shown(template="report.html", fields=fields)
+
+    async def keys(self, visit: Visit) -> Shown:
+        """How the keys stand."""
+        return Shown(template="keys.html", fields={"keys": await self._ask(visit, "/keys")})
+
+    async def sinks(self, visit: Visit) -> Shown:
+        """Ways to people, and how each stands."""
+        return Shown(template="sinks.html", fields={"found": await self._ask(visit, "/sinks")})
+
+    async def try_sink(self, visit: Visit) -> Elsewhere:
+        """Have one tell a test."""
+        done = await self._do(visit, f"/sinks/{visit.parts[0]}/test", reason=_reason(visit))
+        return Elsewhere(path="/page/sinks", said=f"said.sink_{done.outcome}")
+
+    async def accounts(self, visit: Visit) -> Shown:
+        """How many accounts are known, and what is known of one."""
+        return await self._accounts(visit, None)
+
+    async def look_up(self, visit: Visit) -> Shown:
+        """What is known of one account; its number is on nobody's screen or address afterwards."""
+        body = {name: visit.form.get(name, "").strip() for name in ("route", "account")}
+        return await self._accounts(visit, await self._do(visit, "/accounts/look", **body))
+
+    async def _accounts(self, visit: Visit, shown: AccountShown | None) -> Shown:
+        now, counted = await self._status(visit), await self._ask(visit, "/accounts")
+        return Shown(template="accounts.html", fields={"status": now, "counted": counted, "shown": shown})
 
     async def find(self, visit: Visit) -> Shown | Elsewhere:
         """A payment by whatever is known of it: our number, its id, a channel's key, the core's id; or its account."""
@@ -361,6 +410,14 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("POST", rf"/page/queue/({_VERBS}|reopen)", Screens.order_job),
         ("GET", r"/page/shape", Screens.shape),
         ("POST", r"/page/find", Screens.find),
+        ("GET", r"/page/more", Screens.more),
+        ("GET", r"/page/stuck", Screens.stuck),
+        ("GET", r"/page/report", Screens.report),
+        ("GET", r"/page/keys", Screens.keys),
+        ("GET", r"/page/sinks", Screens.sinks),
+        ("POST", rf"/page/sinks/{_NAME}/test", Screens.try_sink),
+        ("GET", r"/page/accounts", Screens.accounts),
+        ("POST", r"/page/accounts", Screens.look_up),
         ("GET", r"/page/jobs", Screens.jobs),
         ("GET", rf"/page/jobs/{_NUMBER}", Screens.job),
         ("POST", rf"/page/jobs/{_NUMBER}/(pause|resume|stop|speed)", Screens.say_to_job),

@@ -31,7 +31,11 @@ class PageSettings(BaseModel):
         ),
     ] = 1_800
     time_zone: Annotated[
-        str, Field(max_length=64, description="Zone in which the page shows times, by its IANA name.")
+        str,
+        Field(
+            max_length=64,
+            description="Zone in which the page shows times and days of reports begin, by its IANA name.",
+        ),
     ] = "UTC"
     language: Annotated[
         Literal["en", "ru"], Field(description="Language of who has chosen none and whose browser names none of ours.")

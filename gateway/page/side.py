@@ -16,7 +16,7 @@ from gateway.admin import asks
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.desk import Desk
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.http.server import AdminSide
+from gateway.admin.http.server import DAY_EXPORT, EXPORT, AdminSide
 from gateway.log import log
 from gateway.page.files import PREFIX
 from gateway.page.live import Live, Parts
@@ -32,6 +32,9 @@ HOME: Final = "/page/"
 SIGN_IN: Final = "/page/sign-in"
 LIVE: Final = "/page/live"
 LANGUAGE_COOKIE: Final = "nightsafe-language"
+WRITTEN: Final = {"/page/queue/export": EXPORT, "/page/report/export": DAY_EXPORT}
+"""Files to be kept, by whose paths of the API they are."""
+
 YEAR_S: Final = 366 * 86_400
 LONG_AGO: Final = "public, max-age=31536000, immutable"
 
@@ -130,6 +133,8 @@ class PageSide:
         form = _form(asked.body) if asked.is_posted else {}
         if asked.is_posted and not session.is_own(form.pop("csrf", "")):
             raise Trouble(Code.FOREIGN_FORM)
+        if not asked.is_posted and asked.path in WRITTEN:
+            return await self._admin.file(asked.request, session.person, WRITTEN[asked.path], asked.query)
         if asked.path == "/page/sign-out":
             return self._sign_out(asked)
         return await self._screen(asked, session, form)

@@ -13,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from adapters.cores.scripted.faults import Fault, FaultKind
+from adapters.cores.scripted.orders import Operation
 from gateway.admin.state.trend import Sample
 from tests.acceptance.browser import Person, open_browser, person
 from tests.integration.house import House, open_house
@@ -222,6 +223,88 @@ async def test_a_batch_is_stopped_and_let_go_under_supervision(lead: Person, hou
     await lead.page.get_by_role("button", name="Do it to 3").click()
     await house.until_state(numbers[-1], "posted")
     assert len(house.core.ledger.bookings()) == 4
+
+
+async def test_a_wrongly_refused_batch_is_sent_again_by_two_persons(
+    lead: Person, house: House, browser: Browser
+) -> None:
+    """Counted, ordered with evidence, confirmed by an approver, and booked; the screen says what needed whom."""
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    numbers = await pays(house, 4)
+    house.core.control.set(Fault(kind=FaultKind.FORBID, operation=Operation.PAY))
+    await house.post("/admin/v1/routes/main/auto")
+    await house.until_state(numbers[-1], "refused")
+    house.core.control.clear()
+    await lead.click("4 payments to give back")
+    await lead.sees("Money to give back")
+    await lead.go("queue?state=refused&route=main")
+    await lead.page.get_by_role("button", name="Send again what was refused wrongly").click()
+    await lead.sees("4 payments would change")
+    assert await lead.faults() == []
+    await lead.picture("page-reopen")
+    await lead.page.get_by_label("Payments a second").fill("0")
+    await lead.page.get_by_label("What shows that billing was wrong").fill("billing ticket 991: table mended")
+    await lead.page.get_by_role("button", name="Do it to 4").click()
+    await lead.sees("Taking refusals back needs a second person.")
+    second = await person(browser, house)
+    await second.sign_in("approver")
+    await second.click("1 proposal to confirm")
+    await second.sees("billing ticket 991: table mended")
+    await second.act("Confirm", "saw the ticket")
+    for number in numbers:
+        await house.until_state(number, "posted")
+    await lead.go(f"payments/{numbers[0]}")
+    await lead.sees("Refusal taken back: to be sent again")
+    await lead.sees("operator+approver")
+    assert len(house.core.ledger.bookings()) == 4
+
+
+async def test_the_report_of_a_day_and_what_else_is_there(lead: Person, house: House) -> None:
+    """It adds up, is taken along as a spreadsheet, and every other screen is sound by WCAG, at a phone's width too."""
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    numbers = await pays(house, 3)
+    await house.post(f"/admin/v1/entries/{numbers[0]}/hold")
+    await lead.click("More")
+    assert await lead.faults() == []
+    await lead.click("Report of a day")
+    await lead.page.get_by_label("In the states").select_option("now")
+    await lead.page.get_by_role("button", name="Show").click()
+    await lead.sees("It adds up: each payment of the day is in exactly one state.")
+    assert await lead.faults() == []
+    await lead.picture("page-report")
+    async with lead.page.expect_download() as coming:
+        await lead.click("XLSX")
+    assert (await (await coming.value).path()).read_bytes().startswith(b"PK")
+    await lead.go("stuck")
+    await lead.sees("Billing is kept out by a person")
+    await lead.sees("It stays until it is released or ended")
+    assert await lead.faults() == []
+    await lead.picture("page-stuck")
+    await lead.go("accounts")
+    await lead.page.get_by_label("Account", exact=True).fill("79160000000")
+    await lead.page.get_by_role("button", name="Look up").click()
+    await lead.sees("Nothing is known of it: what it gets in billing's place is the policy's to say.")
+    assert await lead.faults() == []
+    await lead.go("sinks")
+    await lead.sees("No way to people is configured.")
+    assert await lead.faults() == []
+    await lead.go("keys")
+    await lead.sees("seals now")
+    assert await lead.faults() == []
+    await lead.go("jobs")
+    await lead.sees("None is under way.")
+    await lead.page.set_viewport_size({"width": 360, "height": 740})
+    wide = [
+        path for path in ("more", "stuck", "report", "accounts", "sinks", "keys", "jobs") if await is_wide(lead, path)
+    ]
+    assert wide == []
+
+
+async def is_wide(who: Person, path: str) -> bool:
+    """Whether a screen has to be pushed sideways."""
+    await who.go(path)
+    found: bool = await who.page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return found
 
 
 async def test_an_auditor_sees_who_did_what_and_that_nothing_was_altered(browser: Browser, house: House) -> None:

@@ -1,4 +1,4 @@
-"""Many entries written out for other programs: JSON lines, or CSV that a spreadsheet may open without running any of it.
+"""Many entries written out for other programs: JSON lines, CSV that runs nothing in a spreadsheet, or a spreadsheet's file.
 
 It is what a list shows: nothing sealed is opened, so no account and nothing personal is in it. Numbers in CSV are text to
 whoever asks a spreadsheet to keep them so; a cell that would begin a formula has an apostrophe in front.
@@ -7,6 +7,7 @@ whoever asks a spreadsheet to keep them so; a cell that would begin a formula ha
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ from msgspec.structs import replace
 
 from gateway.admin.asks import Form
 from gateway.admin.entries.looking import leaf
+from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.reports.sheet import ROWS_MAX, TYPE, Sheet
 from gateway.admin.views import EntryRow, entry_row
 from spool.entry import Entry
 from spool.store import Filter, Store
@@ -21,7 +24,11 @@ from spool.store import Filter, Store
 STEP: Final = 500
 """Entries read, and written, at once."""
 
-TYPES: Final[dict[Form, str]] = {"csv": "text/csv; charset=utf-8; header=present", "jsonl": "application/jsonl"}
+TYPES: Final[dict[Form, str]] = {
+    "csv": "text/csv; charset=utf-8; header=present",
+    "jsonl": "application/jsonl",
+    "xlsx": TYPE,
+}
 """Content types by form."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -55,11 +62,31 @@ def _lines(rows: Sequence[Sequence[str]]) -> bytes:
 async def written(store: Store, wanted: Filter, form: Form) -> AsyncIterator[bytes]:
     """All that passes a filter, oldest first, piece by piece; each piece is read when the one before is taken."""
     yield head(form)
+    async for found in _leaves(store, wanted):
+        yield body(form, found)
+
+
+async def sheet(store: Store, wanted: Filter, made_at: datetime) -> bytes:
+    """All that passes a filter, oldest first, as a spreadsheet's file.
+
+    Raises:
+        Trouble: it is more than goes into one.
+    """
+    made = Sheet("entries", EntryRow.__struct_fields__, made_at)
+    async for found in _leaves(store, wanted):
+        if made.rows + len(found) > ROWS_MAX:
+            raise Trouble(Code.INVALID, f"more than {ROWS_MAX} entries pass: narrow the filter, or take CSV")
+        for entry in found:
+            made.add([str(value) for value in msgspec.structs.astuple(entry_row(entry))])
+    return await made.written()
+
+
+async def _leaves(store: Store, wanted: Filter) -> AsyncIterator[list[Entry]]:
     wanted = replace(wanted, newest_first=False)
     while True:
         found, following = await leaf(store, wanted, STEP)
         if found:
-            yield body(form, found)
+            yield found
         if not following:
             return
         wanted = replace(wanted, after=following)

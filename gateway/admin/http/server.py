@@ -5,16 +5,19 @@ act is logged by who did what; a person's reason goes into the entry's history a
 """
 
 import math
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from gateway.admin import asks
 from gateway.admin.access.entrance import Entrance
 from gateway.admin.access.tokens import Denial, Person, Refusal, Right, may
+from gateway.admin.asks import Form
 from gateway.admin.desk import Desk
 from gateway.admin.duties.proposal import Proposal
-from gateway.admin.entries.exporting import TYPES, written
+from gateway.admin.entries.exporting import TYPES, sheet, written
 from gateway.admin.http.call import Call
 from gateway.admin.http.description import ADDRESS, description
 from gateway.admin.http.problem import CONTENT_TYPE as PROBLEM_TYPE
@@ -31,6 +34,7 @@ from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
 JSON: Final = "application/json"
 TEXT_TYPE: Final = "text/plain; charset=utf-8"
 EXPORT: Final = "/admin/v1/export"
+DAY_EXPORT: Final = "/admin/v1/reports/day/export"
 
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="nightsafe admin"'}
@@ -93,28 +97,45 @@ class AdminSide:
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
             return _response(await exposition(self._desk), METRICS_TYPE)
-        if method == "GET" and path == EXPORT:
-            self._demand(person, Right.READ)
-            return await self._export(request, person, query)
+        if method == "GET" and path in {EXPORT, DAY_EXPORT}:
+            return await self.file(request, person, path, query)
         if method == "GET" and path == ADDRESS:
             self._demand(person, Right.READ)
             return _response(_encode(description()))
         found = await self.ask(person, method, path, query, body)
         return _response(found.encode(), TEXT_TYPE) if isinstance(found, str) else _response(_encode(found))
 
-    async def _export(self, request: web.BaseRequest, person: Person, query: str) -> web.StreamResponse:
-        """Entries that pass a filter, written out as they are read. Who had them written out is in the evidence first."""
-        form, wanted = self._parts.looking.exported(query)
+    async def file(self, request: web.BaseRequest, person: Person, path: str, query: str) -> web.StreamResponse:
+        """What is written out for other programs: entries that pass a filter, or the report of a day.
+
+        Raises:
+            Trouble: it is refused, or asks for what there is none of. Errors of the spool.
+        """
+        self._demand(person, Right.READ)
+        if path == EXPORT:
+            return await self._export(request, person, query)
+        form, asked = asks.table_asked(query)
+        body = await self._parts.reports.written(asked, form)
+        await self._exported(person, f"day report, {form}")
+        return web.Response(body=body, headers=_file_headers("day", form))
+
+    async def _exported(self, person: Person, what: str) -> None:
+        """Who had what written out is in the evidence first."""
         now_us = self._desk.clock.now_us()
-        await self._desk.spool.store.act(Act(at_us=now_us, name="export", detail=form, actor=person.name))
+        await self._desk.spool.store.act(Act(at_us=now_us, name="export", detail=what, actor=person.name))
         self._meter.acted("export")
-        log.warning("admin_export", form=form, actor=person.name, role=person.role)
-        headers = {
-            **_HEADERS,
-            "Content-Type": TYPES[form],
-            "Content-Disposition": f'attachment; filename="entries.{form}"',
-        }
-        response = web.StreamResponse(headers=headers)
+        log.warning("admin_export", form=what, actor=person.name, role=person.role)
+
+    async def _export(self, request: web.BaseRequest, person: Person, query: str) -> web.StreamResponse:
+        """Entries that pass a filter, written out as they are read; a spreadsheet's file is whole before it begins."""
+        form, wanted = self._parts.looking.exported(query)
+        await self._exported(person, form)
+        if form == "xlsx":
+            made_at = datetime.fromtimestamp(self._desk.clock.now_us() / 1_000_000, UTC)
+            return web.Response(
+                body=await sheet(self._desk.shelf, wanted, made_at), headers=_file_headers("entries", form)
+            )
+        response = web.StreamResponse(headers=_file_headers("entries", form))
         await response.prepare(request)
         try:
             async for piece in written(self._desk.shelf, wanted, form):
@@ -184,6 +205,15 @@ class AdminSide:
     async def _readyz(self) -> web.StreamResponse:
         lacking = await missing(self._desk)
         return _response(_encode({"ready": not lacking, "missing": lacking}), status=503 if lacking else 200)
+
+
+def _file_headers(name: str, form: Form) -> dict[str, str]:
+    """Those of a file to be kept."""
+    return {
+        **_HEADERS,
+        "Content-Type": TYPES[form],
+        "Content-Disposition": f'attachment; filename="{name}.{form}"',
+    }
 
 
 def _response(

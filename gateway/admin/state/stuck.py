@@ -66,6 +66,8 @@ class Stuck(msgspec.Struct, frozen=True, kw_only=True):
 
     #: A bounded word: `route`, `limit`, `spool`, `keys`, `evidence`, a state, `returns`, `proposals`.
     what: str
+    #: Which case of it, in a bounded word: a zone, a reason of parking, `forced`; empty where there is one only.
+    case: str = ""
     #: Empty where it is of the whole service.
     route: str
     #: Empty where it is no entries.
@@ -116,6 +118,7 @@ def route_stuck(facts: RouteFacts) -> Iterable[Stuck]:
         what = "one payment at a time is tried" if facts.zone is Zone.TRIAL else "a share of payments passes"
         yield Stuck(
             what="route",
+            case=facts.zone.value,
             route=facts.name,
             waiting=waiting,
             since=moment(facts.since_us),
@@ -151,6 +154,7 @@ def _open(facts: RouteFacts, waiting: tuple[Money, ...]) -> Stuck:
         why = facts.diagnosis or "the core is down"
     return Stuck(
         what="route",
+        case="forced" if facts.forced_by else facts.zone.value,
         route=facts.name,
         waiting=waiting,
         since=moment(facts.since_us),
@@ -181,6 +185,7 @@ def states_stuck(
         why = WORDS.get((state, reason), _IN_GENERAL[state])
         yield Stuck(
             what=state.word,
+            case=reason if (state, reason) in WORDS else "",
             route=route,
             waiting=moneys(sums),
             since=moment(since_us.get((state, reason), 0)),

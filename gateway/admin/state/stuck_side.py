@@ -139,10 +139,11 @@ class StuckSide:
                     since=moment(await owed_since_us(store, route)),
                     why="the core refused what its payer was told yes for: the money is owed back",
                     next="",
-                    verbs=("returns", "close"),
+                    verbs=("returns", "reopen", "close"),
                     explained=(
                         "Give the money back outside, then close the payment as returned with what shows it. `nightsafe"
-                        " returns` lists them, longest owed first."
+                        " returns` lists them, longest owed first. Where the no was a fault of the core's, reopen them"
+                        " instead: two persons have them sent again."
                     ),
                 )
             )
