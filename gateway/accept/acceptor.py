@@ -189,7 +189,9 @@ class Acceptor:
         if decision.why:
             return self._see(hand, self._repeats.turn_away(route, payment, fingerprint, decision.why))
         draft = self._draft(payment, fingerprint, route, lane, STAND_IN)
-        recorded = asyncio.ensure_future(self._spool.record(draft))
+        recorded = self._spool.record(draft)
+        if not isinstance(recorded, asyncio.Future):
+            recorded = asyncio.ensure_future(recorded)
         recorded.add_done_callback(partial(self._stood_in, hand, draft, route, tell))
         return None
 

@@ -194,7 +194,9 @@ class Live:
         """Record and answer."""
         if step.transition is POST and route.core.capabilities.level is not Level.C:
             # The core has it and dedupes or can be asked: should we die before this is recorded, it is found again.
-            move = self._move(route, entry, step, self._clock.now_us(), _NO_LEEWAY)
+            move = msgspec.structs.replace(
+                self._move(route, entry, step, self._clock.now_us(), _NO_LEEWAY), lingers=True
+            )
             after = self._told[entry.number] = move.after()
             recording = self._settler.later(self._record(route, move))
             recording.add_done_callback(lambda _: self._told.pop(entry.number))

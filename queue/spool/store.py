@@ -62,6 +62,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     in_turn: bool = False
     #: Limits that telling it provisional is to be within. Such a move is asked for alone.
     within: tuple[Limit, ...] = ()
+    #: Nobody waits for it: it may wait for company itself, for a moment.
+    lingers: bool = False
 
     def __post_init__(self) -> None:
         assert self.entry.state in self.transition.sources, (

@@ -55,11 +55,13 @@ class Planned:
 class Moves:
     """Moves that were asked for together."""
 
-    __slots__ = ("planned",)
+    __slots__ = ("lingers", "planned")
 
     def __init__(self, moves: Sequence[Move]) -> None:
         """Keep them in order."""
         self.planned = [Planned(each) for each in moves]
+        #: Nobody waits for any of them.
+        self.lingers = all(each.lingers for each in moves)
 
 
 class Behind:

@@ -1,14 +1,18 @@
 """When a commit waits for company."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from gateway.clock import settle
+from spool.entry import Entry
 from spool.gathering import BUSY_FROM, WAIT_S, WITHIN, Gathering
+from spool.lifecycle import POST, State, Told
 from spool.sqlite import SqliteStore
-from spool.store import Inserted
+from spool.sqlite.wal import Log
+from spool.store import Inserted, Move
 from tests.contracts.spool_examples import NOW_US, draft
 
 
@@ -67,3 +71,90 @@ async def test_closing_waits_for_nobody_who_may_come(tmp_path: Path) -> None:
     async with asyncio.timeout(30):
         await store.close()
     assert isinstance(await coming, Inserted)
+
+
+async def claimed(store: SqliteStore, number: int) -> Entry:
+    """An entry on its way to its core."""
+    recorded = await store.insert(draft(number, state=State.IN_FLIGHT, told=Told.NOTHING), 1, b"")
+    assert isinstance(recorded, Inserted)
+    return recorded.entry
+
+
+def posting(entry: Entry) -> Move:
+    """What its core booked, and its channel was told already."""
+    return Move(entry=entry, transition=POST, at_us=NOW_US, told=Told.POSTED, lingers=True)
+
+
+async def commits(store: SqliteStore) -> int:
+    """How many there were: each has a block of evidence."""
+    async with store.records() as records:
+        return len(await records.blocks(0, 100))
+
+
+async def test_what_nobody_waits_for_goes_with_the_next_that_somebody_waits_for(tmp_path: Path) -> None:
+    """A commit of its own would be in the way of the next payment."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, linger_s=60.0)
+    await store.open(NOW_US)
+    recording = asyncio.ensure_future(store.move([posting(await claimed(store, 1))]))
+    await settle()
+    assert not recording.done()
+    before = await commits(store)
+    await store.insert(draft(2), 1, b"")
+    assert await recording == [True]
+    assert await commits(store) == before + 1
+    await store.close()
+
+
+async def test_what_nobody_waits_for_waits_for_a_moment_only(tmp_path: Path) -> None:
+    """Until it is recorded, its lane isn't free."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, linger_s=0.0)
+    await store.open(NOW_US)
+    async with asyncio.timeout(30):
+        assert await store.move([posting(await claimed(store, 1))]) == [True]
+    await store.close()
+
+
+async def test_closing_records_what_nobody_waits_for(tmp_path: Path) -> None:
+    """What was submitted is committed."""
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, linger_s=60.0)
+    await store.open(NOW_US)
+    recording = asyncio.ensure_future(store.move([posting(await claimed(store, 1))]))
+    await settle()
+    async with asyncio.timeout(30):
+        await store.close()
+    assert await recording == [True]
+
+
+class Gated(Log):
+    """The log of a disk whose next sync ends when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.goes_on.set()
+
+    def sync(self) -> None:
+        """As the disk is told."""
+        self.begun.set()
+        assert self.goes_on.wait(30)
+        super().sync()
+
+
+async def test_what_nobody_waits_for_lingers_though_it_came_during_a_commit(tmp_path: Path) -> None:
+    """So it comes under load: with the answer to one payment, while the next is recorded."""
+    log = Gated(tmp_path / "spool.db")
+    store = SqliteStore(tmp_path / "spool.db", reserve_bytes=0, linger_s=60.0, open_log=lambda _: log)
+    await store.open(NOW_US)
+    entry = await claimed(store, 1)
+    log.begun.clear()
+    log.goes_on.clear()
+    inserting = asyncio.ensure_future(store.insert(draft(2), 1, b""))
+    assert await asyncio.to_thread(log.begun.wait, 30)
+    recording = asyncio.ensure_future(store.move([posting(entry)]))
+    await settle()
+    log.goes_on.set()
+    await inserting
+    await store.insert(draft(3), 1, b"")
+    assert await recording == [True]
+    assert await commits(store) == 3
+    await store.close()

@@ -13,7 +13,7 @@ from spool.account import AccountNote
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.expected import Expected
-from spool.gathering import WAIT_S, Gathering
+from spool.gathering import LINGER_S, WAIT_S, Waiting
 from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes, LaneFilter
 from spool.lifecycle import DOUBT, WAITING
@@ -81,6 +81,7 @@ class SqliteStore(Looking, Keeping):
         stall_s: float = 5.0,
         reopen_s: float = 1.0,
         gather_s: float = WAIT_S,
+        linger_s: float = LINGER_S,
         connect: Connect = connect,
         write_over: Callable[[Path], None] = write_over,
         open_log: Callable[[Path], Syncing] = Log,
@@ -95,6 +96,7 @@ class SqliteStore(Looking, Keeping):
             stall_s: seconds after which whoever waits for a hanging commit is told that nobody knows.
             reopen_s: seconds between attempts to open the file again after an uncertain commit.
             gather_s: longest wait of a commit for those whom the one before it answered.
+            linger_s: longest wait of what nobody waits for.
             connect: opens a connection to the file.
             write_over: makes sure that SQLite's log is on disk as it reads. See `spool.sqlite.wal`.
             open_log: what takes the log of the database at a path to disk after each commit.
@@ -105,7 +107,9 @@ class SqliteStore(Looking, Keeping):
         self.path = path
         self._stall_s = stall_s
         self._reopen_s = reopen_s
-        self._gathering = Gathering(gather_s)
+        self._gather_s, self._linger_s = gather_s, linger_s
+        #: What is to be committed.
+        self._waiting = Waiting(BATCH_MAX, gather_s, linger_s)
         self._connect = connect
         self._write_over = write_over
         self._log = open_log(path)
@@ -123,11 +127,7 @@ class SqliteStore(Looking, Keeping):
         self._writer: Connection | None = None
         #: Where lanes of an earlier run are counted: the file as it was when it was opened.
         self._snapshot: Connection | None = None
-        self._pending: Batch = []
-        #: How many works must wait for the committer to be woken.
-        self._enough = 1
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._loader: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -137,6 +137,7 @@ class SqliteStore(Looking, Keeping):
     async def open(self, now_us: int) -> None:
         """Take the file in hand. See `Store.open`."""
         self._closing.clear()
+        self._waiting = Waiting(BATCH_MAX, self._gather_s, self._linger_s)
         self._loop = asyncio.get_running_loop()
         try:
             self._take(datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat())
@@ -165,7 +166,7 @@ class SqliteStore(Looking, Keeping):
         self._trouble = self._trouble or "closed"
         self._closing.set()
         assert self._committer is not None, "who holds the file is open: nobody closes while it is being opened"
-        self._wake.set()
+        self._waiting.close()
         await self._committer
         await self._let_go()
 
@@ -297,9 +298,7 @@ class SqliteStore(Looking, Keeping):
             answer.set_exception(SpoolClosed(f"the spool takes nothing: {self._trouble}"))
             return answer
         self._expected.expect(work)
-        self._pending.append((work, answer))
-        if len(self._pending) >= self._enough:
-            self._wake.set()
+        self._waiting.add(work, answer)
         return answer
 
     def _doing(self, works: Sequence[Work], reserve_bytes: int) -> Callable[[Any], list[Any]]:
@@ -309,29 +308,11 @@ class SqliteStore(Looking, Keeping):
         return partial(commit, works=works, held=self._held, disk=disk)
 
     async def _commit_for_ever(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._pending:
-                await self._gather()
-                await self._commit_once()
-                if self._log_pages >= self._log_pages_max:
-                    await self._carry_over()
-            if self._closing.is_set():
-                return
-
-    async def _gather(self) -> None:
-        """Under load, wait for those whom the last commit answered, but not for long."""
-        loop = asyncio.get_running_loop()
-        wanted = min(self._gathering.wanted(loop.time()), BATCH_MAX)
-        if len(self._pending) >= wanted or self._closing.is_set():
-            return
-        self._enough = wanted
-        self._wake.clear()
-        timer = loop.call_later(self._gathering.wait_s, self._wake.set)
-        await self._wake.wait()
-        timer.cancel()
-        self._enough = 1
+        """One commit after the other, each with everything that waits; the one before was the time to gather it."""
+        while batch := await self._waiting.next():
+            await self._commit(batch)
+            if self._log_pages >= self._log_pages_max:
+                await self._carry_over()
 
     async def _carry_over(self) -> None:
         """Between two commits, as what it takes over must be on disk; nobody waits longer for it than for a commit."""
@@ -342,9 +323,7 @@ class SqliteStore(Looking, Keeping):
         self._log_pages = 0 if carried else self._log_pages_max * 9 // 10
         self._recover()
 
-    async def _commit_once(self) -> None:
-        """One commit with everything that waits; the sync of the one before was the time to gather it."""
-        batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
+    async def _commit(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         watch = loop.call_later(self._stall_s, self._give_up, batch)
         under_way, self._unsynced = loop.create_future(), numbers_of(batch)
@@ -363,7 +342,7 @@ class SqliteStore(Looking, Keeping):
         tell(under_way, result=True)
         self._recover()
         self._log_pages += pages_of(batch)
-        self._gathering.ended(len(batch), len(self._pending), loop.time())
+        self._waiting.ended(len(batch))
         for (each, answer), result in zip(batch, results, strict=True):
             self._expected.settle(each, result)
             tell(answer, result)
@@ -379,8 +358,7 @@ class SqliteStore(Looking, Keeping):
 
     def _turn_away(self) -> None:
         """Tell whoever waits for a later commit that nothing was stored."""
-        waiting, self._pending = self._pending, []
-        for work, answer in waiting:
+        for work, answer in self._waiting.turned_away():
             self._expected.settle(work, error := SpoolClosed(f"nothing was stored: {self._trouble}"))
             tell(answer, error)
 
