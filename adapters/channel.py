@@ -18,6 +18,7 @@ HEADERS_KNOWN: Final = (
     "Idempotency-Key",
     "If-None-Match",
     "Prefer",
+    "Traceparent",
 )
 """Headers a channel may look at; a listener passes on no others."""
 

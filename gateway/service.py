@@ -54,6 +54,7 @@ from gateway.telling.own import own_conditions
 from gateway.telling.payers.rounds import Payers
 from gateway.telling.telling import Telling
 from gateway.telling.watch import Parts, Proposed, Watch
+from gateway.tracing.joined import tracing_of
 from gateway.windows.board import Board
 from gateway.windows.plan import ACTOR as WINDOW_ACTOR
 from gateway.windows.plan import Plan
@@ -83,13 +84,15 @@ class Service:
 
         Raises:
             KeysUnfit: the key file can't be used.
+            TracingUnfit: traces can't be made.
             SecretMissing: a secret isn't where the configuration says.
         """
         self.config = config
         self.clock = clock
         self._file = file
         self.meter = Meter()
-        self.spool = Spool(store_of(config))
+        self.tracing = tracing_of(config, clock)
+        self.spool = self._spool()
         #: The same entries, to look through without standing in the way of payments.
         self.shelf = shelf_of(config, self.spool.store)
         self.evidence = Evidence(config, self.spool.store, self.shelf, clock, self.meter.registry)
@@ -138,7 +141,7 @@ class Service:
         }
         self.spool.store.nodes.on_news = self._look_anew
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
-        self.doors = Doors(self.channels.values(), self.acceptor, clock, self.meter, self._board())
+        self.doors = self._doors()
         self.channel_listener = Listener(
             config.listen.channels,
             self.doors.handle,
@@ -153,6 +156,14 @@ class Service:
         self.ready = False
         self.started_at_us = 0
         self._loops: list[asyncio.Task[None]] = []
+
+    def _spool(self) -> Spool:
+        store = store_of(self.config)
+        return Spool(store) if self.tracing is None else self.tracing.spool(store)
+
+    def _doors(self) -> Doors:
+        doors = Doors if self.tracing is None else self.tracing.doors
+        return doors(self.channels.values(), self.acceptor, self.clock, self.meter, self._board())
 
     def _route(self, name: str, settings: RouteSettings) -> Route:
         forward = settings.forward
@@ -180,7 +191,7 @@ class Service:
             core.is_on_trial = lambda: health.zone not in PASSING
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))
         health.on_change(lambda old, new, diagnosis: self.evidence.soon())  # noqa: ARG005 - a checkpoint at each change
-        return Route(
+        route = Route(
             name,
             core=core,
             health=health,
@@ -191,6 +202,9 @@ class Service:
             order=settings.order,
             accounts=settings.accounts,
         )
+        if self.tracing is not None:
+            route.spans = self.tracing.spans
+        return route
 
     async def _unlock(self, listed: tuple[int, ...]) -> KeyRing:
         """The keys, once it is known that this spool may be worked on."""
@@ -434,6 +448,8 @@ class Service:
         await self.evidence.close()
         await self.spool.close()
         await self.keeper.close()
+        if self.tracing is not None:
+            await self.tracing.close()
         log.info("stopped", left_in_doubt=left)
 
 

@@ -9,9 +9,9 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
+from adapters.cores.carried import NOTHING, carried
 from adapters.cores.dial import Dial
 from adapters.cores.http_answer import RETRY_AFTER_S_MAX, HttpAnswer, retry_after_s
 from adapters.cores.http_request import Requests, Unsendable
@@ -26,7 +26,6 @@ _CONNECT_SHARE: Final = 0.9
 """Part of an attempt's time its connection may take, so that some is left for the answer."""
 
 _NO_TIME: Final = NotSent(cause=Cause.CONNECT_TIMEOUT, detail="no time left")
-_NO_HEADERS: Final = MappingProxyType[str, str]({})
 
 
 class TlsFileUnusable(ValueError):
@@ -70,7 +69,9 @@ class HttpClient:
         if self._is_closed or timeout_s <= 0:
             return CLOSED if self._is_closed else _NO_TIME
         try:
-            request = self._requests.written(method, target, headers or _NO_HEADERS, body)
+            along = carried.get()
+            headers = {**along, **(headers or NOTHING)} if along else headers or NOTHING
+            request = self._requests.written(method, target, headers, body)
         except Unsendable as error:
             return Misconfigured(cause=Cause.CONTRACT, detail=str(error))
         now_s = asyncio.get_running_loop().time()

@@ -151,7 +151,8 @@ class Live:
         """Ask the core about an account. An answer that didn't come because the route opened says nothing of checks."""
         started = self._clock.monotonic()
         try:
-            outcome = await self._unless_opened(route, route.core.check(check, timeout_s))
+            asking = route.spans.asked("check", None, route.core.check(check, timeout_s))
+            outcome = await self._unless_opened(route, asking)
         except BaseException:
             route.health.withdraw(permit)
             raise
@@ -168,7 +169,8 @@ class Live:
     async def _deliver(
         self, route: Route, entry: Entry, kept: Content, original: Original | None, timeout_s: float
     ) -> Outcome:
-        attempt = deliver(route.core, entry, kept, original, timeout_s)
+        what = "post" if original is None else "reverse"
+        attempt = route.spans.asked(what, entry, deliver(route.core, entry, kept, original, timeout_s))
         if route.core.capabilities.level is Level.C:
             return await attempt
         outcome = await self._unless_opened(route, attempt)

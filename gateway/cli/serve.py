@@ -17,6 +17,7 @@ from gateway.config.load import load
 from gateway.config.model import Config, ListenerSettings
 from gateway.log import set_up
 from gateway.service import Service
+from gateway.tracing.joined import TracingUnfit
 from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
 
 
@@ -32,7 +33,7 @@ def run(path: Path) -> int:
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(config, path))
-    except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable) as error:
+    except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable, TracingUnfit) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     return Exit.DONE
 

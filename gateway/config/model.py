@@ -30,6 +30,7 @@ from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
 from gateway.standin.settings import Decimal, StandinSettings, Wildcard
 from gateway.telling.settings import TellingSettings
+from gateway.tracing.settings import TracingSettings
 
 SETTINGS: Final = ConfigDict(
     extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True, validate_default=False
@@ -367,6 +368,7 @@ class Config(BaseModel):
     telling: Annotated[TellingSettings, Field(description="Who is told of outages, limits, windows and duties.")] = (
         TellingSettings()
     )
+    tracing: Annotated[TracingSettings | None, Field(description="Where traces go; without it, nowhere.")] = None
     channels: Annotated[dict[Name, ChannelSettings], Field(description="Who sends payments, by name.")] = {}
     cores: Annotated[dict[Name, CoreSettings], Field(description="The billing systems that book them, by name.")] = {}
     routes: Annotated[dict[Name, RouteSettings], Field(description="Which channel's payments go to which core.")] = {}

@@ -38,7 +38,9 @@ class Courier:
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
-            outcome = await deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
+            what = "post" if original is None else "reverse"
+            sent = deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
+            outcome = await self._route.spans.asked(what, claimed, sent)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)
             raise
@@ -59,7 +61,8 @@ class Courier:
         )
         outcome: InquiryOutcome
         try:
-            outcome = await inquire(self._route.core, entry, kept, original, self._route.forward.attempt_timeout_s)
+            asking = inquire(self._route.core, entry, kept, original, self._route.forward.attempt_timeout_s)
+            outcome = await self._route.spans.asked("inquire", entry, asking)
         except Exception as error:  # noqa: BLE001 - an adapter's bug: it told nothing
             log.error("inquiry_failed", route=self._route.name, error=type(error).__name__, exc_info=True)
             outcome = ADAPTER_FAILED

@@ -14,7 +14,7 @@ _HOST: Final = "Host"
 _LENGTH: Final = "Content-Length"
 _WANTED: Final = (*HEADERS_KNOWN, _HOST, _LENGTH)
 _PASSED_OVER: Final = (
-    "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Traceparent", "Tracestate",
+    "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Tracestate",
     "X-Request-Id", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip",
 )  # fmt: skip
 _NAMES: Final = {spelt: name for name in _WANTED for spelt in (name, name.lower())} | {

@@ -9,6 +9,7 @@ from gateway.route.health import RouteHealth
 from gateway.standin.outage import Outage
 from gateway.standin.policy import StandinPolicy, accounts_pattern
 from gateway.standin.settings import StandinSettings
+from gateway.tracing.spans import NO_SPANS, Spans
 
 
 class Route:
@@ -40,6 +41,8 @@ class Route:
         self.order = (order or OrderSettings()).order(currency)
         self.stand_in_by(standin)
         self.outage = Outage()
+        #: Told of each question to the core: set where traces are made.
+        self.spans: Spans = NO_SPANS
         #: Told of a lane whose account billing has just booked for: set where accounts are learned.
         self.account_proved: Callable[[int], None] = _nobody_waits
         #: Told when a lane may have entries free to go: set by the forwarder.

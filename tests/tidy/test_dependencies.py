@@ -39,6 +39,10 @@ UNIMPORTED: Final = {
 """Runtime dependencies that no import statement names, and why they are declared."""
 
 
+EXTRAS: Final = {"opentelemetry": "gateway/tracing/"}
+"""Packages of an extra, and the one room that imports them, which nothing imports unless it is asked for."""
+
+
 def names(requirements: list[Requirement]) -> set[str]:
     """Their names as the packages' index spells them."""
     return {canonicalize_name(requirement.name) for requirement in requirements}
@@ -62,6 +66,8 @@ def imported() -> Iterator[str]:
     for source in sources(*PRODUCT):
         for _, target in source.imports:
             top = target.partition(".")[0]
+            if EXTRAS.get(top, "nowhere") in source.path:
+                continue
             if top not in OURS | sys.stdlib_module_names:
                 yield top
 

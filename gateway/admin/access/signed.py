@@ -9,7 +9,7 @@ import re
 import warnings
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from joserfc import jwt
@@ -17,7 +17,7 @@ from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, Miss
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from gateway.admin.access.settings import IssuerSettings
+from gateway.admin.access.settings import IssuerSettings, PersonRole
 from gateway.admin.access.tokens import Denial, Person, Refusal
 
 Key = RSAKey | ECKey | OKPKey
@@ -175,7 +175,7 @@ def _person(claims: Mapping[str, Any], name: str, settings: IssuerSettings) -> P
         detail = f"its claim {settings.name_claim} is no name of at most {NAME_CHARS_MAX} characters"
         return Refusal(why=Denial.NAMELESS, detail=detail, is_guess=True)
     groups = _groups(claims, settings.roles_claim)
-    role = next((role for group, role in settings.roles.items() if group in groups), None)
+    role: PersonRole | None = next((role for group, role in settings.roles.items() if group in groups), None)
     if role is None:
         return Refusal(why=Denial.NO_ROLE, detail="none of the groups in it has a role here", is_guess=True)
     return Person(name=f"{name}:{called}", role=role, until_us=_us(claims["exp"]), vouched=settings)
@@ -184,8 +184,9 @@ def _person(claims: Mapping[str, Any], name: str, settings: IssuerSettings) -> P
 def _groups(claims: Mapping[str, Any], way: Sequence[str]) -> set[str]:
     found: Any = claims
     for step in way:
-        found = found.get(step) if isinstance(found, dict) else None
-    return {each for each in (found if isinstance(found, list) else [found]) if isinstance(each, str)}
+        found = cast("dict[str, Any]", found).get(step) if isinstance(found, dict) else None
+    several = cast("Sequence[Any]", found if isinstance(found, list) else [found])
+    return {each for each in several if isinstance(each, str)}
 
 
 def _us(seconds: float) -> int:
