@@ -70,7 +70,7 @@ test: ## Everything that must hold before a change lands
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target checks
 	@$(MAKE) --no-print-directory -j 1 fast
 
-checks: semgrep type lint imports tidy smsc ## What needs no running service: lint, semgrep, imports, tidy, type
+checks: semgrep type lint imports tidy smsc issuer ## What needs no running service: lint, semgrep, imports, tidy, type
 
 lint: $(DEV_READY) ## ruff: rules and format; bandit: dangers
 	$(BIN)/ruff check .

@@ -51,9 +51,10 @@ class CorePart(msgspec.Struct, frozen=True, kw_only=True):
 class Ports:
     """Free ports, each given once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, among: range = PORTS) -> None:
         """Chosen by the clock's chance."""
         self._clock = clock
+        self._among = among
         self._given: set[int] = set()
 
     def take(self) -> int:
@@ -63,7 +64,7 @@ class Ports:
             NoPort: none was found.
         """
         for _ in range(PORT_TRIES):
-            port = PORTS[int(self._clock.fraction() * len(PORTS))]
+            port = self._among[int(self._clock.fraction() * len(self._among))]
             if port not in self._given and _is_free(port):
                 self._given.add(port)
                 return port
@@ -91,6 +92,7 @@ class Scene:
         *,
         spool: Mapping[str, object] | None = None,
         stop_grace_s: float = 8.0,
+        ports: range = PORTS,
     ) -> None:
         """Write the configuration and what it needs into `folder`; `spool` has keys of its table.
 
@@ -100,7 +102,7 @@ class Scene:
         self.folder = folder
         self.cores = tuple(cores)
         self._clock = clock
-        self._ports = Ports(clock)
+        self._ports = Ports(clock, ports)
         self._ids = clock.now_us()
         self.port = self._ports.take()
         self.admin_port = self._ports.take()

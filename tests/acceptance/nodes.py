@@ -16,6 +16,7 @@ from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.scene import CorePart, Ports, Scene
 from tests.acceptance.stage import WAIT_S, Stage
+from tests.contracts.ports import SCENES, share_of
 from tests.contracts.postgres_server import Server, free_port, new_folder
 
 SERVE: Final = ("-m", "gateway", "serve", "--config")
@@ -150,8 +151,15 @@ async def clustered(
     `command` is how Python is told to be the program they begin with.
     """
     clock = SystemClock()
-    scene = Scene(folder, parts, clock, spool=spool_on(folder, dsn or server.dsn(), **more), stop_grace_s=4.0)
-    ports = Ports(clock)
+    scene = Scene(
+        folder,
+        parts,
+        clock,
+        spool=spool_on(folder, dsn or server.dsn(), **more),
+        stop_grace_s=4.0,
+        ports=share_of(SCENES),
+    )
+    ports = Ports(clock, share_of(SCENES))
     nodes = [Node(scene, name, ports, command) for name in names]
     gateway, cores = scene.gateway(command), {part.name: scene.core(part.name) for part in parts}
     async with aiohttp.ClientSession() as client:

@@ -21,6 +21,7 @@ from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.count import verdict_of
 from gateway.demo.scene import CorePart, Scene
+from tests.contracts.ports import SCENES, share_of
 
 WAIT_S: Final = 60.0
 """Whatever is waited for longer than that will not come."""
@@ -234,7 +235,7 @@ async def run_python(*arguments: str) -> tuple[int, bytes]:
 @contextlib.asynccontextmanager
 async def staged(folder: Path, parts: Sequence[CorePart], **more: Any) -> AsyncGenerator[Stage]:
     """Everything started; at the end whatever still runs is stopped, and killed if it won't."""
-    scene = Scene(folder, parts, SystemClock(), **more)
+    scene = Scene(folder, parts, SystemClock(), ports=share_of(SCENES), **more)
     gateway, cores = scene.gateway(), {part.name: scene.core(part.name) for part in parts}
     async with aiohttp.ClientSession() as client:
         try:

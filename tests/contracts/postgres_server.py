@@ -25,6 +25,8 @@ from typing import Any, Final, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 
+from tests.contracts.ports import share_of
+
 BIN_VARIABLE: Final = "NIGHTSAFE_POSTGRES_BIN"
 """Environment variable with the folder of another server's programs: it goes before all others."""
 
@@ -256,13 +258,14 @@ def _children(pid: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-_OFFSETS: Final = itertools.count(os.getpid() % 10_000)
+_OFFSETS: Final = itertools.count(os.getpid())
 
 
 def free_port() -> int:
     """A loopback port nobody listens on, where no client gets one by chance; another one each time."""
-    for offset in itertools.islice(_OFFSETS, len(PORTS)):
-        port = PORTS[offset % len(PORTS)]
+    mine = share_of(PORTS)
+    for offset in itertools.islice(_OFFSETS, len(mine)):
+        port = mine[offset % len(mine)]
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):

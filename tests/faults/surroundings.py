@@ -12,6 +12,7 @@ from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.scene import CorePart, Scene
 from tests.acceptance.stage import Stage
+from tests.contracts.ports import SCENES, share_of
 
 
 def as_it_is(text: str) -> str:
@@ -39,7 +40,7 @@ async def staged_within(
         command: what serves; the real command unless another is given.
         more: for the scene.
     """
-    scene = Scene(folder, parts, SystemClock(), **more)
+    scene = Scene(folder, parts, SystemClock(), ports=share_of(SCENES), **more)
     scene.config.write_text(edit(scene.config.read_text(encoding="utf-8")), encoding="utf-8")
     gateway = Actor(
         "gateway",

@@ -21,6 +21,7 @@ from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.scene import CorePart, Scene
 from tests.acceptance.stage import WAIT_S, Stage
+from tests.contracts.ports import SCENES, share_of
 from tests.faults import wire as cable
 from tests.faults.wire import HERE, THERE, Wire, wired
 
@@ -100,7 +101,7 @@ async def wire() -> AsyncIterator[Wire]:
 @pytest.fixture
 async def core_side(wire: Wire, tmp_path: Path) -> AsyncIterator[tuple[Stage, Wire]]:
     """A core at level B at the far end of the cable; gateway and senders are here."""
-    scene = Scene(tmp_path, [CorePart(name=CORE, level=Level.B)], SystemClock())
+    scene = Scene(tmp_path, [CorePart(name=CORE, level=Level.B)], SystemClock(), ports=share_of(SCENES))
     here, there = scene.core_url(CORE), scene.core_url(CORE).replace("127.0.0.1", THERE)
     scene.config.write_text(scene.config.read_text().replace(here, there))
     async with played(scene, scene.gateway(), far_core(scene, wire, THERE)) as stage:
@@ -110,7 +111,7 @@ async def core_side(wire: Wire, tmp_path: Path) -> AsyncIterator[tuple[Stage, Wi
 @pytest.fixture
 async def channel_side(wire: Wire, tmp_path: Path) -> AsyncIterator[tuple[Stage, Wire]]:
     """Gateway and core at the far end; the senders are here."""
-    scene = FarGateway(tmp_path, [CorePart(name=CORE)], SystemClock())
+    scene = FarGateway(tmp_path, [CorePart(name=CORE)], SystemClock(), ports=share_of(SCENES))
     scene.config.write_text(scene.listening(scene.config.read_text()))
     async with played(scene, far_gateway(scene, wire), far_core(scene, wire, "127.0.0.1")) as stage:
         yield stage, wire

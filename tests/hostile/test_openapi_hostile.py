@@ -22,6 +22,7 @@ from gateway.config.load import load
 from gateway.demo.scene import CorePart, Scene
 from gateway.service import Service
 from spool.verify import verify
+from tests.contracts.ports import SCENES, share_of
 
 EXAMPLES: Final = os.environ.get("NIGHTSAFE_EXAMPLES", "4")
 CORE: Final = "billing"
@@ -43,7 +44,7 @@ CHECKS: Final = (
 async def stage(tmp_path: Path) -> AsyncIterator[tuple[Scene, Service, ScriptedCore]]:
     """A service and its core, at work."""
     part = CorePart(name=CORE)
-    scene = Scene(tmp_path, [part], SystemClock())
+    scene = Scene(tmp_path, [part], SystemClock(), ports=share_of(SCENES))
     port, control_port = scene.core_ports(CORE)
     settings = Settings(ledger=scene.ledger(CORE), level=part.level, port=port, control_port=control_port)
     async with ScriptedCore.start(settings) as core:

@@ -23,6 +23,7 @@ from gateway.route.zone import Zone
 from gateway.service import Service
 from spool.lifecycle import WAITING
 from spool.verify import verify
+from tests.contracts.ports import SCENES, share_of
 
 WAIT_S: Final = 30.0
 CORE: Final = "billing"
@@ -130,7 +131,7 @@ def marks(numbers: range) -> list[str]:
 async def town(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Town]:
     """All of it, at work. Parametrise indirectly for another core."""
     part = getattr(request, "param", CorePart(name=CORE))
-    scene = Scene(tmp_path, [part], SystemClock())
+    scene = Scene(tmp_path, [part], SystemClock(), ports=share_of(SCENES))
     port, control_port = scene.core_ports(CORE)
     settings = Settings(ledger=scene.ledger(CORE), level=part.level, port=port, control_port=control_port)
     async with ScriptedCore.start(settings) as core, aiohttp.ClientSession() as client:
