@@ -151,7 +151,7 @@ class Recorder:
         self._gauge.look(route, outage, now_us)
         if outage is not None:
             at_us, had_ended = self._parts_written.get(route, (0, False))
-            if now_us - at_us >= KEEP_US or (outage.ended_us and not had_ended):
+            if abs(now_us - at_us) >= KEEP_US or (outage.ended_us and not had_ended):
                 await self._store.remember(self._part_name(route), msgspec.json.encode(self._gauge.parts[route]))
                 self._parts_written[route] = now_us, bool(outage.ended_us)
 
@@ -188,7 +188,7 @@ class Recorder:
         if is_settled(after, figures) and not waits:
             written_by = Written(self._node, route.currency, now_us)
             await self._report(report_of(after, figures, written_by, await self._part(after)))
-        elif after.ended_us != outage.ended_us or now_us - self._written_us.get(route.name, 0) >= KEEP_US:
+        elif after.ended_us != outage.ended_us or abs(now_us - self._written_us.get(route.name, 0)) >= KEEP_US:
             await self._keep(after)
 
     def _begun(self, route: Route, figures: Figures, now_us: int) -> Outage:

@@ -151,7 +151,9 @@ def compare(
         after[condition.name] = standing
     for name, standing in stand.items():
         if name not in after and standing.severity is not None and not times.manners[standing.kind].endless:
-            going = standing if standing.gone_us else _going(standing, now_us, totals.get(standing.subject, {}))
+            going = _not_later(standing, now_us)
+            if not going.gone_us:
+                going = _going(going, now_us, totals.get(standing.subject, {}))
             if times.manners[standing.kind].flaps and now_us - going.gone_us < times.clear_s * US:
                 after[name] = going
             else:
@@ -170,7 +172,19 @@ def _seen(known: Standing | None, condition: Condition, now_us: int, before: Tot
             facts={},
             counts={**condition.counts, **before.get(condition.subject, {})} if condition.counts else {},
         )
-    return msgspec.structs.replace(known, facts=_since_then(known, condition), gone_us=0)
+    return msgspec.structs.replace(_not_later(known, now_us), facts=_since_then(known, condition), gone_us=0)
+
+
+def _not_later(standing: Standing, now_us: int) -> Standing:
+    """None of its times is to come: where the clock was set back, what is waited for is counted from now on."""
+    if max(standing.since_us, standing.told_us, standing.gone_us) <= now_us:
+        return standing
+    return msgspec.structs.replace(
+        standing,
+        since_us=min(standing.since_us, now_us),
+        told_us=min(standing.told_us, now_us),
+        gone_us=min(standing.gone_us, now_us),
+    )
 
 
 def _due(standing: Standing, condition: Condition, now_us: int, times: Times) -> tuple[Phase, Severity] | None:
@@ -211,7 +225,7 @@ def _since_then(standing: Standing, condition: Condition) -> Facts:
 
 
 def _risen(standing: Standing, counts: Mapping[str, int]) -> Facts:
-    return {name: now - standing.counts.get(name, now) for name, now in counts.items()}
+    return {name: max(0, now - standing.counts.get(name, now)) for name, now in counts.items()}
 
 
 def _news(standing: Standing, phase: Phase, severity: Severity, facts: Facts) -> News:

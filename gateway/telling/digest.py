@@ -42,8 +42,8 @@ def choose(events: Sequence[Event], sink: str, settings: SinkSettings, now_us: i
     if not wanted:
         return Choice(passed=events[-1].sequence if events else 0)
     wait_s = max(
-        settings.pace.gather_s - (now_us - wanted[0].at_us) / US,
-        settings.pace.interval_s - (now_us - sent_us) / US if sent_us else 0.0,
+        _left_s(settings.pace.gather_s, wanted[0].at_us, now_us),
+        _left_s(settings.pace.interval_s, sent_us, now_us) if sent_us else 0.0,
     )
     # A test is a person who waits.
     if any(event.kind is Kind.TEST for event in wanted):
@@ -51,6 +51,11 @@ def choose(events: Sequence[Event], sink: str, settings: SinkSettings, now_us: i
     elif is_quiet(settings.pace, now_us) and not any(event.severity is Severity.CRITICAL for event in wanted):
         wait_s = max(wait_s, QUIET_LOOK_S)
     return Choice(wait_s=wait_s) if wait_s > 0 else Choice(events=tuple(wanted))
+
+
+def _left_s(span_s: float, since_us: int, now_us: int) -> float:
+    """What is left of a span; nothing where the clock was set back since: nobody waits until it is that late again."""
+    return span_s - (now_us - since_us) / US if now_us >= since_us else 0.0
 
 
 def is_quiet(settings: PaceSettings, now_us: int) -> bool:

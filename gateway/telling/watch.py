@@ -190,12 +190,12 @@ class Watch:
         if route.health.zone in PASSING:
             looked_at.append((Kind.ENTRIES_DOUBTFUL, State.IN_DOUBT, Severity.WARNING))
         for kind, state, severity in looked_at:
-            if count := total(cells, {state}).entries:
+            if (count := total(cells, {state}).entries) > 0:
                 facts: Facts = {"count": count, "sum": sums(cells, {state})}
                 yield Condition(kind=kind, subject=route.name, severity=severity, facts=facts)
 
     async def _parked(self, route: Route, cells: Cells) -> AsyncIterator[Condition]:
-        if not (count := total(cells, {State.PARKED}).entries):
+        if (count := total(cells, {State.PARKED}).entries) <= 0:
             return
         now_us, wanted = self._parts.clock.now_us(), Filter(states=frozenset({State.PARKED}), route=route.name)
         try:
@@ -211,7 +211,7 @@ class Watch:
     async def _proposals(self) -> list[Condition]:
         proposed, looked_us = self._proposed
         now_us = self._parts.clock.now_us()
-        if now_us - looked_us >= PROPOSALS_US:
+        if abs(now_us - looked_us) >= PROPOSALS_US:
             proposed = await self._parts.proposed()
             self._proposed = proposed, now_us
         if not proposed:
@@ -252,7 +252,7 @@ class Watch:
         """What is to be announced. A rule is followed from its beginning each time, so it isn't looked at each second."""
         windows, now_us = self._parts.plan.windows, self._parts.clock.now_us()
         known, found, at_us = self._ahead_of
-        if known is not windows or now_us - at_us >= AHEAD_US:
+        if known is not windows or abs(now_us - at_us) >= AHEAD_US:
             found = list(self._ahead())
             self._ahead_of = windows, found, now_us
         return found
@@ -318,9 +318,10 @@ def sums(cells: Cells, states: Iterable[State]) -> str:
 
 
 def written(minor: int, currency: str) -> str:
-    """A sum as people write it."""
+    """A sum as people write it; one below nothing, as memory may have it while an unsure commit is looked into, with its sign."""
+    sign = "-" if minor < 0 else ""
     try:
-        return f"{write_amount(minor, currency)} {currency}"
+        return f"{sign}{write_amount(abs(minor), currency)} {currency}"
     except UnknownCurrency:
         return f"{minor} {currency}"
 

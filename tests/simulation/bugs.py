@@ -5,6 +5,7 @@ numbers), so that it says what a gateway without the guard would do, whatever th
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from itertools import count
 from typing import Any, Final
@@ -19,6 +20,9 @@ from gateway.admin.duties.closing import Closing
 from gateway.clock import Clock
 from gateway.route.health import RouteHealth
 from gateway.settle import Settler
+from gateway.telling.condition import Condition
+from gateway.telling.letter import Letter
+from gateway.telling.sink import NotTold, Sink
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, StorageUncertain
 from spool.lifecycle import CLAIM, NOT_SENT, POST, State, Transition
@@ -29,6 +33,7 @@ from tests.simulation.billing import Billing, Order
 from tests.simulation.disk import SimStore, Work, at_once
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Nature
+from tests.simulation.people import Witnessed
 from tests.simulation.process import Parts
 
 # The store
@@ -421,6 +426,55 @@ class ForgetsWhoActed(Spool):
         return await super().move([replace(move, actor="", note="") for move in moves])
 
 
+# Telling people
+
+
+class CallsRefusedTold(Witnessed):
+    """What a sink didn't take is not tried again."""
+
+    async def open(self) -> None:
+        """Its sinks refuse nothing any more."""
+        await super().open()
+        for outlet in self.outlets.values():
+            outlet.sink = _Deaf(outlet.sink)
+
+
+class _Deaf:
+    """A sink whose failures nobody hears."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    async def send(self, letter: Letter) -> None:
+        """Never mind."""
+        with contextlib.suppress(NotTold):
+            await self._sink.send(letter)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class NamesAccounts(Witnessed):
+    """What is told names whose payment it is about."""
+
+    def tell_of(self, condition: Condition) -> Condition:
+        """With an account among the facts."""
+        return replace(condition, facts={**condition.facts, "example": "0000001"})
+
+    async def _compared(self, found: Sequence[Condition]) -> Any:
+        return await super()._compared([self.tell_of(each) for each in found])
+
+
+class ForgetsWhatStood(Witnessed):
+    """A process that starts doesn't know what the former one told."""
+
+    async def _compared(self, found: Sequence[Condition]) -> Any:
+        if not getattr(self, "_began", False):
+            self._began = True
+            self.journal.stand = {}
+        return await super()._compared(found)
+
+
 def ends_and_tells_nobody(spool: Spool, clock: Clock, _route_named: object) -> Closing:
     """What waits behind an entry that a person ended goes on waiting."""
     return Closing(spool, clock, lambda _: None)
@@ -448,6 +502,7 @@ BUGS: Final[dict[str, Parts]] = {
     **{bug.__name__: Parts(spool=bug) for bug in (KnowsNoContent, MixesLanes, MarksPostedFirst, ForgetsWhoActed)},
     **{bug.__name__: Parts(settler=bug) for bug in (GivesUpRecording, TakesNothingBack, WaitsForNoBarrier)},
     **{bug.__name__: Parts(acceptor=bug) for bug in (SaysNoWhenUnsure, SaysPostedWhenProvisional, AllowsEveryAccount)},
+    **{bug.__name__: Parts(telling=bug) for bug in (CallsRefusedTold, NamesAccounts, ForgetsWhatStood)},
     ends_and_tells_nobody.__name__: Parts(closing=ends_and_tells_nobody),
     one_health_for_all.__name__: Parts(health=one_health_for_all),
     StartsNumbersAnew.__name__: Parts(numbers=StartsNumbersAnew),

@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
@@ -501,8 +503,9 @@ class SimStore:
         return await self._read(lambda: self.image.recall_some(prefix, after, limit))
 
     async def health(self) -> Health:
-        """As the image is."""
-        return await self._read(self.image.health)
+        """As the image is, and whether anything is taken; known also while nothing can be read."""
+        well = await self.image.health()
+        return replace(well, accepting=not self._trouble, trouble=self._trouble)
 
 
 def _cell_of(draft: Draft) -> Cell:

@@ -84,12 +84,15 @@ class Mix(msgspec.Struct, kw_only=True):
     down_s: float
     clock_jump_s: float
     spell_s: float
+    #: People are told, by a sink that fails so: empty where nobody is told.
+    sinks: dict[str, float]
 
 
 CORE_FAULTS: Final = (
     "throttled", "lost", "silent", "late", "never", "error_before", "error_after", "unreadable_before",
     "unreadable_after", "pending", "slow", "reset",
 )  # fmt: skip
+SINK_FAULTS: Final = ("hangs", "slow", "fails", "loses")
 DISK_FAULTS: Final = ("full", "fails", "unsure_kept", "unsure_lost", "hangs_kept", "hangs_lost", "slow")
 OUTAGES: Final = ("refuses", "swallows", "hangs", "errors", "throttles", "credentials")
 
@@ -158,7 +161,16 @@ def draw(chance: random.Random) -> Mix:
         down_s=pick((0.1, 2.0, 30.0)),
         clock_jump_s=jump_s,
         spell_s=pick((0.0, 0.0, 600.0, 43_200.0, 2_592_000.0)),
+        sinks=_sinks(more),
     )
+
+
+def _sinks(more: random.Random) -> dict[str, float]:
+    """How the way to people is ill; in two of three seeds nobody is told."""
+    if more.random() < 0.66:
+        return {}
+    evil = more.choice((0.0, 0.2, 0.6))
+    return {fault: evil * more.random() for fault in SINK_FAULTS}
 
 
 def _outages(chance: random.Random, span_s: float) -> list[tuple[float, float, str]]:

@@ -109,12 +109,13 @@ class NodesWorld(World):
     # What is otherwise than in a world of one gateway
 
     def playable(self, mix: Mix) -> Mix:
-        """Clocks of nodes are in step, and no machine dozes for a month; and a seed is over within a second or two."""
+        """Clocks of nodes are in step, no machine dozes for a month, nobody is told; and a seed is over within a second or two."""
         return replace(
             mix,
             clock_jump_s=0.0,
             spell_s=0.0,
             shopping=0,
+            sinks={},
             payments=min(mix.payments, 15),
             span_s=min(mix.span_s, 30.0),
             outages=[(min(at_s, 30.0), min(for_s, 10.0), kind) for at_s, for_s, kind in mix.outages],
@@ -156,6 +157,7 @@ class NodesWorld(World):
             disk=self.disk,
             sites=self.places[name],
             parts=dataclasses.replace(self.parts, store=partial(self._store, name)),
+            people=self.people,
         )
         node.name = name
         self.processes.append(node)

@@ -15,13 +15,19 @@ from gateway.forward.forwarder import Forwarder
 from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.settings import ForwardSettings
 from gateway.meter import Meter
+from gateway.outages.recorder import Recorder
+from gateway.returns.settings import ReturnSettings
 from gateway.route.health import RouteHealth
 from gateway.route.record import KeptInMemory
 from gateway.route.route import Route, Routing
 from gateway.route.settings import BreakerSettings
 from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
+from gateway.standin.headroom import Headroom
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
+from gateway.telling.watch import Parts as Looked
+from gateway.telling.watch import Watch
+from gateway.windows.plan import Plan
 from spool.keys import KeyRing
 from spool.number import Numbers
 from spool.seal import Sealer
@@ -32,8 +38,10 @@ from tests.simulation.dialects import dialect, through_bytes
 from tests.simulation.disk import Disk, SimStore
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Mix, Nature, SeededClock
+from tests.simulation.people import People, Witnessed, telling_settings
 from tests.simulation.seeded_loop import OWNER
 
+NODE: Final = "sim"
 ROUTE: Final = "billing"
 CHANNELS: Final = ("kiosk", "bank")
 SHOP: Final = "shop"
@@ -58,6 +66,7 @@ class Parts:
     numbers: Callable[[], Numbers] = Numbers
     billing: Callable[[Nature, Judge], Billing] = Billing
     closing: Callable[..., Closing] = Closing
+    telling: type[Witnessed] = Witnessed
 
 
 @dataclass
@@ -79,7 +88,9 @@ async def nobody_gives_back() -> frozenset[str]:
 class Process:
     """See above. `dead` ends it at once: none of its callbacks runs again. While it is `stopped`, none does."""
 
-    def __init__(self, *, nature: Nature, judge: Judge, disk: Disk, sites: dict[str, Site], parts: Parts) -> None:
+    def __init__(
+        self, *, nature: Nature, judge: Judge, disk: Disk, sites: dict[str, Site], parts: Parts, people: People
+    ) -> None:
         """Join the parts; opens nothing yet. `sites` are by route."""
         mix = nature.mix
         self.dead = self.stopped = False
@@ -93,6 +104,7 @@ class Process:
         self.waiting: dict[asyncio.Future[Any], None] = {}
         self.loops: list[asyncio.Task[None]] = []
         self.context.run(self._join, mix, disk, sites, parts)
+        self.context.run(self._join_telling, parts, people)
 
     def _join(self, mix: Mix, disk: Disk, sites: dict[str, Site], parts: Parts) -> None:
         clock, meter = self.clock, Meter()
@@ -125,6 +137,36 @@ class Process:
         self.closing = parts.closing(self.spool, clock, {route.name: route for route in self.routes}.get)
         self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
 
+    def _join_telling(self, parts: Parts, people: People) -> None:
+        settings, plan = telling_settings(), Plan(self.store, self.routes, self.clock)
+        self.outages = Recorder(
+            self.store,
+            self.routes,
+            NODE,
+            self.clock,
+            estimate_s=lambda route: self.forwarders[route].estimate.empty_s,
+            planned=lambda _route: False,
+        )
+        looked_at = Looked(
+            store=self.store,
+            routes=self.routes,
+            plan=plan,
+            headroom=Headroom(),
+            clock=self.clock,
+            returns=ReturnSettings(),
+            telling=settings,
+            own=self.outages.conditions,
+        )
+        self.telling = parts.telling(
+            settings=settings,
+            store=self.store,
+            node=NODE,
+            clock=self.clock,
+            watch=Watch(looked_at),
+            make=people.make,
+        )
+        self.telling.people = people
+
     def _route(self, name: str, site: Site, parts: Parts) -> Route:
         mix, core = self.nature.mix, site.core
         probe = (lambda: core.probe(5.0)) if mix.safe_probe else None
@@ -148,10 +190,13 @@ class Process:
         await self.spool.open(self.clock.now_us())
         self.numbers.start_above(await self.store.highest_number())
         works = [work for route in self.routes for work in (route.health.run(), self.forwarders[route.name].run())]
-        for work in works:
-            loop = asyncio.ensure_future(work)
+        self.loops += map(asyncio.ensure_future, works)
+        if self.nature.mix.sinks:
+            await self.outages.open()
+            await self.telling.open()
+            self.loops += [asyncio.ensure_future(self.outages.run()), *self.telling.tasks()]
+        for loop in self.loops:
             loop.add_done_callback(self._loop_ended)
-            self.loops.append(loop)
         self.ready = True
         self.nature.note("ready")
 

@@ -16,6 +16,8 @@ QUICK: Final = (
     "SaysNoWhenUnsure",
     "BelievesInDedupe",
     "CallsSilenceANo",
+    "CallsRefusedTold",
+    "NamesAccounts",
 )
 """Found within the first few seeds; `make planted` looks for all, each within a thousand."""
 

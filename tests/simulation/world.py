@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from gateway.route.record import KeptInMemory
+from gateway.telling.journal import PREFIX, Page
 from spool.errors import SpoolError
 from tests.simulation.billing import WellBilling
 from tests.simulation.clerk import Clerk
@@ -19,11 +20,15 @@ from tests.simulation.clients import Client, Counter, crowd
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Mix, Nature
+from tests.simulation.people import People
 from tests.simulation.process import ROUTE, SHOP_ROUTE, Parts, Process, Site
 from tests.simulation.seeded_loop import InCircles, NothingLeft
 
 DRAINED_WITHIN_S: Final = 1_800.0
 """Virtual seconds after healing within which nothing may be left over."""
+
+HEARD_WITHIN_S: Final = 120.0
+"""Virtual seconds within which people have heard everything, once nothing fails any more."""
 
 STRIKE_WITHIN: Final = 40
 """Callbacks within which a kill falls once it is due: at any await of whatever is going on."""
@@ -65,6 +70,7 @@ class World:
         self.sites = {ROUTE: Site(self.core, KeptInMemory())}
         if nature.mix.shopping:
             self.sites[SHOP_ROUTE] = Site(WellBilling(nature, self.judge), KeptInMemory())
+        self.people = People(nature, self.judge)
         self.clerk = Clerk(self.counter, self.judge)
         self.processes: list[Process] = []
         self._drained = asyncio.Event()
@@ -146,8 +152,27 @@ class World:
         for client in clients:
             await client.ask_again()
         await self._quietly(10.0)
+        await self._hear_out()
         if not self.nature.over.done():
             self.judge.close()
+
+    async def _hear_out(self) -> None:
+        """People hear everything in the end, and that what is over is over."""
+        nature = self.nature
+        until = nature.loop.time() + HEARD_WITHIN_S
+        while nature.mix.sinks and not nature.over.done():
+            left, lasting = self.people.left(), self.people.without_end(self._standing())
+            if not left and not lasting:
+                return
+            if nature.loop.time() > until:
+                self.judge.broken("what is told is heard, and its end as well", f"{left[:3]} {lasting[:3]}")
+            await self._quietly(5.0)
+
+    def _standing(self) -> list[str]:
+        """What stands against all being well, by the newest page."""
+        pages = [value for name, value in self.disk.image._memos.items() if name.startswith(f"{PREFIX}page/")]
+        newest = max((msgspec.json.decode(page, type=Page) for page in pages), key=_number_of, default=None)
+        return [] if newest is None else list(newest.stand)
 
     async def _spell(self) -> None:
         """A long quiet time in which the machine dozes: an outage of a month is over in a moment."""
@@ -215,7 +240,14 @@ class World:
     def _start(self) -> None:
         if self.nature.over.done():
             return
-        process = Process(nature=self.nature, judge=self.judge, disk=self.disk, sites=self.sites, parts=self.parts)
+        process = Process(
+            nature=self.nature,
+            judge=self.judge,
+            disk=self.disk,
+            sites=self.sites,
+            parts=self.parts,
+            people=self.people,
+        )
         self.processes.append(process)
         self.counter.process = process
         self.nature.note("start")
@@ -287,6 +319,10 @@ class World:
         if self.nature.happens(self.nature.mix.power_after_trouble):
             delay_s = self.nature.chance.choice((0.0, 0.1, 1.0))
             self.nature.loop.outside_later(delay_s, self._strike_soon)
+
+
+def _number_of(page: Page) -> int:
+    return page.number
 
 
 def simulate(seed: int, parts: Parts | None = None) -> Report:

@@ -146,3 +146,17 @@ def test_an_announcement_has_no_end() -> None:
     gone, nothing = after(stand, 20_000)
     assert [each.phase for each in news] == [Phase.TOLD]
     assert (none, nothing, gone) == ([], [], {})
+
+
+def test_a_clock_that_is_set_back_holds_up_nothing() -> None:
+    """What has to last, or to be gone, is counted from then on; nothing lasted for less than no time."""
+    soft = condition(Kind.ROUTE_SOFT, severity=Severity.WARNING)
+    stand, _ = after({}, 7_200, soft)
+    stand, early = after(stand, 3_600, soft)
+    stand, news = after(stand, 3_615, soft)
+    assert (early, told(news)) == ([], [(Kind.ROUTE_SOFT, Phase.RAISED, Severity.WARNING)])
+    stand, gone = after(stand, 3_620)
+    stand, back = after(stand, 60)
+    _, ended = after(stand, 80)
+    assert (gone, back) == ([], [])
+    assert [(each.phase, each.facts["lasted_s"]) for each in ended] == [(Phase.CLEARED, 0)]

@@ -85,3 +85,9 @@ def test_quiet_hours_are_those_of_a_zone_and_may_go_over_midnight(
 ) -> None:
     """At noon of UTC."""
     assert is_quiet(PaceSettings(quiet_from=begins, quiet_until=ends, time_zone=zone), NOON_US) is quiet
+
+
+def test_a_clock_that_is_set_back_holds_no_message_up() -> None:
+    """An outage may come just after; nobody waits until it is that late again."""
+    hasty = settings(gather_s=5.0, interval_s=60.0)
+    assert choose([event(3_600)], "ops", hasty, 60 * US, 3_500 * US).events == (event(3_600),)

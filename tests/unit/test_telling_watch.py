@@ -15,7 +15,7 @@ from gateway.telling.event import US, Kind, Severity
 from gateway.telling.outlet import OutletState
 from gateway.telling.settings import TellingSettings
 from gateway.telling.telling import Telling, tells_events
-from gateway.telling.watch import Parts, Proposed, Watch
+from gateway.telling.watch import Parts, Proposed, Watch, written
 from gateway.windows.plan import Plan
 from spool.lifecycle import CLOSE_REFUSED, PARK
 from spool.store import Move
@@ -257,3 +257,12 @@ async def test_an_outage_is_told_from_its_beginning_to_its_end(lookout: Lookout)
 def test_a_sink_that_names_nobody_tells_no_events() -> None:
     """It is there for payers."""
     assert tells_events(settings())
+
+
+def test_a_sum_below_nothing_is_written_with_its_sign() -> None:
+    """Memory may have one for a moment; telling of everything else must not end for it."""
+    assert [written(minor, currency) for minor, currency in ((-1_050, "RUB"), (5, "RUB"), (-7, "XXQ"))] == [
+        "-10.50 RUB",
+        "0.05 RUB",
+        "-7 XXQ",
+    ]
