@@ -53,6 +53,9 @@ async def change(stage: Stage, which: str) -> str:
 async def change_keys(stage: Stage, diary: Diary, chance: random.Random, over: Callable[[], bool]) -> Counter[str]:
     """Again and again, by the progress of the traffic, until it is over; what came of it, counted."""
     told = Counter[str]()
+    while not told["data"]:  # the first key seals what comes in until then, and isn't sealed anew from
+        told[await change(stage, "data")] += 1
+        await diary.answers.reach(diary.answers.count + 1)
     while not over():
         await diary.answers.reach(diary.answers.count + chance.randint(1, 12))
         told[await change(stage, chance.choice(CHANGES))] += 1
