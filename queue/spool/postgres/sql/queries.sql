@@ -396,7 +396,8 @@ ORDER BY route, number LIMIT $1;
 -- name: restore_times
 -- When the first node opens, what changed over a second after now was written by a clock that was ahead: nothing waits for
 -- its times.
-UPDATE entry SET due_at_us = $1 WHERE place = 2 AND due_at_us > $1 AND changed_at_us > $1 + 1000000;
+UPDATE entry SET due_at_us = $1
+WHERE place = 2 AND due_at_us > 0 AND due_at_us > $1 AND changed_at_us > $1 + 1000000;
 
 -- name: due
 -- Entries of one's own share of lanes whose time has come and that stand first in their lane, soonest first.

@@ -1,0 +1,133 @@
+"""New payments in one statement: what it meets in the way, and what is known of it when the way to the server breaks."""
+
+import asyncpg  # type: ignore[import-untyped]  # it comes without types
+import pytest
+
+from spool.errors import LaneTaken, OverLimit, StorageUncertain
+from spool.lifecycle import State, Told
+from spool.postgres import PostgresStore
+from spool.store import Inserted, Known
+from spool.tally import Limit
+from tests.contracts.postgres_server import SHARED
+from tests.contracts.spool_examples import NOW_US, draft, put
+from tests.integration.postgres_nodes import (
+    Doing,
+    accepts_again,
+    all_at_once,
+    done_but,
+    fails,
+    inserted,
+    node,
+    scripted,
+)
+
+AT_ONCE = "log.size = $41"
+"""Words of the statement."""
+
+LOST = asyncpg.ConnectionDoesNotExistError("the way is broken")
+
+
+@pytest.fixture
+def dsn() -> str:
+    """An empty spool."""
+    return SHARED.emptied()
+
+
+async def opened(store: PostgresStore) -> PostgresStore:
+    """Open, with its first payment stored: from then on it knows where the log ends."""
+    await store.open(NOW_US)
+    await put(store, draft(1))
+    return store
+
+
+async def ends_of_blocks(store: PostgresStore) -> list[tuple[int, int]]:
+    """Where each block of the log begins and ends."""
+    async with store.records() as records:
+        return [(block.first, block.size) for block in await records.blocks(0, 100)]
+
+
+async def test_what_it_stored_is_the_next_block_of_one_log(dsn: str) -> None:
+    """The same log as by any other way."""
+    async with node(dsn) as store:
+        await put(store, draft(1))
+
+        results = await all_at_once(*(store.insert(draft(number), 1, b"") for number in (2, 3, 4)))
+
+        assert inserted(results) == [2, 3, 4]
+        assert (await ends_of_blocks(store))[-1][1] == 4
+        assert store.tally.exposure("billing").entries == 4
+
+
+async def test_where_another_node_wrote_it_goes_on_behind_that(dsn: str) -> None:
+    """By the longer way; nothing is stored twice, and no place in the log is left out."""
+    async with node(dsn) as one, node(dsn, "two") as two:
+        for number in range(1, 8, 2):
+            await put(one, draft(number))
+            await put(two, draft(number + 1))
+
+        blocks = await ends_of_blocks(one)
+
+    assert blocks == [(at, at + 1) for at in range(8)]
+
+
+async def test_a_key_that_is_known_is_found_and_its_neighbours_are_stored(dsn: str) -> None:
+    """Also one that comes twice in one commit."""
+    async with node(dsn) as store:
+        await put(store, draft(1))
+
+        results = await all_at_once(
+            store.insert(draft(2, key="key-1"), 1, b""),
+            store.insert(draft(3), 1, b""),
+            store.insert(draft(4, key="key-3"), 1, b""),
+        )
+
+        assert [type(result) for result in results] == [Known, Inserted, Known]
+        assert results[2].entry.number == 3
+
+
+async def test_a_lane_that_is_not_clear_is_told(dsn: str) -> None:
+    """An attempt begun beside another would overtake it."""
+    in_flight = {"state": State.IN_FLIGHT, "told": Told.NOTHING, "lane": 7}
+    async with node(dsn) as store:
+        await put(store, draft(1, **in_flight))
+
+        results = await all_at_once(store.insert(draft(2, **in_flight), 1, b""), store.insert(draft(3), 1, b""))
+
+        assert [type(result) for result in results] == [LaneTaken, Inserted]
+
+
+async def test_limits_of_all_nodes_hold(dsn: str) -> None:
+    """To the payment: whatever fits is stored, and what doesn't is told."""
+    within = (Limit("", 4, None), Limit("kiosk", None, 35_000))
+    async with node(dsn) as store, node(dsn, "two") as other:
+        await put(other, draft(1))
+        await put(store, draft(2, within=within))
+
+        results = await all_at_once(*(store.insert(draft(number, within=within), 1, b"") for number in (3, 4)))
+
+        assert [type(result) for result in results] == [Inserted, OverLimit]
+
+
+@pytest.mark.parametrize(("what", "is_there"), [(fails(LOST), False), (done_but(LOST), True)], ids=["before", "after"])
+async def test_where_the_way_breaks_nobody_knows_until_the_tables_tell(dsn: str, what: Doing, is_there: bool) -> None:  # noqa: FBT001 - a case
+    """It may have got there: a no would be believed."""
+    store = await opened(scripted(dsn, script := list[tuple[str, Doing]]()))
+    script.append((AT_ONCE, what))
+
+    with pytest.raises(StorageUncertain):
+        await store.insert(draft(2), 1, b"")
+
+    await accepts_again(store)
+    assert (await store.get(2) is not None) is is_there
+    await store.close()
+
+
+async def test_an_error_of_the_server_stores_nothing_and_the_longer_way_is_taken(dsn: str) -> None:
+    """Where a distributed database wants it again, say."""
+    store = await opened(scripted(dsn, script := list[tuple[str, Doing]]()))
+    script.append((AT_ONCE, fails(asyncpg.SerializationError("again"))))
+
+    result = await store.insert(draft(2), 1, b"")
+
+    assert (type(result), script) == (Inserted, [])
+    await store.close()
