@@ -258,22 +258,9 @@ def simulate_nodes(
         world.database.close()
 
 
-class SendsWithoutALease(NodeStore):
-    """A node never asks itself whether what it claimed is its own still."""
-
-    def holds(self) -> bool:
-        """Surely."""
-        return True
-
-
 _NO_LANES: Final = {"n.state = 2 AND (\n            SELECT": "false AND (\n            SELECT"}
-_OWN_ORDER: Final = {"OR (m.in_turn AND other.number < entry.number)": "OR (m.in_turn AND false)"}
-_NO_SUMS: Final = {"WHERE kind = 1 AND told = 2 AND state < 7": "WHERE false AND kind = 1"}
 
 NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
-    "SendsWithoutALease": partial(simulate_nodes, kind=SendsWithoutALease),
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
-    "ClaimsOutOfTurn": partial(simulate_nodes, changed_sql=_OWN_ORDER),
-    "CountsNoSumsOfOthers": partial(simulate_nodes, changed_sql=_NO_SUMS),
 }
 """Guards that only several nodes need, each taken out: by name, what a seed comes to without it."""
