@@ -34,6 +34,8 @@ class OwnIssuer:
         #: Its answer in the place of its keys.
         self.strange: web.Response | None = None
         self.described: dict[str, Any] = {}
+        #: The keys at another address of its own, that it only leads to by a redirect.
+        self.moved: list[Any] = []
 
     @property
     def address(self) -> str:
@@ -68,6 +70,8 @@ class OwnIssuer:
 
     async def describe(self, request: web.BaseRequest) -> web.Response:
         """Its description, and its keys."""
+        if request.path.endswith("/moved"):
+            return web.Response(text=json.dumps({"keys": self.moved}))
         if request.path.endswith("/keys"):
             self.asked += 1
             return self.strange or web.Response(text=json.dumps({"keys": self.keys}))

@@ -24,6 +24,7 @@ from gateway.clock import ManualClock
 from gateway.config.model import AdminSettings
 from tests.unit.issuer import EC, ED, NOW_S, RSA, OwnIssuer, own_issuer
 
+NEW: Final = ECKey.generate_key("P-256", {"kid": "new"})
 STRANGER: Final = ECKey.generate_key("P-256", {"kid": "ec"})
 
 
@@ -271,34 +272,40 @@ async def test_who_is_unfit_by_his_own_words_has_nobody_asked(desk: Desk) -> Non
 
 STRANGE: Final[dict[str, Callable[[], web.Response]]] = {
     "a fault": lambda: web.Response(status=500),
-    "elsewhere": lambda: web.Response(status=302, headers={"Location": "/staff/keys"}),
+    "elsewhere": lambda: web.Response(status=302, headers={"Location": "/staff/moved"}),
     "no JSON": lambda: web.Response(text="<html>"),
     "no set": lambda: web.Response(text="[]"),
     "nothing to use": lambda: web.Response(text=json.dumps({"keys": [{"kty": "oct", "k": "AAAA", "kid": "ec"}]})),
-    "endless": lambda: web.Response(body=b'{"keys": [' + b" " * ANSWER_BYTES_MAX + b"]}"),
+    "endless": lambda: web.Response(text=json.dumps({"keys": [NEW.as_dict(private=False)]}) + " " * ANSWER_BYTES_MAX),
 }
 
 
 @pytest.mark.parametrize("name", STRANGE)
 async def test_the_last_keys_hold_while_the_issuer_is_strange(desk: Desk, name: str) -> None:
-    """Who was let in before is let in; a token of a new key is told that nobody knows it."""
+    """Who was let in before is let in; a key that comes by a way that is not to be trusted proves nothing."""
+    desk.issuer.moved = [NEW.as_dict(private=False)]
     assert await desk.denies(desk.issuer.token()) is None
     desk.issuer.strange = STRANGE[name]()
     await desk.clock.advance(3601)
     later: dict[str, Any] = {"exp": NOW_S + 9_999}
     assert await desk.denies(desk.issuer.token(**later)) is None
-    assert await desk.denies(desk.issuer.token(header={"kid": "new"}, **later)) is Denial.UNPROVEN
+    assert await desk.denies(desk.issuer.token(NEW, **later)) is Denial.UNPROVEN
     assert desk.fetches == [True, False]
 
 
 @pytest.mark.parametrize(
-    "described", [{"issuer": "https://other.example"}, {"jwks_uri": "http://keys.example/"}, {"jwks_uri": 1}]
+    "described",
+    [{"issuer": "https://other.example"}, {"jwks_uri": "http://0.0.0.0:{port}/staff/keys"}, {"jwks_uri": 1}],
+    ids=["another issuer", "keys in the open", "no address"],
 )
 async def test_a_description_of_another_issuer_or_with_keys_in_the_open_is_not_taken(
     desk: Desk, described: dict[str, Any]
 ) -> None:
     """Source: OpenID Connect Discovery 1.0, 4.3. Nobody's guess: it says that the issuer can't be asked."""
-    desk.issuer.described = described
+    here = str(desk.issuer.port)
+    desk.issuer.described = {
+        name: str(told).replace("{port}", here) if told != 1 else 1 for name, told in described.items()
+    }
     who = await desk.issuers.who(desk.issuer.token())
     assert isinstance(who, Refusal)
     assert (who.why, who.is_guess) == (Denial.ISSUER_AWAY, False)
