@@ -91,6 +91,11 @@ class Custody:
         #: The entry that stands for a mark.
         self.by_mark = {entry.mark: entry for entry in kept if not entry.given_back}
         self._by_number = {entry.number: entry for entry in kept}
+        #: Numbers that were told for a mark beside its entry's, which stands for them as well.
+        self._joined: dict[str, set[str]] = defaultdict(set)
+        for entry in kept:
+            if entry.joined:
+                self._joined[entry.mark].add(str(entry.number))
         #: (mark of the payment, is it a reversal) -> bookings.
         self._booked: dict[tuple[str, bool], list[Credit]] = defaultdict(list)
         for credit in credits_:
@@ -152,7 +157,7 @@ class Custody:
         return [
             mark
             for mark, story in self._stories.items()
-            if (entry := self.by_mark.get(mark)) is not None and _differs(story, entry)
+            if (entry := self.by_mark.get(mark)) is not None and _differs(story, entry, self._joined.get(mark, set()))
         ]
 
     def unbalanced(self) -> list[str]:
@@ -230,10 +235,11 @@ class Custody:
         return [entry.mark for entry in self.kept if entry.state in ("in_flight", "in_doubt")]
 
 
-def _differs(story: Story, entry: Kept) -> bool:
+def _differs(story: Story, entry: Kept, joined: set[str]) -> bool:
     if story.meaning == "yes":
         says_no = entry.told == "refused" or (entry.told == "nothing" and entry.state in SAYS_NO)
-        return says_no or story.numbers != {str(entry.number)} or not _same_status(story, entry)
+        others = story.numbers - {str(entry.number)}
+        return says_no or not story.numbers or not others <= joined or not _same_status(story, entry)
     return story.meaning == "no" and (entry.told in ("posted", "provisional") or entry.state == "posted")
 
 

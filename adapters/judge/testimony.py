@@ -14,7 +14,10 @@ booked reversal carries the mark of its payment.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+_KEYLESS: Final = frozenset({"give_back", "join", "set_apart"})
+"""Moves after which an entry has no key."""
 
 Line = Mapping[str, Any]
 
@@ -108,8 +111,13 @@ class Kept:
 
     @property
     def given_back(self) -> bool:
-        """It was surely not sent, and its channel may use the key anew: it stands for nothing."""
-        return any(turn.name == "give_back" for turn in self.turns)
+        """It was surely not sent, and another entry may have its key: it stands for nothing."""
+        return any(turn.name in _KEYLESS for turn in self.turns)
+
+    @property
+    def joined(self) -> bool:
+        """It was taken twice, and the other one stands for both: either number is the payment's."""
+        return any(turn.name == "join" for turn in self.turns)
 
 
 def read_diary(lines: Iterable[str]) -> dict[str, Story]:

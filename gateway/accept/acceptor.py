@@ -171,7 +171,8 @@ class Acceptor:
             return self._see(hand, self._repeats.unless_known(payment, fingerprint, no))
         lane = self._spool.lane_of(route.name, payment.account)
         clear = self._shared or self._store.lane_is_clear(route.name, lane)
-        clear = clear and (route.name, lane) not in self._taking
+        # By itself a node sends nothing: what it may not ask for, another may have in hand.
+        clear = clear and (route.name, lane) not in self._taking and not self._store.nodes.alone
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
         if permit is not None:
             try:
@@ -370,6 +371,7 @@ class Acceptor:
                 entry = await self._store.find(inquiry.channel, inquiry.key)
             else:
                 entry = await self._store.get(inquiry.number)
+            entry = await self._repeats.standing_for(entry)
         except SpoolClosed:
             return answers.try_later(Why.STORAGE)
         if entry is not None and entry.channel == inquiry.channel:

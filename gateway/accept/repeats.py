@@ -13,6 +13,7 @@ from gateway.accept.live import Live
 from gateway.clock import Clock
 from gateway.meter import Meter
 from gateway.route.route import Route
+from spool.away.fate import TAKEN_TWICE
 from spool.entry import Draft, Entry
 from spool.errors import RecordDamaged, SpoolClosed
 from spool.lifecycle import FINAL, Kind, Told
@@ -91,8 +92,14 @@ class Repeats:
         return (channel, key) in self._unsure
 
     def is_coming(self, channel: str, key: str) -> bool:
-        """This key may be recorded any moment, so that it can't be said not to be there."""
-        return self._is_unsure(channel, key) or (channel, key) in self.in_hand
+        """This key may be recorded any moment, or elsewhere, so that it can't be said not to be there."""
+        return self._is_unsure(channel, key) or (channel, key) in self.in_hand or self._store.nodes.unheard
+
+    async def standing_for(self, entry: Entry | None) -> Entry | None:
+        """The entry that stands for one: of a payment that was taken twice, the other one. Errors: see `Store.find`."""
+        if entry is not None and entry.reason == TAKEN_TWICE:
+            return await self._store.find(entry.channel, entry.key) or entry
+        return entry
 
     def doubt(self, route: Route, draft: Draft) -> Answer:
         """After an uncertain commit: until the disk tells, the only honest answer is to ask again."""

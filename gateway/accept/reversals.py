@@ -89,7 +89,7 @@ class Reversals:
         if reversal.payment_key:
             found = await self._store.find(reversal.channel, reversal.payment_key)
         else:
-            found = await self._store.get(reversal.number)
+            found = await self._repeats.standing_for(await self._store.get(reversal.number))
         own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
         return found if own else None
 

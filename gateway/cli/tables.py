@@ -316,6 +316,9 @@ def _spool(status: Status) -> Text:
     text = f"spool: {spool.engine} {spool.version}, {size:.1f} MiB, {free:.0f} MiB free"
     if status.running and not spool.accepting:
         text += f"; TAKES NOTHING NEW: {spool.trouble}"
+    if spool.alone or spool.beside:
+        text += f"\n{'ALONE' if spool.alone else 'bringing over'}: {spool.beside} payments are yet to come into the database"
+        text += f": {spool.trouble}" if spool.trouble else ""
     text += "".join(f"; key {key.id} {key.fingerprint} seals" for key in status.keys if key.seals)
     if status.custody and status.custody.trouble:
         text += f"\nKEYS IN TROUBLE since {brief(status.custody.troubled_since)}: {status.custody.trouble}"

@@ -34,6 +34,9 @@ def _spool(parts: Parts) -> Iterator[Finding]:
         return
     if spool.engine != "memory" and (why := unusable(spool.path.absolute().parent)):
         yield _found(("spool", "path"), why, "name a folder this user may write to")
+    alone = spool.postgres.alone if spool.postgres is not None else None
+    if alone is not None and (why := unusable(alone.path.absolute().parent)):
+        yield _found(("spool", "postgres", "alone", "path"), why, "name a folder this user may write to")
     if spool.engine == "sqlite" and spool.path.is_dir():
         yield _found(("spool", "path"), "a folder, not a file", "name a file in it")
 

@@ -453,6 +453,11 @@ class Keeper:
             raise Refused(f"key {key_id} was destroyed before")
         if key_id in {self.kept.sealing, self._spool.keys.current_id}:
             raise Refused(f"key {key_id} seals what comes in: rotate first")
+        if self._spool.store.nodes.unheard:
+            raise Refused(
+                f"key {key_id} is not destroyed: a node may have payments under it that the database doesn't have yet; start"
+                " that node, or one of its name, and ask again when it has brought them over"
+            )
         if self._shared and self._now_number() <= key.last:
             raise Refused(f"key {key_id} sealed until lately, and another node may not know yet: ask again in an hour")
         former = self._chest.former_keys

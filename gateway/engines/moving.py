@@ -18,8 +18,10 @@ from spool.errors import KeysUnfit, SpoolUnfit
 from spool.evidence.findings import Mark
 from spool.moving import ARRIVING, MOVED, Carried, Filling, carry
 from spool.postgres import PostgresStore
+from spool.postgres.connection import lies_outside
 from spool.postgres.filling import PostgresFilling
 from spool.postgres.reading import PostgresReading
+from spool.postgres.seat import unheard
 from spool.sqlite.backup import Step, on
 from spool.sqlite.filling import SqliteFilling
 from spool.sqlite.reading import SqliteReading
@@ -59,6 +61,7 @@ async def move(source: Config, target: Config, now_us: int, step: Step = on) -> 
         SpoolHeld, SpoolUnfit, KeysUnfit: nothing was moved, or the same move has to be done again.
     """
     _require_one_log(source, target)
+    await _require_all_there(source)
     store = _alone(source)
     await store.open(now_us)
     try:
@@ -81,10 +84,26 @@ def _require_one_log(source: Config, target: Config) -> None:
         raise SpoolUnfit("the engine memory keeps nothing that could be moved")
 
 
+async def _require_all_there(config: Config) -> None:
+    """What a node took by itself would be left behind in its file, and nobody would send it."""
+    names = []
+    if config.spool.engine == "postgres":
+        try:
+            names = await unheard(database_of(config))
+        except Exception as error:
+            if not lies_outside(error):
+                raise
+    if names:
+        raise SpoolUnfit(
+            f"{', '.join(names)} may have payments that aren't in the database: start it, and stop it when status says that"
+            " none is left to bring over"
+        )
+
+
 def _alone(config: Config) -> Store:
     """The spool in this process's sole hands."""
     if config.spool.engine == "postgres":
-        return PostgresStore(replace(database_of(config), nodes_max=1))
+        return PostgresStore(replace(database_of(config), nodes_max=1, alone=False))
     return store_of(config)
 
 

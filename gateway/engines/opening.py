@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.config.model import Config
+from spool.away.allowance import Allowance
+from spool.away.store import AwayStore
 from spool.memory import MemoryStore
 from spool.postgres import PostgresSettings, PostgresStore
 from spool.postgres.reading import PostgresReading
@@ -27,10 +29,20 @@ def store_of(config: Config) -> Store:
         case "memory":
             return MemoryStore()
         case "postgres":
-            return PostgresStore(database_of(config))
+            return _database_store(config)
         case "sqlite":
             reserve_bytes = config.spool.reserve_mib * MIB
             return SqliteStore(Path(config.spool.path), reserve_bytes=reserve_bytes, stall_s=_stall_s(config))
+
+
+def _database_store(config: Config) -> PostgresStore:
+    said = config.spool.postgres
+    assert said is not None, "the configuration was checked"
+    if said.alone is None:
+        return PostgresStore(database_of(config))
+    beside = SqliteStore(said.alone.path, reserve_bytes=config.spool.reserve_mib * MIB, stall_s=_stall_s(config))
+    allowance = Allowance(entries_max=said.alone.entries_max, share_percent=said.alone.share_percent)
+    return AwayStore(database_of(config), beside, allowance)
 
 
 def shelf_of(config: Config, store: Store) -> Store:
@@ -76,6 +88,7 @@ def database_of(config: Config) -> PostgresSettings:
         stall_s=_stall_s(config),
         readers_max=said.readers_max,
         standbys_min=said.standbys_min,
+        alone=said.alone is not None,
     )
 
 

@@ -13,6 +13,37 @@ SETTINGS: Final = ConfigDict(
 )
 
 
+class AloneSettings(BaseModel):
+    """What a node does by itself while its database is away: `[spool.postgres.alone]`. Without it: nothing."""
+
+    model_config = SETTINGS
+
+    path: Annotated[
+        Path,
+        Field(
+            strict=False,
+            description=(
+                "The file for payments taken meanwhile, on a local disk that outlives the node; they are brought over when"
+                " the database is back."
+            ),
+        ),
+    ] = Path("var/spool/alone.db")
+    entries_max: Annotated[
+        int, Field(ge=1, le=1_000_000, description="Most payments in it at once; beyond them, ask again.")
+    ] = 10_000
+    share_percent: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description=(
+                "Of what each stand-in limit had left, how much this node may use by itself, per cent. With two nodes that"
+                " do, 50 keeps every limit when both lose the database."
+            ),
+        ),
+    ] = 25
+
+
 class DatabaseSettings(BaseModel):
     """A PostgreSQL database that several nodes may share, each with another `node.name`: `[spool.postgres]`."""
 
@@ -57,6 +88,10 @@ class DatabaseSettings(BaseModel):
     readers_max: Annotated[
         int, Field(ge=1, le=64, description="Connections for reading, of the service and of its admin side each.")
     ] = 4
+    alone: Annotated[
+        AloneSettings | None,
+        Field(description="Whether and how far this node takes payments while the database is away."),
+    ] = None
     standbys_min: Annotated[
         int,
         Field(

@@ -70,6 +70,7 @@ class Need(enum.StrEnum):
 
     GAP = "gap"
     SPOOL = "spool"
+    DATABASE = "database"
     FINDINGS = "findings"
     QUARANTINED = "quarantined"
     OVERRUN = "overrun"
@@ -187,6 +188,8 @@ def _of_house(status: Status) -> Iterable[Duty]:
     evidence, custody = status.evidence, status.custody
     if not status.spool.accepting:
         yield Duty(need=Need.SPOOL, about=status.spool.trouble)
+    if status.spool.alone or status.spool.beside:
+        yield Duty(need=Need.DATABASE, count=status.spool.beside)
     if custody is not None and custody.trouble:
         yield Duty(need=Need.KEYS, about=custody.trouble)
     if status.proposals:

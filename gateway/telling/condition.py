@@ -47,6 +47,7 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.ENTRIES_DOUBTFUL: Manner(hold_s=900, escalates_s=4 * 3600),
     Kind.PROPOSALS_WAITING: _PLAIN,
     Kind.DISK_TROUBLE: Manner(flaps=True),
+    Kind.DATABASE_AWAY: Manner(flaps=True),
     Kind.KEYS_TROUBLE: Manner(hold_s=60, escalates_s=3600),
     Kind.EVIDENCE_TROUBLE: Manner(hold_s=60),
     Kind.SINK_TROUBLE: Manner(flaps=True),

@@ -54,6 +54,8 @@ class Kind(enum.StrEnum):
     """What one person proposed waits for a second one."""
     DISK_TROUBLE = "disk.trouble"
     """The spool takes nothing new."""
+    DATABASE_AWAY = "database.away"
+    """The database can't be reached, and this node takes payments by itself; until all of them are brought over."""
     KEYS_TROUBLE = "keys.trouble"
     """Who keeps the master key can't be asked."""
     EVIDENCE_TROUBLE = "evidence.trouble"

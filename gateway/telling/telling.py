@@ -22,6 +22,9 @@ from spool.errors import SpoolError
 from spool.store import Store
 
 LOOK_S: Final = 1.0
+OF_THE_SPOOL: Final = frozenset({Kind.DISK_TROUBLE, Kind.DATABASE_AWAY})
+"""What a node that can't ask the spool goes on telling of."""
+
 TOLD_MAX: Final = 100
 """Events of other rooms that wait for the next look; what comes beyond them is logged and not told."""
 
@@ -150,9 +153,9 @@ class Telling:
         stand, now_us, taken_up = self.journal.stand, self._clock.now_us(), self.journal.taken_up
         if self._is_cut_off:
             # Another node may have gone on with the rest.
-            left = {name: each for name, each in stand.items() if each.kind is not Kind.DISK_TROUBLE}
-            own = {name: each for name, each in stand.items() if each.kind is Kind.DISK_TROUBLE}
-            seen = [each for each in found if each.kind is Kind.DISK_TROUBLE]
+            left = {name: each for name, each in stand.items() if each.kind not in OF_THE_SPOOL}
+            own = {name: each for name, each in stand.items() if each.kind in OF_THE_SPOOL}
+            seen = [each for each in found if each.kind in OF_THE_SPOOL]
             after, news = compare(own, seen, now_us, self._times)
             return {**left, **after}, news, taken_up
         self._heard = heard = await self._company.hear(taken_up)

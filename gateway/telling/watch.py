@@ -279,10 +279,14 @@ class Watch:
 
     async def _disk(self) -> list[Condition]:
         health = await self._parts.store.health()
-        if health.accepting:
-            return []
-        facts: Facts = {"trouble": health.trouble}
-        return [Condition(kind=Kind.DISK_TROUBLE, subject="", severity=Severity.CRITICAL, facts=facts)]
+        found, critical = list[Condition](), Severity.CRITICAL
+        if health.alone or health.beside:
+            kept: Facts = {"kept": health.beside, "trouble": health.trouble}
+            found.append(Condition(kind=Kind.DATABASE_AWAY, subject="", severity=critical, facts=kept))
+        if not health.accepting:
+            facts: Facts = {"trouble": health.trouble}
+            found.append(Condition(kind=Kind.DISK_TROUBLE, subject="", severity=critical, facts=facts))
+        return found
 
 
 def _sinks(outlets: Iterable[OutletState]) -> Iterator[Condition]:

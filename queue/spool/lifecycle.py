@@ -112,6 +112,14 @@ class Transition(NamedTuple):
     sources: frozenset[State]
     target: State
 
+    @property
+    def frees_key(self) -> bool:
+        """The entry lets go of its key: another may own it."""
+        return self.name in _FREE_KEYS
+
+
+_FREE_KEYS: Final = frozenset({"give_back", "join", "set_apart"})
+
 
 def _transition(name: str, sources: set[State], target: State) -> Transition:
     assert target not in sources or name == "postpone", "a transition goes somewhere"
@@ -151,6 +159,10 @@ RELEASE: Final = _transition("release", {_S.HELD}, _S.READY)
 RETRY: Final = _transition("retry", {_S.PARKED, _S.QUARANTINED}, _S.IN_DOUBT)
 #: Undone before anything was sent.
 CANCEL: Final = _transition("cancel", set(UNSENT), _S.CANCELLED)
+#: The same payment, of the same key, was taken twice while a node could not ask: the other one stands for both.
+JOIN: Final = _transition("join", {_S.READY}, _S.CANCELLED)
+#: Its key was answered otherwise before: told yes, it may neither be sent nor dropped by the machine.
+SET_APART: Final = _transition("set_apart", {_S.READY}, _S.PARKED)
 
 BY_PERSONS: Final = frozenset({_S.HELD, _S.PARKED, _S.QUARANTINED})
 """States that only a person moves on from, so that a person may also end them."""
@@ -168,5 +180,5 @@ CLOSE_RETURNED: Final = _transition("close_returned", {_S.REFUSED, *BY_PERSONS},
 
 TRANSITIONS: Final = (
     CLAIM, RESEND, POST, REFUSE, NOT_SENT, GIVE_BACK, DOUBT, POSTPONE, ABSENT, PARK, QUARANTINE, HOLD, RELEASE, RETRY,
-    CANCEL, REOPEN, CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED,
+    CANCEL, JOIN, SET_APART, REOPEN, CLOSE_POSTED, CLOSE_REFUSED, CLOSE_RETURNED,
 )  # fmt: skip

@@ -21,7 +21,7 @@ from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.evidence.settings import setting
 from spool.lanes import Entering, FormerLanes, HeldLanes
-from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, POSITIVE, UNSENT, WAITING, Kind, State, Told
+from spool.lifecycle import CANCEL, DOUBT, FINAL, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_accounts import CLOSED, MemoryAccounts
 from spool.memory_looking import deeds_of, horizon_of, page_of, shape_of
 from spool.memory_records import MemoryRecords, beside_of
@@ -372,7 +372,7 @@ class MemoryStore(MemoryAccounts):
         event = move.told_as(after, self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
         self._history[after.number].append(event)
-        if move.transition is GIVE_BACK:
+        if move.transition.frees_key:
             del self._owners[after.channel, after.key]
         if after.reverses:
             self._place_reversal(after)

@@ -14,6 +14,13 @@ class Nodes(Protocol):
     shared: bool
     #: Called when entries may wait for this node that it was not told of: others took them, or are gone.
     on_news: Callable[[], None]
+    #: Payments may have been taken, here or at another node, that the spool doesn't know yet.
+    unheard: bool
+
+    @property
+    def alone(self) -> bool:
+        """The spool can't be reached, and this node goes on by itself: it may take payments, and sends nothing."""
+        ...
 
     @property
     def seat(self) -> tuple[int, int]:
@@ -45,6 +52,12 @@ class Alone:
         """Nobody else writes, so there is no news."""
         self.shared = False
         self.on_news: Callable[[], None] = nothing
+        self.unheard = False
+
+    @property
+    def alone(self) -> bool:
+        """It is where its spool is."""
+        return False
 
     @property
     def seat(self) -> tuple[int, int]:

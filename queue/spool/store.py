@@ -193,6 +193,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     reserve_bytes: int
     #: Bytes it takes on disk.
     size_bytes: int
+    #: It can't be reached, and this node goes on by itself, in a file beside it.
+    alone: bool = False
+    #: Payments in that file that are yet to be brought over.
+    beside: int = 0
 
 
 class Store(Protocol):

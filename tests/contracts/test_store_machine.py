@@ -257,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         if made:
             self.model.apply(move.after(), transition.name)
-            self.model.given_back |= {entry.number} if transition is way.GIVE_BACK else set()
+            self.model.given_back |= {entry.number} if transition.frees_key else set()
 
     @precondition(lambda self: self.model.movable())
     @rule(picks=st.lists(st.integers(0, 99), min_size=1, max_size=4))

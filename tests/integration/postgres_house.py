@@ -18,23 +18,26 @@ from tests.integration.house import House, token_tables
 ORIGIN: Final = 'origin = "nightsafe.example/log"\n'
 
 
-def node_file(folder: Path, dsn: str, core_url: str, name: str = "one", more: str = "") -> Path:
-    """The configuration of a node: what init makes, in the same folder for all, on a database and on free ports."""
+def node_file(folder: Path, dsn: str, core_url: str, name: str = "one", more: str = "", *, database: str = "") -> Path:
+    """The configuration of a node: what init makes, in the same folder for all, on a database and on free ports.
+
+    `database` are more lines about the database, `more` are tables.
+    """
     made = make(folder / "var", SystemClock(), if_missing=True)
     url = folder / "database"
     url.write_text(dsn)
     text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
     text = text.replace("http://127.0.0.1:8090", core_url).replace("[evidence]\n", f"[evidence]\n{ORIGIN}")
     text = text.replace("[spool]\n", '[spool]\nengine = "postgres"\n').replace("/spool/", f"/{name}/")
-    database = f'[spool.postgres]\nurl = {{ file = "{url}" }}\npoll_s = 0.05\nlease_s = 1.0\n'
+    about = f'[spool.postgres]\nurl = {{ file = "{url}" }}\npoll_s = 0.05\nlease_s = 1.0\n{database}\n'
     file = folder / f"{name}.toml"
-    file.write_text(f'[node]\nname = "{name}"\n\n{text}\n{database}\n{token_tables()}\n{more}')
+    file.write_text(f'[node]\nname = "{name}"\n\n{text}\n{about}\n{token_tables()}\n{more}')
     return file
 
 
 @contextlib.asynccontextmanager
 async def open_nodes(
-    folder: Path, dsn: str, *names: str, more: str = "", core: Settings | None = None
+    folder: Path, dsn: str, *names: str, more: str = "", core: Settings | None = None, database: str = ""
 ) -> AsyncGenerator[list[House]]:
     """Nodes of these names, started one after the other; stopped in the other order."""
     settings = core or Settings(ledger=folder / "ledger.db")
@@ -43,7 +46,7 @@ async def open_nodes(
         client = await stack.enter_async_context(aiohttp.ClientSession())
         houses = list[House]()
         for name in names:
-            service = Service(load(node_file(folder, dsn, billing.url, name, more)), SystemClock())
+            service = Service(load(node_file(folder, dsn, billing.url, name, more, database=database)), SystemClock())
             await service.start()
             stack.push_async_callback(service.stop)
             houses.append(House(service, billing, client))

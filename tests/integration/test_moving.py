@@ -22,7 +22,8 @@ from spool.moving import ARRIVING, LEFT_BEHIND, MOVED
 from spool.sqlite.backup import Step
 from spool.sqlite.filling import SqliteFilling
 from tests.contracts.postgres_server import SHARED
-from tests.contracts.spool_examples import WAYS, draft, put_as, spending
+from tests.contracts.spool_examples import WAYS, draft, put, put_as, spending
+from tests.integration.away_house import Place
 from tests.integration.postgres_house import node_file
 from tests.integration.postgres_nodes import node, schema
 
@@ -273,6 +274,22 @@ async def test_a_spool_that_somebody_works_on_is_not_moved(file: Config, databas
     with pytest.raises(SpoolHeld):
         await move(file, database, NOW_US)
     await store.close()
+
+
+async def test_a_database_that_a_node_has_payments_for_is_not_left(
+    file: Config, database: Config, tmp_path: Path, dsn: str
+) -> None:
+    """They would be left behind in that node's file, and nobody would ever send them."""
+    await fill(file)
+    await move(file, database, NOW_US)
+    place = Place(database_of(database).dsn, tmp_path)
+    async with place.open() as store:
+        await place.cut(store)
+        await put(store, draft(100, key="alone"))
+        await place.mend(store)
+
+    with pytest.raises(SpoolUnfit, match="one may have payments that aren't in the database"):
+        await move(database, sqlite(tmp_path, dsn, "again"), NOW_US)
 
 
 async def test_a_log_keeps_its_name(file: Config, tmp_path: Path, dsn: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from msgspec.structs import replace
 
 from spool.entry import Act, Entry
-from spool.lifecycle import CANCEL, CLAIM, FINAL, GIVE_BACK, POST, TRANSITIONS, UNSENT, Kind, State, Told
+from spool.lifecycle import CANCEL, CLAIM, FINAL, POST, TRANSITIONS, UNSENT, Kind, State, Told
 from spool.rows import entry_of
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import connect
@@ -145,7 +145,7 @@ class Story:
         await self._move(plain, transition, 1, reason="because", due_at_us=self._chance.choice((0, self._now_us)))
 
     def _may_go(self, transition: Any, entry: Entry) -> bool:
-        if transition is GIVE_BACK and (entry.kind is Kind.REVERSAL or entry.number in self._reversed):
+        if transition.frees_key and (entry.kind is Kind.REVERSAL or entry.number in self._reversed):
             return False
         return entry.state in transition.sources
 
@@ -160,7 +160,7 @@ class Story:
         assert all(made), f"moves that were not made: {moves}, {made}"
         act.told()
         self._entries |= after
-        if transition is GIVE_BACK:
+        if transition.frees_key:
             self._free_keys += [entry.key for entry in taken]
 
     async def reverse(self) -> None:

@@ -15,7 +15,7 @@ from gateway.config.load import examine, load
 from gateway.config.model import Config
 from gateway.config.reference import PAGE, page
 from gateway.config.shape import bare, chosen_of, is_model, is_union
-from gateway.engines.settings import DatabaseSettings
+from gateway.engines.settings import AloneSettings, DatabaseSettings
 from spool.masters import make_key_file
 
 ROOT: Final = Path(__file__).parents[2]
@@ -100,7 +100,9 @@ def test_what_is_commented_out_as_a_default_is_the_default() -> None:
     database = taken_in.spool.postgres
     assert taken_in.spool.model_copy(update={"postgres": None}) == plain.spool
     assert database is not None
-    assert database == DatabaseSettings(url=database.url)
+    assert database.alone is not None
+    assert database.alone == AloneSettings(path=database.alone.path)
+    assert database == DatabaseSettings(url=database.url, alone=database.alone)
     assert taken_in.node == plain.node
     assert taken_in.log == plain.log
     assert taken_in.routes["main"].breaker == plain.routes["main"].breaker

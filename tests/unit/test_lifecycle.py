@@ -37,6 +37,8 @@ EDGES = {
     ("cancel", State.READY, State.CANCELLED),
     ("cancel", State.HELD, State.CANCELLED),
     ("reopen", State.REFUSED, State.READY),
+    ("join", State.READY, State.CANCELLED),
+    ("set_apart", State.READY, State.PARKED),
     ("close_posted", State.HELD, State.POSTED),
     ("close_posted", State.PARKED, State.POSTED),
     ("close_posted", State.QUARANTINED, State.POSTED),

@@ -25,6 +25,7 @@ from gateway.returns.duty import Stage
 from gateway.route.diagnosis import OwnCause
 from gateway.route.endpoints import Use
 from gateway.route.zone import Operation, Zone
+from spool.away.fate import ANSWERED_OTHERWISE, TAKEN_TWICE
 from spool.lifecycle import TRANSITIONS, Kind, State, Told
 from spool.rank import Rank
 from tests.tidy.house import ROOT
@@ -55,6 +56,7 @@ VOCABULARIES: Final = [
     ),
     *words("reason", [conclude.PARKED_AS_BLIND, conclude.PARKED_AS_FINAL, conclude.PARKED_FOR_ATTEMPTS]),
     *words("reason", [conclude.PARKED_FOR_CONFLICT, conclude.ROUTE_OPENED, "nothing_to_reverse"]),
+    *words("reason", [TAKEN_TWICE, ANSWERED_OTHERWISE]),
     *words("state", [state.word for state in State]),
     *words("state_means", [state.word for state in State]),
     *words("kind", [kind.word for kind in Kind]),

@@ -142,3 +142,13 @@ async def test_the_index_key_is_not_changed_while_others_may_hash_with_it(house:
         await house.keeper.rotate(index=True)
 
     assert house.spool.keys.index_id == 1
+
+
+async def test_no_key_is_destroyed_while_a_node_may_have_payments_under_it(house: House) -> None:
+    """What it took while the database was away is counted nowhere, and could never be opened again."""
+    await house.keeper.rotate()
+    await house.clock.advance(2 * HOUR_US / 1_000_000)
+    house.store.nodes.unheard = True
+
+    with pytest.raises(Refused, match="ask again when it has brought them over"):
+        await house.keeper.destroy(1)

@@ -5,14 +5,15 @@ import asyncio
 import pytest
 
 from adapters.canonical import canonical
-from adapters.payment import AnswerKind
+from adapters.payment import AnswerKind, Inquiry
 from gateway.accept.decide import Why, limits_of
 from gateway.accept.repeats import LOOK_S
 from gateway.clock import settle
 from gateway.forward.forwarder import IDLE_S
 from gateway.standin.settings import StandinSettings
+from spool.away.fate import TAKEN_TWICE
 from spool.entry import Entry
-from spool.lifecycle import GIVE_BACK, POST, State, Told
+from spool.lifecycle import GIVE_BACK, JOIN, POST, State, Told
 from spool.nodes import Alone
 from spool.tally import Limit
 from tests.contracts.spool_examples import draft, go, put
@@ -29,6 +30,12 @@ class Member(Alone):
         self.shared = True
         self.leased = True
         self.closed = set[str]()
+        self.by_itself = False
+
+    @property
+    def alone(self) -> bool:
+        """Its database is away."""
+        return self.by_itself
 
     def holds(self) -> bool:
         """Its lease runs."""
@@ -268,3 +275,48 @@ async def test_without_any_news_everything_is_looked_at_anew_each_second(heart: 
     await heart.clock.advance(IDLE_S)
 
     assert (await heart.forwarder.run_once()).loaded == 1
+
+
+# While the spool can't be reached
+
+
+async def test_a_node_by_itself_sends_nothing_and_stands_in(heart: Heart, store: SharedStore) -> None:
+    """Though the route is well: whether something of the account is at the core, nobody can say."""
+    store.member.by_itself = True
+
+    answer = await heart.pay()
+
+    entry = await heart.entry()
+    assert (answer.kind, entry.state, entry.told) == (AnswerKind.PROVISIONAL, State.READY, Told.PROVISIONAL)
+    assert heart.core.calls == []
+
+
+async def test_of_what_another_node_may_have_taken_by_itself_nobody_says_that_it_isnt_there(
+    heart: Heart, store: SharedStore
+) -> None:
+    """A sender that asks elsewhere was told yes there: "there is none" would be a no of a payment that is booked."""
+    store.member.unheard = True
+
+    asked = await heart.acceptor.inquire(Inquiry(channel="kiosk", key="k1"))
+    undone = await heart.undo()
+
+    store.member.unheard = False
+    assert (asked.kind, undone.kind) == (AnswerKind.IN_PROGRESS, AnswerKind.IN_PROGRESS)
+    assert (await heart.acceptor.inquire(Inquiry(channel="kiosk", key="k1"))).kind is AnswerKind.REFUSED
+
+
+async def test_either_number_of_a_payment_that_was_taken_twice_leads_to_it(heart: Heart) -> None:
+    """Asked about, and undone: one of the two stands for both."""
+    heart.open_route()
+    await heart.pay("k1")
+    first = await heart.entry("k1")
+    await go(heart.store, first, JOIN, reason=TAKEN_TWICE)
+    await heart.pay("k1")
+    (_, second) = await heart.entries()
+
+    asked = await heart.acceptor.inquire(Inquiry(channel="kiosk", number=first.number))
+    undone = await heart.undo(payment_key="", number=first.number)
+
+    assert (asked.kind, asked.number) == (AnswerKind.PROVISIONAL, second.number)
+    assert undone.kind is AnswerKind.POSTED
+    assert [entry.state for entry in await heart.entries()] == [State.CANCELLED] * 3

@@ -30,6 +30,7 @@ FACTS: Final[dict[Kind, Facts]] = {
     Kind.ENTRIES_QUARANTINED: {"count": 2, "sum": "20.00 RUB"},
     Kind.ENTRIES_DOUBTFUL: {"count": 2, "sum": "20.00 RUB"},
     Kind.DISK_TROUBLE: {"trouble": "closed"},
+    Kind.DATABASE_AWAY: {"kept": 3, "trouble": "connecting again"},
     Kind.KEYS_TROUBLE: {},
     Kind.EVIDENCE_TROUBLE: {"trouble": "the last audit found 2 faults"},
     Kind.SINK_TROUBLE: {"trouble": "answered 500", "waiting": 3},

@@ -94,6 +94,8 @@ def _spool(health: Health) -> Iterator[Metric]:
     yield _gauge("spool_free_bytes", "Bytes free on the spool's disk.", health.free_bytes)
     yield _gauge("spool_reserve_bytes", "Bytes of it kept in reserve.", health.reserve_bytes)
     yield _gauge("spool_size_bytes", "Bytes the spool takes on disk.", health.size_bytes)
+    yield _gauge("spool_alone", "1 while the database is away and this node takes payments by itself.", health.alone)
+    yield _gauge("spool_beside_entries", "Payments it took so and has yet to bring over.", health.beside)
 
 
 def _keys(desk: Desk) -> Iterator[Metric]:

@@ -159,6 +159,10 @@ class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     reserve_bytes: int
     size_bytes: int
+    #: The database can't be reached, and this node takes payments into a file of its own.
+    alone: bool = False
+    #: Payments in that file that are yet to be brought over.
+    beside: int = 0
 
 
 class KeyShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,19 @@ class StuckSide:
                     ),
                 )
             )
+        if health.alone or health.beside:
+            found.append(
+                Stuck(
+                    what="database",
+                    route="",
+                    why=f"{health.beside} payments are yet to be brought into the database: {health.trouble or 'it is back'}",
+                    next="brings them over by itself when the database is back",
+                    explained=(
+                        "They are on this node's disk alone, and are not sent before they are in the database. Bring the"
+                        " database back; do not throw this node's disk away."
+                    ),
+                )
+            )
         custody = desk.keeper.custody()
         if custody.trouble:
             found.append(

@@ -17,7 +17,7 @@ from spool.evidence.growth import NO_HEAD, Block, Head
 from spool.evidence.records import Kept, Proven, ProvenAct
 from spool.evidence.resealing import first_seal
 from spool.evidence.settings import SET, forged
-from spool.evidence.story import ADOPTED, fault_of, was_given_back
+from spool.evidence.story import ADOPTED, fault_of, freed_its_key
 from spool.evidence.tree import append, leaf_hash, peaks_of, root_of
 
 FINDINGS_MAX: Final = 1_000
@@ -114,7 +114,7 @@ class Audit:
         fault = fault_of(entry, history)
         if fault is not None:
             self.find(Finding(fault=fault, number=number, leaf=history[-1].leaf))
-        if kept.owns_key == was_given_back(history):
+        if kept.owns_key == freed_its_key(history):
             self.find(Finding(fault=Fault.KEY_LOST, number=number))
 
     def take_stray(self, proven: Proven) -> None:

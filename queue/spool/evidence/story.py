@@ -6,12 +6,13 @@ from typing import Final
 from spool.entry import Entry, Event
 from spool.evidence.findings import Fault
 from spool.evidence.resealing import RESEALED
-from spool.lifecycle import GIVE_BACK, TRANSITIONS, State
+from spool.lifecycle import TRANSITIONS, State
 
 ADOPTED: Final = "adopt"
 """The event that tells where an entry from before the log was when it was taken into it; no move."""
 
 _TRANSITIONS: Final = {transition.name: transition for transition in TRANSITIONS}
+_FREEING: Final = frozenset(transition.name for transition in TRANSITIONS if transition.frees_key)
 
 
 def fault_of(entry: Entry, history: Sequence[Event]) -> Fault | None:
@@ -36,9 +37,9 @@ def fault_of(entry: Entry, history: Sequence[Event]) -> Fault | None:
     return None
 
 
-def was_given_back(history: Sequence[Event]) -> bool:
+def freed_its_key(history: Sequence[Event]) -> bool:
     """It let go of its key."""
-    return any(event.name == GIVE_BACK.name for event in history)
+    return any(event.name in _FREEING for event in history)
 
 
 def _follows(before: Event, event: Event) -> bool:

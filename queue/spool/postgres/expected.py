@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from spool.expected import Expected
-from spool.lifecycle import WAITING
+from spool.lifecycle import FINAL, WAITING
 from spool.postgres.lanes import LanesUnknown, LanesUnranked
-from spool.postgres.work import Rescue, Work
+from spool.postgres.work import Bringing, Rescue, Work
 from spool.tally import Cell
-from spool.work import Insertion, Moves, Planned, Reversing
+from spool.work import Insertion, Moves, Planned, Reversing, cell_of
 
 _COMMON = (Insertion, Moves, Reversing)
 
@@ -49,6 +49,15 @@ class Expectations(Expected[LanesUnknown | LanesUnranked]):
         elif isinstance(work, Rescue):
             for each in work.done:
                 self._count(each)
+        elif isinstance(work, Bringing) and not isinstance(result, Exception):
+            self._bring(work)
+
+    def _bring(self, work: Bringing) -> None:
+        for entry in work.stored:
+            self.tally.add(cell_of(entry), 1, entry.amount)
+            self.lanes.add(entry.route, entry.lane, entry.rank)
+        for each in work.moved:
+            self._settle_move(each, made=True) if each.after.state in FINAL else self._count(each)
 
     def _count(self, each: Planned) -> None:
         self.tally.add(each.from_cell, -1, -each.after.amount)

@@ -5,14 +5,19 @@ by another node) and it itself, when it begins anew after a commit nobody knows 
 under way to end, and one that comes later finds the row changed and stores nothing.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from spool.errors import SpoolClosed
 from spool.evidence.growth import Head
 from spool.evidence.tree import peaks_of
 from spool.nodes import SEATS_MAX
-from spool.postgres.connection import Connection
+from spool.postgres.connection import Connection, connect
+from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
+
+NEVER: Final = 0
+MAY_HAVE: Final = 2
+"""Whether a node may have payments that the database doesn't: `node.alone`."""
 
 
 class LeaseLost(SpoolClosed):
@@ -66,13 +71,15 @@ class Seat:
         self.session = session
         return True
 
-    async def leave(self, db: Connection) -> None:
-        """Let others have the seat."""
-        await db.execute(SQL["stand_up"], self.number, self.lease, self.session)
+    async def leave(self, db: Connection, *, keep: bool = False) -> None:
+        """Let others have the seat, or `keep` it for a node of the same name: payments of it aren't here yet."""
+        await db.execute(SQL["stand_up"], self.number, self.lease, self.session, keep)
 
 
-async def take_seat(db: Connection, name: str, lease_s: float, nodes_max: int = SEATS_MAX) -> Seat:
-    """The seat of this name, or an empty one.
+async def take_seat(
+    db: Connection, name: str, lease_s: float, nodes_max: int = SEATS_MAX, *, alone: bool = False
+) -> Seat:
+    """The seat of this name, or an empty one; `alone` says that payments of this node may not be here yet.
 
     Raises:
         SeatTaken: another node has this name, and its lease runs; or as many nodes work as may.
@@ -87,7 +94,7 @@ async def take_seat(db: Connection, name: str, lease_s: float, nodes_max: int = 
         if mine is not None and mine["lives"]:
             raise SeatTaken
         number = mine["seat"] if mine is not None else await _empty_seat(db)
-        lease, session = await db.fetchrow(SQL["sit_down"], number, name, lease_s)
+        lease, session = await db.fetchrow(SQL["sit_down"], number, name, lease_s, MAY_HAVE if alone else NEVER)
     return Seat(number, lease, session)
 
 
@@ -100,6 +107,15 @@ async def _empty_seat(db: Connection) -> int:
     raise SeatTaken
 
 
+async def unheard(settings: PostgresSettings) -> list[str]:
+    """Nodes that may have payments in files of their own that aren't in the database."""
+    db = await connect(settings)
+    try:
+        return [row["name"] for row in await db.fetch(SQL["seats"]) if row["unheard"]]
+    finally:
+        db.terminate()
+
+
 def living(rows: list[Any]) -> list[int]:
     """Seats of nodes whose lease runs, of rows of the statement `seats`."""
     return [row["seat"] for row in rows if row["name"] and row["lives"]]
@@ -107,7 +123,7 @@ def living(rows: list[Any]) -> list[int]:
 
 def sittings_in(rows: list[Any]) -> frozenset[bytes]:
     """Sittings that nobody has taken over, of rows of the statement `seats`."""
-    return frozenset(sitting_of(row["seat"], row["lease"]) for row in rows if row["name"])
+    return frozenset(sitting_of(row["seat"], row["lease"]) for row in rows if row["name"] and not row["gone"])
 
 
 def sitting_of(seat: int, lease: int) -> bytes:

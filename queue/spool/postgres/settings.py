@@ -29,6 +29,8 @@ class PostgresSettings(msgspec.Struct, frozen=True, kw_only=True):
     readers_max: int = 4
     #: How many standbys must be following synchronously; with fewer nothing new is taken.
     standbys_min: int = 0
+    #: It goes on by itself while the database is away (`spool.away`): its seat is kept as long as it may have payments.
+    alone: bool = False
 
     @property
     def silence_s(self) -> float:

@@ -72,6 +72,7 @@ class PostgresStore(Questions, Keeping):
         self.nodes: Nodes = self
         self.shared = settings.nodes_max > 1
         self.on_news: Callable[[], None] = nothing
+        self.unheard = False
         self._writer: Writer | None = None
         #: Why nothing is taken, in words; empty when all is well.
         self._trouble = "not open"
@@ -79,6 +80,8 @@ class PostgresStore(Questions, Keeping):
         self._unsafe = ""
         #: Until when, by the loop's clock, this node's claims are surely its own.
         self._holds_until = 0.0
+        #: Until when, by the same clock, others may take this node for one that is there.
+        self._leased_until = 0.0
         #: Not before this time are others' claims taken over: they may be only now reaching the database again.
         self._takes_over_from = 0.0
         self._now_us = 0
@@ -128,7 +131,7 @@ class PostgresStore(Questions, Keeping):
         self._committer = self._watcher = None
         # A courtesy: where it fails, the others see the lease run out.
         with contextlib.suppress(Exception):
-            await self._writing.seat.leave(self._writing.db)
+            await self._writing.seat.leave(self._writing.db, keep=self._keeps_its_seat)
         await self._close_connections()
         self._writer = None
 
@@ -148,7 +151,7 @@ class PostgresStore(Questions, Keeping):
             db.terminate()
             raise
         self._writer = Writer(db, seat, self._settings.lease_s)
-        self._holds_until = started + self._settings.lease_s
+        self._holds_until = self._leased_until = started + self._settings.lease_s
         self._takes_over_from = started + self._settings.lease_s
         self._readers = await self._make_pool(self._settings)
         async with db.transaction(isolation="repeatable_read", readonly=True):
@@ -170,7 +173,8 @@ class PostgresStore(Questions, Keeping):
         end = asyncio.get_running_loop().time() + 2 * self._settings.lease_s
         while True:
             try:
-                return await take_seat(db, self._settings.node, self._settings.lease_s, self._settings.nodes_max)
+                said = self._settings
+                return await take_seat(db, said.node, said.lease_s, said.nodes_max, alone=said.alone)
             except SeatTaken:
                 if asyncio.get_running_loop().time() >= end:
                     raise
@@ -294,8 +298,10 @@ class PostgresStore(Questions, Keeping):
             results = [error] * len(batch)
         watch.cancel()
         gone = next((each for each in results if isinstance(each, Lost | LeaseLost)), None)
+        if any(not isinstance(each, Exception) for each in results):
+            # A transaction that was rolled back, for want of room say, renewed nothing.
+            self._holds_until = self._leased_until = started + self._settings.lease_s
         if gone is None:
-            self._holds_until = started + self._settings.lease_s
             self._trouble = "closed" if self._closing.is_set() else ""
         self._gathering.ended(len(batch), len(self._pending), loop.time())
         for (each, answer), result in zip(batch, results, strict=True):
@@ -374,13 +380,14 @@ class PostgresStore(Questions, Keeping):
     def _share_lanes(self, seats: list[Any]) -> bool:
         """Say anew which lanes are this node's to send; True when there are others than before."""
         before, self._shares = self._shares, shares_of(seats, self._writing.seat.number)
+        self.unheard = any(row["unheard"] for row in seats)
         return self._shares != before
 
     async def _see_to(self, seats: list[Any], *, sweep: bool) -> bool:
         """What a look round shows is to be done; True when entries came back into arrival order or fell due by it."""
         now = asyncio.get_running_loop().time()
         news = False
-        if any(row["name"] and not row["lives"] for row in seats):
+        if any(row["name"] and not row["lives"] and not row["gone"] for row in seats):
             rescue = Rescue(self._about_now_us(), "node_gone", may_take_over=now >= self._takes_over_from)
             news = bool(await self._submit(rescue))
         if sweep:
@@ -396,6 +403,16 @@ class PostgresStore(Questions, Keeping):
     def forwards(self, route: str, *, does: bool) -> None:
         """Whether this node sends the route's backlog now; while it doesn't, its share of lanes is the others'."""
         self._closed_routes = self._closed_routes - {route} if does else self._closed_routes | {route}
+
+    @property
+    def alone(self) -> bool:
+        """Without its database it takes nothing."""
+        return False
+
+    @property
+    def _keeps_its_seat(self) -> bool:
+        """Payments that it took aren't in the database."""
+        return False
 
     def holds(self) -> bool:
         """What this node claimed is surely its own still."""

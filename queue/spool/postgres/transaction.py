@@ -11,19 +11,21 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from spool.account import AccountNote
+from spool.away.fate import COMES, Fate
 from spool.entry import Act, Draft, Entry
 from spool.errors import OverLimit, SpoolError
 from spool.evidence import leaf
 from spool.evidence.growth import Head
 from spool.evidence.resealing import resealed
-from spool.lifecycle import CANCEL, DOUBT, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.lifecycle import CANCEL, DOUBT, FINAL, UNSENT, State, Told
 from spool.postgres.admission import Admission, InTheWay, lane_taken
 from spool.postgres.at_once import is_of_new_payments
+from spool.postgres.bringing import fates_of, incoming
 from spool.postgres.connection import Connection
 from spool.postgres.recording import Recording, columns
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
-from spool.postgres.work import Closed, Rescue, Sweep, Work
+from spool.postgres.work import Bringing, Closed, Heard, Rescue, Sweep, Work
 from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.work import (
@@ -48,7 +50,7 @@ ORPHANS_MAX: Final = 512
 
 STRAYS_MAX: Final = 512
 
-_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue)
+_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue, Bringing)
 """Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
 
 
@@ -116,6 +118,8 @@ class Transaction:
             return await self._rescue(work)
         if isinstance(work, Spend):
             return await self._spend(work)
+        if isinstance(work, Bringing):
+            return await self._bring(work)
         return await self._sweep() if isinstance(work, Sweep) else await self._do_silently(work)
 
     async def _do_silently(self, work: Work) -> None:
@@ -139,6 +143,8 @@ class Transaction:
                 )
         elif isinstance(work, Closed):
             await self._db.execute(SQL["say_closed"], self._seat.number, sorted(work.routes))
+        elif isinstance(work, Heard):
+            await self._db.execute(SQL["say_heard"], self._seat.number)
 
     async def _exchange(self, work: Exchange) -> bool:
         if work.known is None:
@@ -234,6 +240,35 @@ class Transaction:
         event = each.move.told_as(each.after, self._recording.growth.size)
         self._recording.growth.add(leaf.moved(event), event.at_us)
         return event_row(event)
+
+    # What a node took by itself
+
+    async def _bring(self, work: Bringing) -> list[Fate]:
+        """Bring payments in that a node took while it could not ask. None of them was sent."""
+        work.stored, work.moved = [], []
+        found = await self._db.fetch(SQL["get_entries"], [entry.number for entry in work.entries])
+        there = {entry.number: entry.id for entry in map(entry_of, found)}
+        new = [entry for entry in work.entries if entry.number not in there]
+        way = await self._in_the_way(new) if new else InTheWay({}, set(), {})
+        fates = fates_of(work.entries, there, way.owners, work.passed_over)
+        ranked = [
+            self._admission.ranked(entry, way) if fate in COMES else entry
+            for entry, fate in zip(work.entries, fates, strict=True)
+        ]
+        come = incoming(list(zip(ranked, fates, strict=True)), way.owners, work.now_us)
+        made = await self._move_entries(come.first)
+        await self._record([entry for entry in come.stored if entry.number not in come.keyless])
+        await self._record_keyless([entry for entry in come.stored if entry.number in come.keyless])
+        made |= await self._move_entries(come.then)
+        assert len(made) == len(come.first) + len(come.then), "nobody else moves entries until we have committed"
+        work.stored, work.moved = come.stored, [*come.first, *come.then]
+        return fates
+
+    async def _record_keyless(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._recording.record(entry)
+        if entries:
+            await self._db.execute(SQL["insert_keyless"], *self._recording.entries(self._seat))
 
     # Reversals
 
@@ -377,6 +412,6 @@ def _move_row(each: Planned) -> tuple[Any, ...]:
         after.changed_at_us,
         after.reason,
         after.core_id,
-        each.move.transition is GIVE_BACK,
+        each.move.transition.frees_key,
         each.move.in_turn,
     )

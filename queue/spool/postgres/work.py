@@ -1,8 +1,9 @@
 """What this engine asks of its own commits, beside what every engine does (`spool.work`)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from spool import work as common
+from spool.entry import Entry
 from spool.work import Planned
 
 
@@ -40,4 +41,23 @@ class Closed:
         self.routes = routes
 
 
-Work = common.Work | Renewal | Rescue | Sweep | Closed
+class Heard:
+    """This node has no payments any more that aren't in the database."""
+
+    __slots__ = ()
+
+
+class Bringing:
+    """Payments that a node took while it could not reach the database, to be brought into it; a `Fate` for each."""
+
+    __slots__ = ("entries", "moved", "now_us", "passed_over", "stored")
+
+    def __init__(self, entries: Sequence[Entry], passed_over: Collection[tuple[str, int]], now_us: int) -> None:
+        """In order of numbers. `passed_over` are lanes (by route) of which earlier ones were left where they are."""
+        self.entries, self.passed_over, self.now_us = entries, passed_over, now_us
+        #: What was done, once it is.
+        self.stored: list[Entry] = []
+        self.moved: list[Planned] = []
+
+
+Work = common.Work | Renewal | Rescue | Sweep | Closed | Heard | Bringing

@@ -21,7 +21,7 @@ from spool.entry import Draft, Entry
 from spool.evidence import leaf
 from spool.evidence.growth import Block
 from spool.evidence.resealing import resealed
-from spool.lifecycle import CANCEL, FINAL, GIVE_BACK, UNSENT, State, Told
+from spool.lifecycle import CANCEL, FINAL, UNSENT, State, Told
 from spool.rows import entry_of, event_row
 from spool.sqlite.held import Held
 from spool.sqlite.statements import SQL, ManyRows
@@ -272,7 +272,7 @@ class Transaction:
             self._count(each.from_cell, -1, -amount)
             self._count(each.to_cell, 1, amount)
             self._uses.move(key_ids[each.after.number], each.move.entry, each.after)
-            if each.move.transition is GIVE_BACK:
+            if each.move.transition.frees_key:
                 self._release(each.after)
         return results
 

@@ -65,8 +65,12 @@ SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum');
 SELECT pg_total_relation_size('entry') + pg_total_relation_size('event');
 
 -- name: seats
--- Who is there, in order of seats.
-SELECT seat, name, lease, expires > now() AS lives, closed FROM node ORDER BY seat;
+-- Who is there, in order of seats; gone are those whose claims were taken over and whose seat is kept for them, and unheard
+-- those that may have taken payments that aren't here.
+SELECT
+    seat, name, lease, expires > now() AS lives, closed, expires = '-infinity' AS gone,
+    name <> '' AND (alone = 2 OR (alone = 1 AND expires <= now())) AS unheard
+FROM node ORDER BY seat;
 
 -- name: hold_log
 SELECT one FROM log FOR UPDATE;
@@ -76,7 +80,7 @@ SELECT seat, expires > now() AS lives FROM node WHERE name = $1 FOR UPDATE;
 
 -- name: sit_down
 -- Take a seat that was one's own, or nobody's: whatever was claimed under its former lease is nobody's from now on.
-UPDATE node SET name = $2, lease = lease + 1, session = session + 1, closed = '{}',
+UPDATE node SET name = $2, lease = lease + 1, session = session + 1, closed = '{}', alone = $4,
     expires = now() + $3 * interval '1 second'
 WHERE seat = $1 RETURNING lease, session;
 
@@ -91,7 +95,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: begin_anew
 -- The same node, after a commit nobody knows of: waits until that one's transaction has ended, whatever became of it.
-UPDATE node SET session = session + 1, expires = now() + $4 * interval '1 second'
+UPDATE node SET
+    session = session + 1, expires = now() + $4 * interval '1 second', alone = CASE alone WHEN 0 THEN 0 ELSE 2 END
 WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING session;
 
 -- name: renew
@@ -99,16 +104,25 @@ WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING session;
 UPDATE node SET expires = now() + $4 * interval '1 second' WHERE seat = $1 AND lease = $2 AND session = $3;
 
 -- name: stand_up
--- A node that ends in good order leaves its seat to others at once.
-UPDATE node SET name = '', lease = lease + 1, session = session + 1, expires = now()
+-- A node that ends in good order leaves its seat to others at once; one that has payments that aren't here keeps it.
+UPDATE node SET
+    lease = lease + 1, session = session + 1, alone = CASE WHEN $4::boolean THEN 2 ELSE 0 END,
+    name = CASE WHEN $4::boolean THEN name ELSE '' END, expires = CASE WHEN $4::boolean THEN '-infinity' ELSE now() END
 WHERE seat = $1 AND lease = $2 AND session = $3;
+
+-- name: say_heard
+-- It has no payments any more that aren't here.
+UPDATE node SET alone = 1 WHERE seat = $1 AND alone = 2;
 
 -- name: say_closed
 UPDATE node SET closed = $2 WHERE seat = $1;
 
 -- name: take_over
 -- Nodes that did not renew in time hold nothing any more.
-UPDATE node SET name = '', lease = lease + 1, session = session + 1 WHERE name <> '' AND expires < now();
+UPDATE node SET
+    lease = lease + 1, session = session + 1, name = CASE alone WHEN 0 THEN '' ELSE name END,
+    expires = CASE alone WHEN 0 THEN expires ELSE '-infinity' END
+WHERE name <> '' AND expires < now() AND expires > '-infinity';
 
 -- name: late_nodes
 SELECT count(*) FROM node WHERE name <> '' AND expires < now();
@@ -184,6 +198,26 @@ SELECT
     (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
     $20::smallint, $21::bigint
 FROM going, unnest(
+    $1::text::bigint[], $2::bytea[], $3::text::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+    $8::text::bigint[], $9::text::bigint[], $10::text[], $11::text::bigint[], $12::text::smallint[], $13::text[],
+    $14::text::bigint[], $15::text::bigint[], $16::text::smallint[], $17::bytea[], $18::text::bigint[],
+    $19::text::smallint[]
+) AS n (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
+    key_id, told, sealed, leaf, rank
+);
+
+-- name: insert_keyless
+-- New entries that are ready, and whose keys are others'.
+INSERT INTO entry (
+    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
+    reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank, seat, lease, owns_key
+)
+SELECT
+    n.number, n.id, n.kind, n.channel, n.key, n.fingerprint, n.route, n.lane, n.amount, n.currency, n.accepted_at_us,
+    n.state, n.policy, n.reverses, n.key_id, n.state, 1, 0, 0, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
+    $20::smallint, $21::bigint, false
+FROM unnest(
     $1::text::bigint[], $2::bytea[], $3::text::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
     $8::text::bigint[], $9::text::bigint[], $10::text[], $11::text::bigint[], $12::text::smallint[], $13::text[],
     $14::text::bigint[], $15::text::bigint[], $16::text::smallint[], $17::bytea[], $18::text::bigint[],
