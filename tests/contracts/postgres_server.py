@@ -220,10 +220,25 @@ class Server:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         self._over()
 
+    def pause(self) -> None:
+        """The server and all its processes stand still: connections stay, and nothing is answered."""
+        self._send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It goes on where it stood."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, what: signal.Signals) -> None:
+        assert self.process is not None, "it was started"
+        for pid in (self.process.pid, *_children(self.process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
+
     def stop(self) -> None:
         """End it in good order, if it runs."""
         if self.process is None:
             return
+        self.go_on()
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(START_S_MAX)

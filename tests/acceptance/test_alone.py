@@ -1,0 +1,88 @@
+"""A gateway whose database is frozen or killed, killed itself while it is alone and while it brings over: the judge looks on."""
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from adapters.channels.scripted.diary import Diary
+from adapters.core import Level
+from adapters.cores.scripted.ledger import read_attempts
+from gateway.demo.scene import CorePart
+from tests.acceptance.nodes import Cluster, clustered, database
+from tests.acceptance.stage import WAIT_S, seed
+
+pytestmark = pytest.mark.process
+
+RATE: Final = 15.0
+PARTS: Final = (CorePart(name="a"), CorePart(name="b", level=Level.B))
+BOTH: Final = ("a", "b")
+ROUNDS: Final = int(os.environ.get("NIGHTSAFE_ROUNDS", "1"))
+
+
+async def until_alone(cluster: Cluster, *, alone: bool = True) -> None:
+    """Wait until the gateway takes payments by itself, or doesn't any more."""
+    async with asyncio.timeout(WAIT_S):
+        while (await cluster.status())["spool"]["alone"] is not alone:
+            pass
+
+
+async def answers(diary: Diary, more: int) -> None:
+    """Wait until the senders have had so many final answers more."""
+    await diary.answers.reach(diary.answers.count + more)
+
+
+async def trouble(cluster: Cluster, diary: Diary, chance: random.Random) -> None:
+    """The database stands still, then is killed; the gateway dies bringing over, and alone."""
+    await answers(diary, chance.randint(5, 20))
+    await asyncio.to_thread(cluster.database.pause)
+    await until_alone(cluster)
+    await answers(diary, chance.randint(20, 40))
+    await asyncio.to_thread(cluster.database.go_on)
+    await until_alone(cluster, alone=False)
+    await cluster.gateway.kill()
+    await cluster.gateway.start()
+    await answers(diary, chance.randint(5, 20))
+    await asyncio.to_thread(cluster.database.kill)
+    await until_alone(cluster)
+    await answers(diary, chance.randint(20, 40))
+    await cluster.gateway.kill()
+    await asyncio.to_thread(cluster.database.start)
+    await cluster.gateway.start()
+    await answers(diary, chance.randint(5, 20))
+
+
+async def test_a_gateway_alone_loses_and_doubles_nothing_however_it_ends(tmp_path: Path) -> None:
+    """One answer and one booking per key, in the order senders know of, as diary, ledger and database have it."""
+    chance = random.Random(seed())  # noqa: S311 - repeatable on purpose
+    alone = {"path": str(tmp_path / "alone.db"), "share_percent": 100}
+    quick: dict[str, Any] = {"connect_timeout_s": 0.5, "statement_timeout_s": 1.0}
+    async with database() as server, clustered(tmp_path, server, PARTS, alone=alone, **quick) as cluster:
+        calm = asyncio.Event()
+        habits: dict[str, Any] = {"reversals": 0.1}
+        async with (
+            cluster.crowd("a", RATE, chance, **habits) as (a, diary),
+            cluster.crowd("b", RATE, chance, **habits) as (b, _),
+        ):
+            sending = [asyncio.create_task(crowd.send(calm)) for crowd in (a, b)]
+            for _ in range(ROUNDS):
+                await trouble(cluster, diary, chance)
+            calm.set()
+            await asyncio.gather(*sending)
+            for core, crowd in zip(BOTH, (a, b), strict=True):
+                await cluster.quiet(core, crowd)
+        shown = (await cluster.status())["spool"]
+        code = await cluster.gateway.stop()
+        judged = {core: await cluster.history(core) for core in BOTH}
+        verified, words = await cluster.command("verify")
+    for _, verdict in judged.values():
+        sys.stdout.write(f"{verdict['text']}\n")
+    crossed = [each for core in BOTH for each in read_attempts(cluster.scene.ledger(core)) if each.in_flight]
+    assert {core: verdict for core, (wrong, verdict) in judged.items() if wrong or verdict["waiting"]} == {}
+    assert (crossed, shown["beside"]) == ([], 0)
+    assert (code, verified) == (0, 0), words
+    assert cluster.blunders() == []
