@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 SKIPS_ALLOWED: Final[dict[str, str]] = {
+    "tests/faults/test_database_troubles.py::test_a_full_disk": "not every runner may mount a small disk",
     "tests/faults/test_full_disk.py": "not every runner may mount a small disk",
     "tests/faults/test_network.py": "not every runner may make network namespaces",
     "tests/powercut/test_power_cut.py::test_a_real_kernel": "not every runner may mount a loop device, or has XFS",

@@ -142,6 +142,22 @@ async def test_a_full_disk_stores_nothing_and_ends_by_itself(dsn: str) -> None:
     await store.close()
 
 
+async def test_a_transaction_that_found_no_room_renewed_no_lease(dsn: str) -> None:
+    """The database undid that as well: to send on the strength of it could be a second attempt beside another node's."""
+    script: list[tuple[str, Doing]] = []
+    store = await opened(scripted(dsn, script))
+    script.append((INSERT, fails(FULL)))
+    store._holds_until = 0.0
+
+    with pytest.raises(StorageFull):
+        await store.insert(draft(1), 1, b"")
+
+    assert not store.holds()
+    await put(store, draft(1))
+    assert store.holds()
+    await store.close()
+
+
 async def test_a_full_disk_met_alone_is_told_alone(dsn: str) -> None:
     """Neighbours that were done alone are stored."""
     script: list[tuple[str, Doing]] = []
