@@ -3,4 +3,4 @@
 -- as long as it may have some that aren't here yet, as numbers are made by seats.
 
 -- 0 it never does, 1 it does and has none now, 2 it may have some.
-ALTER TABLE node ADD COLUMN alone smallint NOT NULL DEFAULT 0 CHECK (alone BETWEEN 0 AND 2);
+ALTER TABLE node ADD COLUMN alone smallint NOT NULL DEFAULT 0;
