@@ -159,10 +159,8 @@ class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
     reserve_bytes: int
     size_bytes: int
-    #: The database can't be reached, and this node takes payments into a file of its own.
-    alone: bool = False
-    #: Payments in that file that are yet to be brought over.
-    beside: int = 0
+    alone: bool = False  # the database can't be reached, and this node takes payments into a file of its own
+    beside: int = 0  # payments in that file that are yet to be brought over
 
 
 class KeyShown(msgspec.Struct, frozen=True, kw_only=True):
