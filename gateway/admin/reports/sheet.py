@@ -8,7 +8,7 @@ import asyncio
 import io
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from xlsxwriter import Workbook  # type: ignore[import-untyped]  # it brings no types
 
@@ -31,7 +31,7 @@ class Sheet:
     def __init__(self, name: str, head: Sequence[str], made_at: datetime) -> None:
         """Begin with the names of its columns."""
         self._file = io.BytesIO()
-        self._book = Workbook(self._file, _SAFE)
+        self._book: Any = Workbook(self._file, _SAFE)
         self._book.set_properties({"title": name, "created": made_at.replace(tzinfo=None)})
         self._text = self._book.add_format({"num_format": "@"})
         self._sheet = self._book.add_worksheet(name[:31])
