@@ -86,9 +86,11 @@ class Window:
             if entry.number in self._known:
                 continue
             waiting = self._lanes.get(entry.lane)
-            if waiting and entry.number < waiting[-1].number and not each.blocked:
-                behind.extend(self._squeeze_in(entry))
-                continue
+            if waiting and entry.number < waiting[-1].number:
+                if not each.blocked:
+                    behind.extend(self._squeeze_in(entry))
+                    continue
+                behind.extend(self._give_back_after(entry))
             full = waiting is not None and len(waiting) >= self._lane_entries_max
             # Once one of a lane is set behind, the later ones must be, or they would overtake it.
             if each.blocked or full or entry.lane in self._overflowed or entry.lane in self._shut:
@@ -111,6 +113,18 @@ class Window:
         self._known.discard(last.number)
         self._overflowed.add(entry.lane)
         return [last]
+
+    def _give_back_after(self, entry: Entry) -> list[Entry]:
+        """It has to stand behind, and so have those of its lane that came after it, or they would overtake it."""
+        waiting = self._lanes[entry.lane]
+        later = [other for other in waiting if other.number > entry.number]
+        for other in later:
+            waiting.remove(other)
+            self._leaves(other)
+            self._known.discard(other.number)
+        if not waiting:
+            del self._lanes[entry.lane]
+        return later
 
     def _append(self, entry: Entry) -> None:
         waiting = self._lanes.setdefault(entry.lane, deque())

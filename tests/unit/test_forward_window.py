@@ -55,6 +55,20 @@ def test_entries_are_taken_in_order_of_arrival(window: Window) -> None:
     assert taken(window) == [1, 2, 3]
 
 
+def test_a_blocked_one_that_is_read_after_later_ones_of_its_lane_takes_them_behind_with_it(window: Window) -> None:
+    """They came from behind, of a rank that is read before its own; left here they would overtake it."""
+    window.offer(found(entry(1, lane=7)))
+    first = window.take()
+    assert first is not None
+    assert window.offer(found(entry(3, lane=7), entry(4, lane=7))) == []
+    assert sorted(numbers_of(window.offer(blocked(entry(2, lane=7))))) == [2, 3, 4]
+    assert len(window) == 0
+    assert window.finish(first), "whoever finishes it looks behind"
+    assert taken(window) == []
+    assert window.offer(found(entry(2, lane=7), entry(3, lane=7))) == []
+    assert taken(window) == [2]
+
+
 def test_one_of_a_lane_is_in_hand_and_the_next_comes_when_it_is_finished(window: Window) -> None:
     """Two of one account under way could overtake each other at the core."""
     first, second, other = entry(1, lane=7), entry(2, lane=7), entry(3)
