@@ -14,7 +14,7 @@ QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integr
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
   tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
   tests/integration/test_postgres_keys.py tests/integration/test_postgres_at_once.py \
-  tests/integration/test_postgres_migrations.py tests/integration/test_moving.py
+  tests/integration/test_postgres_migrations.py tests/integration/test_moving.py tests/integration/test_away.py
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults

@@ -372,7 +372,7 @@ class MemoryStore(MemoryAccounts):
         event = move.told_as(after, self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
         self._history[after.number].append(event)
-        if move.transition.frees_key:
+        if move.transition.frees_key and self._owners.get((after.channel, after.key)) == after.number:
             del self._owners[after.channel, after.key]
         if after.reverses:
             self._place_reversal(after)

@@ -18,6 +18,7 @@ from spool.store import Filter, Move
 from spool.tally import Sum
 from tests.unit.fake_core import SILENCE
 from tests.unit.heart import ROUTE, Heart, OpenHeart
+from tests.unit.troubled_store import Trouble
 
 ORDER = Order(act=Act.REOPEN, actor="amina+boris", reason="billing ticket 991")
 PLENTY = {"RUB": Sum(1_000, 10**9)}
@@ -138,12 +139,16 @@ async def test_of_who_tells_and_who_takes_back_at_once_one_has_the_word(office: 
     assert [not each for each in told] == taken
 
 
-async def test_a_refusal_that_cannot_be_written_down_as_told_is_not_told(open_heart: OpenHeart) -> None:
+@pytest.mark.parametrize("trouble", [Trouble.CLOSED, Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST])
+async def test_a_refusal_that_cannot_be_written_down_as_told_is_not_told(
+    open_heart: OpenHeart, trouble: Trouble
+) -> None:
     """Ask again."""
     office = Office(await open_heart())
     await office.refused("100")
-    await office.heart.store.close()
-    assert await office.asks() in {AnswerKind.IN_PROGRESS, AnswerKind.TRY_LATER}
+    office.heart.troubles.will("exchange", trouble)
+    assert await office.asks() is AnswerKind.IN_PROGRESS
+    assert await office.asks() is AnswerKind.REFUSED
 
 
 async def test_money_that_went_back_or_may_have_stays_back(office: Office) -> None:

@@ -91,6 +91,10 @@ class TroubledStore(MemoryStore):
         """As the seam says."""
         await self._through("remember", super().remember(name, value))
 
+    async def exchange(self, name: str, known: bytes | None, value: bytes, at_us: int = 0) -> bool:
+        """As the seam says."""
+        return await self._through("exchange", super().exchange(name, known, value, at_us))
+
     async def get(self, number: int) -> Entry | None:
         """As the seam says."""
         return await self._through("get", super().get(number))
