@@ -58,7 +58,7 @@ class Row:
 def with_endpoints(second: ScriptedCore, *, shared: bool) -> tuple[str, Callable[[str], str]]:
     """What is added to the configuration, and changed in it."""
     endpoint = f'[[cores.billing.endpoints]]\nurl = "{second.url}"\n'
-    more = f"{endpoint}[routes.main.forward]\nattempt_timeout_s = 2.5\nbackoff_first_s = 0.1\n"
+    more = f"{endpoint}[routes.main.forward]\nattempt_timeout_s = 1.0\nbackoff_first_s = 0.1\n"
 
     def change(text: str) -> str:
         head = "[cores.billing]\n"
