@@ -159,8 +159,7 @@ async def clustered(
         stop_grace_s=4.0,
         ports=share_of(SCENES),
     )
-    ports = Ports(clock, share_of(SCENES))
-    nodes = [Node(scene, name, ports, command) for name in names]
+    nodes = [Node(scene, name, scene._ports, command) for name in names]
     gateway, cores = scene.gateway(command), {part.name: scene.core(part.name) for part in parts}
     async with aiohttp.ClientSession() as client:
         cluster = Cluster(scene, gateway, cores, client)
