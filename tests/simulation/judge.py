@@ -11,7 +11,7 @@ from typing import Final
 from adapters.core import Delivery, Level
 from adapters.payment import Answer, AnswerKind, Check, Payment, Reversal
 from spool.entry import Entry
-from spool.lifecycle import FINAL, Kind, State, Told
+from spool.lifecycle import FINAL, REOPEN, Kind, State, Told
 from spool.memory import MemoryStore
 from tests.simulation.nature import Nature
 from tests.simulation.seeded_loop import OWNER
@@ -244,14 +244,18 @@ class Judge:
 
     # When the disk changes
 
+    def _was_reopened(self, entry: Entry) -> bool:
+        return entry.attempts > 0 and any(event.name == REOPEN.name for event in self.image._history[entry.number])
+
     def disk_changed(self) -> None:
-        """Limits hold, but for what was counted as finished too soon."""
+        """Limits hold, but for what was counted as finished too soon, and for what persons sent again beyond them."""
         mix = self.nature.mix
         exposed: Counter[str] = Counter()
         money = 0
         for entry in self.image._entries.values():
             limited = entry.told is Told.PROVISIONAL and entry.route != WELL_ROUTE
-            if limited and entry.state not in FINAL and entry.kind is Kind.PAYMENT:
+            waits = limited and entry.state not in FINAL and entry.kind is Kind.PAYMENT
+            if waits and not self._was_reopened(entry):
                 exposed[entry.channel] += 1
                 money += entry.amount
         slack = Counter(entry.channel for entry in self.taken_back)
