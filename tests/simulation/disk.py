@@ -111,6 +111,11 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the memory engine never waits")
 
 
+def _comes_back(move: Move) -> bool:
+    """Persons have it sent again: it is unfinished once more."""
+    return move.entry.state in FINAL and move.transition.target not in FINAL
+
+
 class SimStore:
     """One process's hands on the disk; keeps every promise of `spool.store.Store` on a disk that keeps none."""
 
@@ -167,6 +172,8 @@ class SimStore:
                 self.tally.add(_cell_of(draft), 1, draft.amount)
         for move in work.moves:
             self._shift(move, 1)
+            if _comes_back(move):
+                self._lanes[move.entry.route, move.entry.lane] += 1
 
     def _shift(self, move: Move, sign: int) -> None:
         amount = sign * move.entry.amount
@@ -185,6 +192,8 @@ class SimStore:
         for move, was_made in zip(work.moves, made if work.moves else (), strict=True):
             if not was_made:
                 self._shift(move, -1)
+                if _comes_back(move):
+                    self._lanes[move.entry.route, move.entry.lane] -= 1
                 if isinstance(result, Exception) and move.transition.target in FINAL:
                     self.disk.taken_back.append(move.entry)
             elif move.transition.target in FINAL and move.entry.state not in FINAL:
