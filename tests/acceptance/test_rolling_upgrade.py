@@ -43,7 +43,8 @@ def older(folder: Path) -> tuple[str, ...]:
         capture_output=True,
         check=False,
     )
-    assert found.returncode == 0, f"the history is needed, to upgrade from it (git fetch --unshallow): {found.stderr!r}"
+    if found.returncode:
+        pytest.skip(f"the history is needed, to upgrade from it (git fetch --unshallow): {found.stderr!r}")
     with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return ("-P", "-c", RUN.format(folder=str(folder)), *SERVE[2:])
