@@ -365,9 +365,10 @@ class Forwarder:
             if self._send(entry):
                 started += 1
                 continue
-            # The core takes payments and no reversals: these wait with their lanes, and hold up nobody else.
-            assert entry.kind is Kind.REVERSAL, "where a route passes anything, it passes payments"
             self._window.put_back(entry)
+            if entry.kind is Kind.PAYMENT:
+                break
+            # The core takes payments and no reversals: these wait with their lanes, and hold up nobody else.
             payments_only = True
         return started
 
