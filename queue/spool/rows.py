@@ -100,6 +100,29 @@ def event_row(event: Event) -> tuple[Any, ...]:
     )
 
 
+def new_row(entry: Entry) -> tuple[Any, ...]:
+    """What every engine records of a new entry; the statements that insert work out the rest."""
+    return (
+        entry.number,
+        entry.id,
+        +entry.kind,
+        entry.channel,
+        entry.key,
+        entry.fingerprint,
+        entry.route,
+        entry.lane,
+        entry.amount,
+        entry.currency,
+        entry.accepted_at_us,
+        +entry.state,
+        entry.policy,
+        entry.reverses,
+        entry.key_id,
+        +entry.told,
+        entry.sealed,
+    )
+
+
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """An entry as a row of COLUMNS."""
     return (

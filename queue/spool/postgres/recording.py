@@ -7,6 +7,7 @@ from spool.entry import Entry
 from spool.evidence import leaf
 from spool.evidence.growth import NO_HEAD, Growth, Head
 from spool.postgres.seat import Seat
+from spool.rows import new_row
 from spool.tally import Cell
 from spool.uses import UseChanges
 from spool.work import cell_of
@@ -82,24 +83,4 @@ def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 
 def _row_of(entry: Entry, leaf: int) -> tuple[Any, ...]:
-    return (
-        entry.number,
-        entry.id,
-        +entry.kind,
-        entry.channel,
-        entry.key,
-        entry.fingerprint,
-        entry.route,
-        entry.lane,
-        entry.amount,
-        entry.currency,
-        entry.accepted_at_us,
-        +entry.state,
-        entry.policy,
-        entry.reverses,
-        entry.key_id,
-        +entry.told,
-        entry.sealed,
-        leaf,
-        entry.rank,
-    )
+    return (*new_row(entry), leaf, entry.rank)

@@ -22,7 +22,7 @@ from spool.evidence import leaf
 from spool.evidence.growth import Block
 from spool.evidence.resealing import resealed
 from spool.lifecycle import CANCEL, FINAL, UNSENT, State, Told
-from spool.rows import entry_of, event_row
+from spool.rows import entry_of, event_row, new_row
 from spool.sqlite.held import Held
 from spool.sqlite.statements import SQL, ManyRows
 from spool.store import Inserted, Known, Move, NotReversible
@@ -330,29 +330,7 @@ def _placed(draft: Draft, payment: State) -> Draft:
 
 
 def _row_of(entry: Entry, hashed: int | None, leaf: int) -> tuple[Any, ...]:
-    """What can't be told from the rest; `insert_entries` works out what can."""
-    return (
-        entry.number,
-        entry.id,
-        +entry.kind,
-        entry.channel,
-        entry.key,
-        entry.fingerprint,
-        entry.route,
-        entry.lane,
-        entry.amount,
-        entry.currency,
-        entry.accepted_at_us,
-        +entry.state,
-        entry.policy,
-        entry.reverses,
-        entry.key_id,
-        +entry.told,
-        entry.sealed,
-        hashed,
-        leaf,
-        entry.rank,
-    )
+    return (*new_row(entry), hashed, leaf, entry.rank)
 
 
 def _note_row(note: AccountNote) -> tuple[Any, ...]:
