@@ -191,6 +191,21 @@ class Stage:
             ) as crowd:
                 yield crowd, diary
 
+    @contextlib.asynccontextmanager
+    async def traffic(
+        self, cores: Sequence[str], rate: float, chance: random.Random, **habits: Any
+    ) -> AsyncGenerator[Diary]:
+        """Senders to these cores at work, and the diary of the first's; at the end all have their answers, and nothing waits."""
+        calm = asyncio.Event()
+        async with contextlib.AsyncExitStack() as stack:
+            crowds = [await stack.enter_async_context(self.crowd(core, rate, chance, **habits)) for core in cores]
+            sending = [asyncio.create_task(crowd.send(calm)) for crowd, _ in crowds]
+            yield crowds[0][1]
+            calm.set()
+            await asyncio.gather(*sending)
+            for core, (crowd, _) in zip(cores, crowds, strict=True):
+                await self.quiet(core, crowd)
+
     def verdict(self, core: str) -> Verdict:
         """What the senders of a core were told against what it booked."""
         return verdict_of(self.scene, core)

@@ -62,19 +62,9 @@ async def test_a_gateway_alone_loses_and_doubles_nothing_however_it_ends(tmp_pat
     alone = {"path": str(tmp_path / "alone.db"), "share_percent": 100}
     quick: dict[str, Any] = {"connect_timeout_s": 0.5, "statement_timeout_s": 1.0}
     async with database() as server, clustered(tmp_path, server, PARTS, alone=alone, **quick) as cluster:
-        calm = asyncio.Event()
-        habits: dict[str, Any] = {"reversals": 0.1}
-        async with (
-            cluster.crowd("a", RATE, chance, **habits) as (a, diary),
-            cluster.crowd("b", RATE, chance, **habits) as (b, _),
-        ):
-            sending = [asyncio.create_task(crowd.send(calm)) for crowd in (a, b)]
+        async with cluster.traffic(BOTH, RATE, chance, reversals=0.1) as diary:
             for _ in range(ROUNDS):
                 await trouble(cluster, diary, chance)
-            calm.set()
-            await asyncio.gather(*sending)
-            for core, crowd in zip(BOTH, (a, b), strict=True):
-                await cluster.quiet(core, crowd)
         shown = (await cluster.status())["spool"]
         code = await cluster.gateway.stop()
         judged = {core: await cluster.history(core) for core in BOTH}

@@ -71,18 +71,14 @@ async def test_keys_change_under_load_and_kills_with_nothing_lost(tmp_path: Path
             digest = hashlib.sha256(TOKEN.encode()).hexdigest()
             file.write(f'\n[admin.tokens.keeper]\nrole = "custodian"\nsha256 = "{digest}"\n')
         await stage.restart()
-        async with stage.crowd(CORE, RATE, chance, reversals=0.15) as (crowd, diary):
-            calm, killed = asyncio.Event(), False
-            sending = asyncio.create_task(crowd.send(calm))
+        async with stage.traffic([CORE], RATE, chance, reversals=0.15) as diary:
+            killed = False
             changing = asyncio.create_task(change_keys(stage, diary, chance, lambda: killed))
             for _ in range(KILLS):
                 await diary.answers.reach(diary.answers.count + chance.randint(10, 60))
                 await stage.restart()
             killed = True
             told = await changing
-            calm.set()
-            await sending
-            await stage.quiet(CORE, crowd)
         opened = await stage.verify()
         exit_code = await stage.gateway.stop()
         _, verdict = await stage.history(CORE)

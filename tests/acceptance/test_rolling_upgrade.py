@@ -3,7 +3,6 @@
 The older program is a real one, out of this repository's history, whose layout is three steps behind.
 """
 
-import asyncio
 import io
 import random
 import subprocess
@@ -65,10 +64,7 @@ async def test_nodes_are_upgraded_one_by_one_while_payments_flow(tmp_path: Path)
         database() as server,
         clustered(tmp_path, server, [CorePart(name="a")], "second", command=command) as cluster,
     ):
-        calm = asyncio.Event()
-        habits = {"address": cluster.round_robin(), "reversals": 0.1}
-        async with cluster.crowd("a", RATE, chance, **habits) as (crowd, diary):
-            sending = asyncio.create_task(crowd.send(calm))
+        async with cluster.traffic(["a"], RATE, chance, address=cluster.round_robin(), reversals=0.1) as diary:
             await diary.answers.reach(30)
             layouts.append(layout(cluster))
             assert await cluster.nodes[0].actor.stop() == 0
@@ -80,9 +76,6 @@ async def test_nodes_are_upgraded_one_by_one_while_payments_flow(tmp_path: Path)
             cluster.gateway = cluster.scene.gateway()
             await cluster.gateway.start()
             await diary.answers.reach(diary.answers.count + 30)
-            calm.set()
-            await sending
-            await cluster.quiet("a", crowd)
         await cluster.stop()
         code, verdict = await cluster.history("a", several=True)
         verified, words = await cluster.command("verify")

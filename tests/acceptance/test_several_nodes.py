@@ -9,7 +9,7 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -68,19 +68,9 @@ async def test_nodes_that_die_sleep_and_lose_their_database_lose_and_double_noth
     """
     chance = random.Random(seed())  # noqa: S311 - repeatable on purpose
     async with database() as server, clustered(tmp_path, server, PARTS, "second", "third") as cluster:
-        calm = asyncio.Event()
-        habits: dict[str, Any] = {"address": cluster.round_robin(), "reversals": 0.1}
-        async with (
-            cluster.crowd("a", RATE, chance, **habits) as (a, diary),
-            cluster.crowd("b", RATE, chance, **habits) as (b, _),
-        ):
-            sending = [asyncio.create_task(crowd.send(calm)) for crowd in (a, b)]
+        async with cluster.traffic(BOTH, RATE, chance, address=cluster.round_robin(), reversals=0.1) as diary:
             for _ in range(ROUNDS):
                 await trouble(cluster, diary, chance)
-            calm.set()
-            await asyncio.gather(*sending)
-            for core, crowd in zip(BOTH, (a, b), strict=True):
-                await cluster.quiet(core, crowd)
         await cluster.stop()
         judged = {core: await cluster.history(core, several=True) for core in BOTH}
         verified, words = await cluster.command("verify")
