@@ -69,6 +69,14 @@ def test_a_blocked_one_that_is_read_after_later_ones_of_its_lane_takes_them_behi
     assert taken(window) == [2]
 
 
+def test_what_came_before_a_blocked_one_stays_and_its_end_has_somebody_look_behind(window: Window) -> None:
+    """Nothing else would bring the later ones back."""
+    first = entry(1, lane=7)
+    window.offer(found(first, entry(3, lane=7)))
+    assert sorted(numbers_of(window.offer(blocked(entry(2, lane=7))))) == [2, 3]
+    assert (taken(window), window.finish(first)) == ([1], True)
+
+
 def test_one_of_a_lane_is_in_hand_and_the_next_comes_when_it_is_finished(window: Window) -> None:
     """Two of one account under way could overtake each other at the core."""
     first, second, other = entry(1, lane=7), entry(2, lane=7), entry(3)
