@@ -1,9 +1,13 @@
 """What holds for every test: in CI none is skipped unless the reason is written down here."""
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
+import structlog
+
+from gateway.log import log
 
 SKIPS_ALLOWED: Final[dict[str, str]] = {
     "tests/acceptance/test_rolling_upgrade.py": "not every checkout has the history that holds the older version",
@@ -52,3 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """In CI a skipped test is a failure; at a desk it is a hint."""
     if os.environ.get("CI") == "true":
         config.pluginmanager.register(SkipGuard(), "skip-guard")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that ran here set up the log for its process, which isn't its own: the next test would hear nothing."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+    vars(log).pop("bind", None)

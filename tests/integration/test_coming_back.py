@@ -28,6 +28,7 @@ from tests.integration.house import WAIT_S, House, open_house
 US: Final = 1_000_000
 ANSWER_S: Final = 0.05
 LIMIT: Final = 6
+ROUNDS_MAX: Final = 20
 QUICK: Final = """
 [routes.main.breaker]
 open_for_s = 0.1
@@ -82,13 +83,17 @@ async def test_the_backlog_comes_back_slowly_and_payers_count_against_the_same_l
         house.core.control.clear()
         house.core.control.set(SLOW)
         await until_booked(house.core, 10, house.service)
-        await taken(house, range(100, 120))
-        await until_booked(house.core, 60, house.service)
-        levels = at_once(paid(house.core)[before:])
+        # On a machine that has much else to do it takes more of them until so many are there at once.
+        for begin in range(100, 100 + ROUNDS_MAX * 20, 20):
+            await taken(house, range(begin, begin + 20))
+            levels = at_once(paid(house.core)[before:])
+            if max(levels) >= LIMIT - 1:
+                break
+        await until_booked(house.core, begin - 40, house.service)
         assert levels[:3] == [1, 1, 1]
         assert max(levels[3:8]) <= 3
-        assert LIMIT - 1 <= max(levels) <= LIMIT
-        assert len(house.core.ledger.bookings()) == 60
+        assert LIMIT - 1 <= max(at_once(paid(house.core)[before:])) <= LIMIT
+        assert len(house.core.ledger.bookings()) == begin - 40
 
 
 async def test_a_core_that_asks_for_rest_gets_it(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What the log says of an exception: which it was and where it came up, and never a word of what was sent."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -9,13 +8,6 @@ import structlog
 from gateway.log import FAILURES_MAX, PLACES_MAX, set_up
 
 SECRET = "CANARY-77071234567"
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 def fail(secret: str) -> None:
