@@ -160,10 +160,18 @@ def server(command: Sequence[str], port: int, core: int, log: Path) -> Generator
     Raises:
         Trouble: it ended or did not listen in time; its log says why.
     """
+    # As where it is installed: compiled once, not at each start.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
     with log.open("ab") as out:
         process = subprocess.Popen(
-            pinned(command, core), cwd=ROOT, stdout=out, stderr=out, start_new_session=True, stdin=subprocess.DEVNULL
+            pinned(command, core),
+            cwd=ROOT,
+            env=env,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
         )
     try:
         _await_port(process, port, log)

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from xlsxwriter import Workbook  # type: ignore[import-untyped]  # it brings no types
-
 TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 ROWS_MAX: Final = 100_000
@@ -30,6 +28,9 @@ class Sheet:
 
     def __init__(self, name: str, head: Sequence[str], made_at: datetime) -> None:
         """Begin with the names of its columns."""
+        # A twentieth of all that a service imports, and most services never write one.
+        from xlsxwriter import Workbook  # type: ignore[import-untyped]  # noqa: PLC0415 - see above; it brings no types
+
         self._file = io.BytesIO()
         self._book: Any = Workbook(self._file, _SAFE)
         self._book.set_properties({"title": name, "created": made_at.replace(tzinfo=None)})
