@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -41,6 +41,8 @@ class OutletState(msgspec.Struct, frozen=True, kw_only=True):
     error_us: int
     #: Tries that failed since it took one.
     failures: int
+    #: Faults of ours in telling by it, in this run.
+    faults: int = 0
 
 
 class Outlet:
@@ -67,6 +69,9 @@ class Outlet:
         self._reached = Reached()
         self._sent = self._failures = self._error_us = self._sent_us = 0
         self._error = ""
+        self._faults = 0
+        #: Events that could not be put into words, to be counted in the next letter.
+        self._unsaid = 0
         #: The letter in hand, and the last event in it. It stays the same until it is taken.
         self._letter: tuple[Letter, int] | None = None
         #: The monotonic time before which there is no other try.
@@ -96,6 +101,7 @@ class Outlet:
             error=self._error,
             error_us=self._error_us,
             failures=self._failures,
+            faults=self._faults,
         )
 
     def _waiting(self) -> list[Event]:
@@ -120,8 +126,7 @@ class Outlet:
             # Another try changes nothing, and what comes after it must not wait for ever.
             self._note(str(error))
         except Exception as error:  # noqa: BLE001 - a library's or our own bug must not end the telling by this way
-            log.error("sink_failed", sink=self.name, error=type(error).__name__, exc_info=True)
-            return self._failed(f"a fault of its own ({type(error).__name__})", 0.0)
+            return self._failed(self._fault(error), 0.0)
         else:
             self._sent += 1
             self._error = ""
@@ -147,9 +152,43 @@ class Outlet:
             await self._reach(choice.passed)
         if choice.events:
             lost = max(0, waiting[0].sequence - self._reached.sequence - 1)
-            letter = letter_of(choice.events, speech(self.settings.language), self.settings.pace.events_max, lost)
-            self._letter = letter, waiting[-1].sequence
+            letter = self._written(choice.events, lost)
+            if letter is None:
+                await self._reach(waiting[-1].sequence)
+            else:
+                self._letter = letter, waiting[-1].sequence
         return choice.wait_s
+
+    def _written(self, events: Sequence[Event], lost: int) -> Letter | None:
+        """A letter about these events; where it can't be written, about those that can be put into words, if any."""
+        try:
+            letter = self._letter_of(events, lost + self._unsaid)
+        except Exception as error:  # noqa: BLE001 - one event must not keep the others from being told, for ever
+            self._note(self._fault(error))
+            sayable = [each for each in events if self._can_be_said(each)]
+            self._unsaid += len(events) - len(sayable)
+            if not sayable:
+                return None
+            letter = self._letter_of(sayable, lost + self._unsaid)
+        self._unsaid = 0
+        return letter
+
+    def _can_be_said(self, event: Event) -> bool:
+        try:
+            self._letter_of([event], 0)
+        except Exception:  # noqa: BLE001 - as above
+            log.error("event_unsaid", sink=self.name, kind=event.kind.value, exc_info=True)
+            return False
+        return True
+
+    def _letter_of(self, events: Sequence[Event], lost: int) -> Letter:
+        return letter_of(events, speech(self.settings.language), self.settings.pace.events_max, lost)
+
+    def _fault(self, error: Exception) -> str:
+        """Count a fault of ours, and log it by its name: its text may hold anything."""
+        self._faults += 1
+        log.error("sink_failed", sink=self.name, error=type(error).__name__, exc_info=True)
+        return f"a fault of its own ({type(error).__name__})"
 
     async def _reach(self, sequence: int) -> None:
         self._reached = Reached(sequence=sequence, at_us=self._sent_us)
@@ -173,4 +212,8 @@ class Outlet:
     async def run(self) -> None:
         """Tell, again and again, until cancelled."""
         while True:
-            await self._clock.sleep(await self.run_once() or LOOK_S)
+            try:
+                wait_s = await self.run_once()
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong in one look must not end the telling by this way
+                wait_s = self._failed(self._fault(error), 0.0)
+            await self._clock.sleep(wait_s or LOOK_S)

@@ -137,6 +137,7 @@ async def test_a_sink_is_tried_by_hand(
     assert "webhook" in shown
     metrics = await house.get("/metrics")
     assert 'nightsafe_sink_failures{sink="ops"} 0.0' in metrics
+    assert 'nightsafe_sink_faults{sink="ops"} 0.0' in metrics
     assert 'nightsafe_sink_events_waiting{sink="dead"} 1.0' in metrics
     assert "can't be reached" in shown
 

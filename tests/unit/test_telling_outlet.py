@@ -1,8 +1,12 @@
 """One sink's part: tried until it is taken, told once, and nothing of it is anybody else's affair."""
 
+import asyncio
+
+import structlog
+
 from gateway.clock import ManualClock
 from gateway.telling.condition import News
-from gateway.telling.event import Kind, Phase, Severity
+from gateway.telling.event import Event, Kind, Phase, Severity
 from gateway.telling.journal import EVENTS_KEPT, Journal
 from gateway.telling.outlet import Outlet
 from gateway.telling.sink import NotTold, Undeliverable
@@ -121,6 +125,67 @@ async def test_a_fault_of_the_sink_itself_ends_nothing() -> None:
     await room.later(600)
     await room.later(600)
     assert room.told == [["main"]]
+
+
+def unsayable(subject: str = "79161234567") -> News:
+    """One whose sentence needs what it lacks."""
+    return News(
+        kind=Kind.ROUTE_OPEN, phase=Phase.RAISED, severity=Severity.CRITICAL, subject=subject, since_us=0, facts={}
+    )
+
+
+async def test_what_can_not_be_put_into_words_holds_up_no_other_event() -> None:
+    """It is passed, said in the log by its kind, counted as a fault, and as missed in the next letter."""
+    room = await Room(FakeSink()).open()
+    with structlog.testing.capture_logs() as logs:
+        await room.happens(news(), unsayable(), news("internet"))
+        await room.later(1)
+        await room.happens(unsayable())
+        await room.later(1)
+        assert room.outlet.state.waiting == 0
+        await room.happens(news("mobile"))
+        await room.later(1)
+    assert room.told == [["main", "internet"], ["mobile"]]
+    assert [letter.payload["data"]["lost"] for letter in room.sink.taken] == [1, 1]
+    assert room.outlet.state.faults == 2
+    assert [(each["event"], each.get("kind", "")) for each in logs if each["log_level"] == "error"] == [
+        ("sink_failed", ""),
+        ("event_unsaid", "route.open"),
+    ] * 2
+    assert "79161234567" not in str(logs)
+
+
+class Upset(Journal):
+    """Once, it can't even say what waits."""
+
+    upset = True
+
+    def after(self, sequence: int) -> list[Event]:
+        """Events after this one."""
+        if self.upset:
+            self.upset = False
+            raise KeyError("79161234567")
+        return super().after(sequence)
+
+
+async def test_whatever_goes_wrong_in_one_look_an_outlet_goes_on() -> None:
+    """It waits as after a failed try, then tells."""
+    room = await Room(FakeSink()).open()
+    journal = Upset(room.store, "night")
+    await journal.open()
+    room.outlet = Outlet("ops", settings("warning"), room.sink, journal, room.clock)
+    await room.outlet.open()
+    await journal.write({}, [news()], room.clock.now_us())
+    running = asyncio.create_task(room.outlet.run())
+    with structlog.testing.capture_logs() as logs:
+        await room.clock.advance(60.0)
+        await room.clock.advance(60.0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert room.told == [["main"]]
+    assert (room.outlet.state.faults, room.outlet.state.error) == (1, "")
+    assert "79161234567" not in str(logs)
 
 
 async def test_a_restart_tells_nothing_twice_and_forgets_nothing() -> None:

@@ -249,13 +249,15 @@ def _sinks(desk: Desk) -> Iterator[Metric]:
     sent = _gauges(
         "sink_sent_time_seconds", "When a sink took a message last, since 1970; 0 when it never did.", "sink"
     )
+    faults = _gauges("sink_faults", "Faults of the service's own in telling by a sink, in this run.", "sink")
     for each in desk.telling.states():
         waiting.add_metric((each.name,), each.waiting)
         failing.add_metric((each.name,), each.failures)
         sent.add_metric((each.name,), each.sent_us / US)
+        faults.add_metric((each.name,), each.faults)
     yield _gauge("telling", "1 while this node tells people; of several nodes one does.", desk.telling.tells)
     payers = desk.payers.state
     told = _gauges("payers_messages", "Messages to payers in this run, by what became of them.", "outcome")
     told.add_metric(("told",), payers.told)
     told.add_metric(("unreached",), payers.unreached)
-    yield from (waiting, failing, sent, told)
+    yield from (waiting, failing, sent, faults, told)
