@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from gateway.log import log
-
 
 class Clock(Protocol):
     """What the service knows of time and chance."""
@@ -80,6 +78,8 @@ class SystemClock:
         )
         if not -_STEP_NS <= off_ns - self._told_ns <= _STEP_NS:
             self._told_ns = off_ns
+            from gateway.log import log  # noqa: PLC0415 - whoever only wants the time needs no log
+
             log.warning("clock_moved", machine_is_ahead_s=round(off_ns / 1_000_000_000, 1))
         return self._now_ns // 1000
 

@@ -1,8 +1,6 @@
 """The JSON API's answers: ready-made byte templates for what is said a thousand times a second, types for the rest."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -14,6 +12,7 @@ from adapters.channels.json_bodies import CheckView, Fault, PaymentView, ShownFi
 from adapters.channels.json_receipt import HEADER as RECEIPT_HEADER
 from adapters.channels.json_receipt import Receipts
 from adapters.channels.problem import Code, problem
+from adapters.instant import instant
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Payment, Refusal, Request
 
 JSON: Final = "application/json"
@@ -153,18 +152,6 @@ def refused(refusal: Refusal, detail: str = "", payment_id: str = "", headers: d
 def _whole(text: str) -> str:
     """A core's text without halves of characters, which UTF-8 can't write."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def instant(at_us: int) -> bytes:
-    """RFC 3339 text of microseconds since 1970 in UTC."""
-    second, micros = divmod(at_us, 1_000_000)
-    return b"%b.%06dZ" % (_second(second), micros)
-
-
-@functools.lru_cache(maxsize=8)
-def _second(second: int) -> bytes:
-    """Payments of one second share all of its text but the fraction."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode("ascii")
 
 
 def _headers(answer: Answer) -> dict[str, str]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from adapters.channels.json_answer import instant
+from adapters.instant import instant
 from adapters.payment import Answer, AnswerKind, Refusal
 from gateway.accept.decide import Why
 from gateway.standin.accounts import Heard

@@ -12,7 +12,7 @@ from gateway.admin.entries.shape import ShapeShown
 from gateway.admin.http.paths import Path, Paths
 from gateway.admin.jobs.side import JobBody, JobShown, JobsPage, SpeedBody
 from gateway.admin.reports.day import DayShown
-from gateway.admin.state.status import RouteShown, Status
+from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.state.stuck import StuckShown
 from gateway.admin.steering.account_book import AccountsCounted, AccountShown, ImportBody, ImportedShown, LookBody
 from gateway.admin.steering.audit_side import DeedsPage

@@ -12,7 +12,7 @@ from gateway.admin.entries.side import EntriesSide
 from gateway.admin.jobs.side import JobSide
 from gateway.admin.reports.side import ReportSide
 from gateway.admin.state.house_side import HouseSide
-from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.meter import AdminMeter
 from gateway.admin.state.stuck_side import StuckSide
 from gateway.admin.steering.account_book import AccountBook
 from gateway.admin.steering.audit_side import AuditSide

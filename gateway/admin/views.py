@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from adapters.amount import write_amount
-from adapters.channels.json_answer import instant
+from adapters.instant import instant
 from spool.entry import Entry, Event
 from spool.evidence.findings import Finding
 from spool.lifecycle import POSITIVE, WAITING, Kind, State

@@ -52,9 +52,9 @@ def init(
 def serve(*, config: ConfigOption = None) -> None:
     """Run the service until SIGTERM."""
     from gateway.cli import serve as serving  # noqa: PLC0415 - the help is there at once
-    from gateway.cli import setting_up  # noqa: PLC0415 - as above
+    from gateway.config.path import config_path  # noqa: PLC0415 - as above
 
-    raise typer.Exit(serving.run(setting_up.config_path(config)))
+    raise typer.Exit(serving.run(config_path(config)))
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)

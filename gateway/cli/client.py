@@ -9,15 +9,18 @@ import os
 import ssl
 import tomllib
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from gateway.admin.http.problem import Problem
 from gateway.cli.exits import Exit, Failure
-from gateway.config.load import config_path, examine, load
-from gateway.config.model import Config
+from gateway.config.path import config_path
+from gateway.http.settings import AdminListenerSettings
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config
 
 TIMEOUT_S: Final = 30.0
 TOKEN_VARIABLE: Final = "NIGHTSAFE_TOKEN"  # noqa: S105 - its name
@@ -157,18 +160,33 @@ def _problem(status: int, content: bytes) -> Problem:
         return Problem(type="about:blank", title=f"HTTP {status}", status=status, code="")
 
 
-def peek(given: Path | None) -> Config:
+def peek(given: Path | None) -> "Config":
     """As much of the configuration as can be read, whatever else is wrong with it, and whoever asks.
 
     Raises:
         ConfigUnfit: it can't be read at all.
     """
+    from gateway.config.load import examine, load  # noqa: PLC0415 - every protocol comes with it
+
     path = config_path(given)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return load(path)
     return examine(raw)[0].config
+
+
+def _listener_of(given: Path | None) -> AdminListenerSettings:
+    """Where the admin side listens: of the configuration that table alone is read, which takes no second.
+
+    Raises:
+        ConfigUnfit: it can't be read at all.
+    """
+    try:
+        raw = tomllib.loads(config_path(given).read_text(encoding="utf-8"))
+        return AdminListenerSettings.model_validate(raw.get("listen", {}).get("admin", {}))
+    except (OSError, ValueError, AttributeError):
+        return peek(given).listen.admin
 
 
 def admin_client(
@@ -187,7 +205,7 @@ def admin_client(
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
             raise Failure("an address is written http://127.0.0.1:8081", Exit.UNFIT)
         return AdminClient(url, token, files)
-    admin = peek(given).listen.admin
+    admin = _listener_of(given)
     if not admin.port:
         raise Failure("the configuration lets the admin side take any free port: name it by --url", Exit.UNFIT)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(admin.host, admin.host)  # noqa: S104 - where all are listened on, we ask ourselves

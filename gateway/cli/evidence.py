@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.admin import asks
-from gateway.admin.state.status import Status
+from gateway.admin.state.shown import Status
 from gateway.cli import offline, tables
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure

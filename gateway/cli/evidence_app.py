@@ -46,9 +46,10 @@ def move(
     config: ConfigOption = None,
 ) -> None:
     """Move the spool to another engine while nobody works on it: entries, histories, evidence and keys."""
-    from gateway.cli import moving, setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import moving  # noqa: PLC0415 - the help is there at once
+    from gateway.config.path import config_path  # noqa: PLC0415 - as above
 
-    raise typer.Exit(moving.run(setting_up.config_path(config), to))
+    raise typer.Exit(moving.run(config_path(config), to))
 
 
 @verb(evidence_app, "key")

@@ -17,8 +17,9 @@ from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach
 from gateway.cli.verbs import API, client_of, safe, tell
 from gateway.clock import SystemClock
-from gateway.config.load import config_path, load, load_outline
+from gateway.config.load import load, load_outline
 from gateway.config.model import Config
+from gateway.config.path import config_path
 from gateway.custody.provider import key_place, make_keys, open_chest
 from gateway.custody.resealing import Progress
 from gateway.engines.opening import place_of

@@ -16,7 +16,8 @@ from gateway.admin.duties.proposals import Proposals
 from gateway.admin.entries import exporting
 from gateway.admin.entries.looking import leaf, page_of
 from gateway.admin.http.problem import Trouble
-from gateway.admin.state.status import KeyShown, Status, returns_of, spool_shown
+from gateway.admin.state.shown import KeyShown, Status
+from gateway.admin.state.status import returns_of, spool_shown
 from gateway.admin.views import (
     EntryPage,
     EntryRow,

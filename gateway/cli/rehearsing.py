@@ -14,6 +14,7 @@ from gateway.cli.tables import plain, show, table_of
 from gateway.clock import SystemClock
 from gateway.config import load as loading
 from gateway.config.model import Config
+from gateway.config.path import config_path
 from gateway.log import set_up
 from gateway.rehearse.kinds import Kind, Rehearsed, Seen
 from gateway.rehearse.play import Pace, play
@@ -31,7 +32,7 @@ def rehearse(config: Path | None, kinds: Sequence[str], pace: Pace, *, json: boo
         wanted = [Kind(kind) for kind in kinds] or list(Kind)
     except ValueError as error:
         raise Failure(f"{error}; there are: {', '.join(Kind)}", Exit.UNFIT) from error
-    made = loading.load(loading.config_path(config))
+    made = loading.load(config_path(config))
     set_up("error", "text")
     seen = [each for kind in wanted for each in _played(made, kind, pace)]
     told = Rehearsed(ok=all(each.is_well for each in seen), seen=tuple(seen))

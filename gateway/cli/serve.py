@@ -14,7 +14,8 @@ from gateway.admin.views import by_state
 from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.load import load
-from gateway.config.model import Config, ListenerSettings
+from gateway.config.model import Config
+from gateway.http.settings import ListenerSettings
 from gateway.log import set_up
 from gateway.service import Service
 from gateway.tracing.joined import TracingUnfit

@@ -12,13 +12,12 @@ from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config import load as loading
 from gateway.config.init import CORE_URL, ConfigExists, make
+from gateway.config.path import config_path
 from spool.errors import KeysUnfit
 from spool.sqlite.connection import LIBRARY_VERSION
 
 CORE_LEDGER: Final = Path("var/core/ledger.db")
 """Where `nightsafe core` keeps its ledger unless told otherwise."""
-
-config_path = loading.config_path
 
 
 def init(folder: Path, *, if_missing: bool) -> int:

@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.admin.state.status import (
+from gateway.admin.state.shown import (
     ChannelShown,
     EndpointShown,
     EstimateShown,
@@ -18,8 +18,7 @@ from gateway.admin.state.status import (
     Status,
 )
 from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, TurnShown, TurnWhy, VerdictShown
-from gateway.route.endpoints import Use
-from gateway.route.zone import Operation, Zone
+from gateway.route.zone import Operation, Use, Zone
 from spool.lifecycle import WAITING
 
 PIPE_COLUMNS: Final = 200

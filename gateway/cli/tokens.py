@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final, get_args
 
 from adapters.channels.json_headers import token_digest
+from gateway.admin.access.settings import Role
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.verbs import US, seconds_of
 from gateway.clock import SystemClock
 from gateway.config.advice import NAME_PATTERN
 from gateway.config.init import make_token
-from gateway.config.model import Role
 from gateway.config.toml import toml_key
 
 TOKEN_CHARS_MIN: Final = 20

@@ -6,21 +6,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 from rich.live import Live
 
 from gateway.admin.asks import LIMIT_MAX
-from gateway.admin.state.status import RouteShown, Status
+from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment
-from gateway.cli import offline, tables
+from gateway.cli import tables
 from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, TlsFiles, Told, admin_client, peek
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
 from gateway.clock import Clock, SystemClock
-from gateway.config.model import Config
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config
 
 API: Final = "/admin/v1"
 WATCH_S: Final = 2.0
@@ -55,13 +57,15 @@ def client_of(reach: Reach) -> AdminClient:
     return admin_client(reach.url, reach.token_file, reach.config, files)
 
 
-def asked(reach: Reach, ask: Ask[T], look: Callable[[Config], T]) -> T:
+def asked(reach: Reach, ask: Ask[T], look: "Callable[[Config], T]") -> T:
     """What the service says; what its spool says when it isn't running and its file is here."""
     try:
         return ask(client_of(reach))
     except NotRunning:
         if reach.url:
             raise
+        from gateway.cli import offline  # noqa: PLC0415 - it knows every engine: only for a service that is stopped
+
         config = peek(reach.config)
         if not offline.is_there(config):
             raise
@@ -85,9 +89,15 @@ def status(reach: Reach, *, json: bool, watch: bool) -> int:
 
         asyncio.run(watch_on(reach, SystemClock(), look))
         return Exit.DONE
-    found = asked(reach, lambda client: client.get(f"{API}/status", Status), offline.status)
+    found = asked(reach, lambda client: client.get(f"{API}/status", Status), _status_on_disk)
     tell(found, tables.status_view, json=json)
     return Exit.DONE
+
+
+def _status_on_disk(config: "Config") -> Status:
+    from gateway.cli import offline  # noqa: PLC0415 - as above
+
+    return offline.status(config)
 
 
 async def watch_on(reach: Reach, clock: Clock, look: Callable[[AdminClient, float], Any]) -> None:
@@ -137,11 +147,12 @@ def whole_page(reach: Reach, query: dict[str, str], limit: int) -> EntryPage:
 
 
 def _one_page(reach: Reach, query: dict[str, str]) -> EntryPage:
-    return asked(
-        reach,
-        lambda client: client.get(f"{API}/entries", EntryPage, query),
-        lambda config: offline.page(config, urlencode(query)),
-    )
+    def on_disk(config: "Config") -> EntryPage:
+        from gateway.cli import offline  # noqa: PLC0415 - as above
+
+        return offline.page(config, urlencode(query))
+
+    return asked(reach, lambda client: client.get(f"{API}/entries", EntryPage, query), on_disk)
 
 
 def entries_shown(found: EntryPage, *, json: bool) -> int:
@@ -161,11 +172,13 @@ def show(reach: Reach, reference: str, channel: str, key: str, *, json: bool) ->
         path, query = f"{API}/entries/{safe(reference)}", dict[str, str]()
     else:
         path, query = f"{API}/entries/find", {"channel": channel, "key": key}
-    found = asked(
-        reach,
-        lambda client: client.get(path, EntryShown, query),
-        lambda config: offline.entry(config, reference) if reference else offline.entry_by_key(config, channel, key),
-    )
+
+    def on_disk(config: "Config") -> EntryShown | None:
+        from gateway.cli import offline  # noqa: PLC0415 - as above
+
+        return offline.entry(config, reference) if reference else offline.entry_by_key(config, channel, key)
+
+    found = asked(reach, lambda client: client.get(path, EntryShown, query), on_disk)
     if found is None:
         raise Failure("no such entry", Exit.NO)
     tell(found, tables.entry_view, json=json)
@@ -179,13 +192,20 @@ def verify(reach: Reach, *, seals: bool, json: bool) -> int:
         body = client.raw("POST", f"{API}/verify", {"seals": seals}, timeout_s=VERIFY_TIMEOUT_S)
         return msgspec.json.decode(body, type=VerdictShown)
 
-    found = asked(reach, ask, lambda config: offline.verify(config, seals=seals))
+    def on_disk(config: "Config") -> VerdictShown:
+        from gateway.cli import offline  # noqa: PLC0415 - as above
+
+        return offline.verify(config, seals=seals)
+
+    found = asked(reach, ask, on_disk)
     tell(found, tables.verdict_view, json=json)
     return Exit.DONE if found.ok else Exit.NO
 
 
 def export(given: Path | None, scope: Scope, *, csv: bool, xlsx: Path | None = None) -> int:
     """Every entry of the spool that passes the filter, with its history, one line of JSON each; or as CSV or spreadsheet."""
+    from gateway.cli import offline  # noqa: PLC0415 - as above
+
     query = urlencode(told_of(scope, SystemClock().now_us()) | {"order": "oldest"})
     if xlsx is not None:
         keep(xlsx, offline.export_sheet(peek(given), query))

@@ -15,8 +15,9 @@ from adapters.core import Level
 from gateway.config.advice import nearest
 from gateway.config.fault import Finding, written
 from gateway.config.lines import Place
-from gateway.config.model import Config, ListenerSettings, RouteSettings, is_hash, is_loopback
+from gateway.config.model import Config, RouteSettings, is_hash, is_loopback
 from gateway.config.tree import leaves
+from gateway.http.settings import ListenerSettings
 from gateway.telling.settings import HttpSmsSinkSettings, SmppSinkSettings, SmtpSinkSettings
 
 KEYED: Final = ("cores", "channels", "routes")

@@ -4,7 +4,6 @@ One file is the whole truth. The environment says at most which file (`NIGHTSAFE
 file refers to; it never overrides single keys, so what was checked is what runs.
 """
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -18,21 +17,15 @@ from gateway.config.agreement import KEYED, Parts, disagreements, unit_of
 from gateway.config.fault import ConfigUnfit, Fault, Finding, counted, written
 from gateway.config.lines import Place, line_of, lines_of
 from gateway.config.model import Config
+from gateway.config.path import PATH_VARIABLE
 from gateway.config.surroundings import absences, absent_for_access
 from gateway.config.tree import without
 
-PATH_VARIABLE: Final = "NIGHTSAFE_CONFIG"
-PATH_DEFAULT: Final = Path("nightsafe.toml")
 BYTES_MAX: Final = 1_048_576
 """A larger file is not a configuration."""
 
 _AT_LINE: Final = re.compile(r"^(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)$")
 _MARK: Final = b"\xef\xbb\xbf"
-
-
-def config_path(given: Path | None = None) -> Path:
-    """Which file: the one given, else the one that `NIGHTSAFE_CONFIG` names, else `nightsafe.toml` here."""
-    return given or Path(os.environ.get(PATH_VARIABLE) or PATH_DEFAULT)
 
 
 def load(path: Path) -> Config:

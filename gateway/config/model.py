@@ -7,17 +7,15 @@ frozen, refuses keys it doesn't know, and is bounded. Secrets are only ever refe
 
 import ipaddress
 import json
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.channels.registry import ChannelSettings
 from adapters.channels.terms import SERVICE_PATTERN
 from adapters.cores import CoreSettings
-from gateway.admin.access.settings import IssuerSettings
-from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
+from gateway.admin.access.settings import CertificateSettings, IssuerSettings, TokenSettings
+from gateway.config.advice import NAME_PATTERN
 from gateway.config.lines import Place
 from gateway.config.tree import changed
 from gateway.custody.settings import KeysSettings
@@ -25,6 +23,7 @@ from gateway.engines.settings import SpoolSettings
 from gateway.evidence.settings import EvidenceSettings
 from gateway.forward.order import OrderSettings
 from gateway.forward.settings import ForwardSettings
+from gateway.http.settings import ListenSettings
 from gateway.page.settings import PageSettings
 from gateway.returns.settings import ReturnSettings
 from gateway.route.settings import BreakerSettings
@@ -40,8 +39,6 @@ HASH_CHARS_SHOWN: Final = 12
 """Enough of a token's hash to tell which one it is, too little to search for the token."""
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
-FilePath = Annotated[Path, Field(strict=False, examples=["/etc/nightsafe/file"])]
-Role = Literal["viewer", "operator", "approver", "auditor", "custodian", "core", "peer"]
 
 
 class NodeSettings(BaseModel):
@@ -74,177 +71,6 @@ class LogSettings(BaseModel):
     format: Annotated[
         Literal["json", "text"], Field(description="One JSON object a line for machines, or text for eyes.")
     ] = "json"
-
-
-class TlsSettings(BaseModel):
-    """A certificate of a listener."""
-
-    model_config = SETTINGS
-
-    cert_file: Annotated[
-        FilePath, Field(description="Certificate and its chain, PEM.", examples=["/etc/nightsafe/tls/cert.pem"])
-    ]
-    key_file: Annotated[FilePath, Field(description="Its private key, PEM.", examples=["/etc/nightsafe/tls/key.pem"])]
-
-
-class ListenerSettings(BaseModel):
-    """A listener. Every limit is per process."""
-
-    model_config = SETTINGS
-
-    host: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=255,
-            description="Address to listen on; 0.0.0.0 or :: for every one of the machine.",
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")]
-    tls: Annotated[
-        TlsSettings | None, Field(description="Serve TLS with this certificate; without it, plain HTTP.")
-    ] = None
-    connections_max: Annotated[
-        int,
-        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
-    ]
-    body_bytes_max: Annotated[
-        int, Field(ge=1024, le=16_777_216, description="Largest request body; a larger one is refused unread.")
-    ] = 65_536
-    body_timeout_s: Annotated[
-        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's body.")
-    ] = 10.0
-    keepalive_s: Annotated[
-        float,
-        Field(
-            ge=1,
-            le=3600,
-            description="Seconds an idle connection stays open.",
-        ),
-    ] = 75.0
-
-
-class ChannelListenerSettings(ListenerSettings):
-    """Where payments come in: `[listen.channels]`."""
-
-    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8080
-    connections_max: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1_000_000,
-            description=(
-                "Connections open at once; the one idle for longest makes room for the next, and where none is idle the"
-                " next gets 503 with Retry-After."
-            ),
-        ),
-    ] = 1024
-    connections_per_address_max: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=1_000_000,
-            description=(
-                "Connections open at once from one address, above which it gets 503; 0 for no limit of its own, as"
-                " behind a proxy all come from one."
-            ),
-        ),
-    ] = 512
-    head_timeout_s: Annotated[
-        float, Field(ge=0.1, le=300, description="Seconds a client may take to send a request's line and headers.")
-    ] = 5.0
-
-
-class AdminListenerSettings(ListenerSettings):
-    """Where operators and monitoring come in: `[listen.admin]`."""
-
-    port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8081
-    connections_max: Annotated[
-        int,
-        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests get 503 with Retry-After."),
-    ] = 64
-    client_ca_file: Annotated[
-        FilePath | None,
-        Field(
-            description="Authorities that vouch for client certificates, PEM; needs tls. Tokens are taken too.",
-            examples=["/etc/nightsafe/tls/clients.pem"],
-        ),
-    ] = None
-    allow_plain: Annotated[
-        bool,
-        Field(description="Serve plain HTTP beyond loopback; only where something in front of it does the TLS."),
-    ] = False
-
-
-class ListenSettings(BaseModel):
-    """The two listeners, never on one port."""
-
-    model_config = SETTINGS
-
-    channels: Annotated[ChannelListenerSettings, Field(description="Where payments come in.")] = (
-        ChannelListenerSettings()
-    )
-    admin: Annotated[AdminListenerSettings, Field(description="Where operators and monitoring come in.")] = (
-        AdminListenerSettings()
-    )
-
-
-class TokenSettings(BaseModel):
-    """A person or program that may use the admin side: `[admin.tokens.<name>]`."""
-
-    model_config = SETTINGS
-
-    role: Annotated[Role, Field(description="What it may do.", examples=["operator"])]
-    cores: Annotated[
-        list[Name],
-        Field(
-            max_length=100,
-            description="Cores whose own team this is: with the role core it may say drain and maintenance for them.",
-            examples=[["billing"]],
-        ),
-    ] = []
-    sha256: Annotated[
-        str,
-        Field(
-            pattern=SHA256_PATTERN,
-            description="SHA-256 of the token, in lower-case hexadecimal; the token itself is never written here.",
-            examples=["0000000000000000000000000000000000000000000000000000000000000000"],
-        ),
-    ]
-    expires: Annotated[
-        AwareDatetime | None,
-        Field(
-            description="When it ends, with a time zone; without it, never.",
-            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
-        ),
-    ] = None
-
-
-class CertificateSettings(BaseModel):
-    """A person or program that comes with a client certificate: `[admin.certificates.<name>]`.
-
-    The certificate is one that an authority in `client_ca_file` of the listener vouches for.
-    """
-
-    model_config = SETTINGS
-
-    role: Annotated[Role, Field(description="What it may do; not core.", examples=["operator"])]
-    common_name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=64,
-            description="Common name of the certificate's subject, exactly.",
-            examples=["amina.k"],
-        ),
-    ]
-    expires: Annotated[
-        AwareDatetime | None,
-        Field(
-            description="When it ends here, with a time zone; without it, with the certificate.",
-            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
-        ),
-    ] = None
 
 
 class SecondPersonSettings(BaseModel):

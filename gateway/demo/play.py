@@ -20,7 +20,7 @@ from adapters.channels.scripted.crowd import Crowd, Habits
 from adapters.channels.scripted.diary import Diary
 from adapters.cores.scripted.ledger import summarise
 from adapters.cores.scripted.orders import Kind
-from gateway.admin.state.status import RouteShown, Status
+from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.views import VerdictShown
 from gateway.clock import Clock, SystemClock
 from gateway.demo.actor import Actor, DidNotStart

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.config.model import ChannelListenerSettings
 from gateway.http.answers import Answers
 from gateway.http.buffers import bound_buffers
 from gateway.http.connection import Asked, Connection, Handler
 from gateway.http.reading import Phase
+from gateway.http.settings import ChannelListenerSettings
 from gateway.http.tls import TlsDoor, server_context
 from gateway.log import log
 from gateway.turn import Turn

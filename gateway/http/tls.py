@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.config.model import TlsSettings
 from gateway.http.buffers import bound_buffers
+from gateway.http.settings import TlsSettings
 from gateway.log import log
 
 HANDSHAKES_MAX: Final = 128

@@ -18,7 +18,7 @@ from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.http.server import AdminSide
 from gateway.admin.jobs.side import JobShown, JobsPage
 from gateway.admin.reports.day import DayShown, today_of
-from gateway.admin.state.status import Status
+from gateway.admin.state.shown import Status
 from gateway.admin.steering.account_book import AccountShown
 from gateway.admin.steering.audit_side import DeedsPage
 from gateway.admin.steering.outage_side import OutageShown

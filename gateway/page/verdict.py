@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.admin.state.status import RouteShown, Status
+from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.views import Conservation, Money
 from gateway.route.zone import Zone
 from spool.lifecycle import Kind, State

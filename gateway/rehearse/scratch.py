@@ -14,15 +14,14 @@ from adapters.cores import CoreSettings
 from adapters.cores.json_mapping import JsonCoreSettings
 from adapters.cores.osmp import OsmpCoreSettings
 from gateway.config.model import (
-    AdminListenerSettings,
     AdminSettings,
     Config,
-    ListenSettings,
     LogSettings,
 )
 from gateway.custody.settings import KeysSettings
 from gateway.engines.settings import SpoolSettings
 from gateway.evidence.settings import EvidenceSettings
+from gateway.http.settings import AdminListenerSettings, ListenSettings
 from gateway.telling.settings import TellingSettings
 
 

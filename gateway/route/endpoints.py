@@ -9,7 +9,6 @@ went to needn't be remembered for that, over no crash.
 """
 
 import asyncio
-import enum
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -38,7 +37,7 @@ from gateway.route.breaker import Permit
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.health import RouteHealth
 from gateway.route.hurry import UnderWay
-from gateway.route.zone import PASSING, Operation, Zone
+from gateway.route.zone import PASSING, Operation, Use, Zone
 
 T = TypeVar("T", Outcome, CheckOutcome)
 
@@ -75,19 +74,6 @@ class Endpoint:
             return _GIVEN_UP
         self.health.report(permit, outcome, clock.monotonic() - started)
         return outcome
-
-
-class Use(enum.StrEnum):
-    """What an endpoint is there for now: a bounded vocabulary."""
-
-    IN_USE = "in_use"
-    """It is asked first: it is well, and none before it is."""
-    STANDS_BY = "stands_by"
-    """It is well, and one before it is too."""
-    ON_TRIAL = "on_trial"
-    """It is asked now and then, to find out whether it is back."""
-    LEFT_OUT = "left_out"
-    """It is down; its diagnosis says why."""
 
 
 class Endpoints:

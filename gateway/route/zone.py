@@ -63,3 +63,16 @@ class Trip(enum.StrEnum):
     """Another node on the same spool opened it, by what it saw."""
     RESTARTED = "restarted"
     """It was not closed when the former run ended."""
+
+
+class Use(enum.StrEnum):
+    """What an endpoint is there for now: a bounded vocabulary."""
+
+    IN_USE = "in_use"
+    """It is asked first: it is well, and none before it is."""
+    STANDS_BY = "stands_by"
+    """It is well, and one before it is too."""
+    ON_TRIAL = "on_trial"
+    """It is asked now and then, to find out whether it is back."""
+    LEFT_OUT = "left_out"
+    """It is down; its diagnosis says why."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from adapters.channels.json_answer import instant
 from adapters.channels.json_bodies import PlannedView, ServiceView, StatusView
+from adapters.instant import instant
 from gateway.clock import Clock
 from gateway.route.route import Route
 from gateway.route.zone import Zone

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, Page
 
 from gateway.admin.access.tokens import Person
-from gateway.admin.state.status import Status
+from gateway.admin.state.shown import Status
 from gateway.admin.state.trend import Sample
 from gateway.page.chart import charts
 from gateway.page.look import Look

@@ -38,9 +38,9 @@ from gateway.admin.jobs.side import JobBody
 from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
 from gateway.config.load import examine, load
-from gateway.config.model import ChannelListenerSettings
 from gateway.http.connection import Asked, Connection
 from gateway.http.listener import Listener
+from gateway.http.settings import ChannelListenerSettings
 from gateway.route.kept import KeptInFile
 from spool.errors import KeysUnfit
 from spool.keystore import KeyStore

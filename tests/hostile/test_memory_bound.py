@@ -17,10 +17,10 @@ from typing import Final
 
 import pytest
 
-from gateway.config.model import ChannelListenerSettings
 from gateway.demo.scene import CorePart
 from gateway.http.buffers import RECEIVED_BYTES
 from gateway.http.connection import WRITE_BUFFER_MAX
+from gateway.http.settings import ChannelListenerSettings
 from tests.acceptance.stage import WAIT_S, Stage, staged
 from tests.hostile.shapes import json_pay, request
 

@@ -18,9 +18,9 @@ from cryptography.x509.oid import NameOID
 
 from adapters.channel import Inbound, Reply
 from gateway.clock import ManualClock
-from gateway.config.model import ChannelListenerSettings
 from gateway.http.connection import Asked
 from gateway.http.listener import Listener
+from gateway.http.settings import ChannelListenerSettings
 
 WAIT_S: Final = 20.0
 """Whatever is waited for longer than that will not come."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.model import TlsSettings
 from gateway.http.listener import PARTING_S
+from gateway.http.settings import TlsSettings
 from gateway.http.tls import HANDSHAKES_MAX, server_context
 from tests.integration.port import GET, Port, certificate, opened, until
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from gateway.admin.duties.views import ReturnsShown
-from gateway.admin.state.status import (
+from gateway.admin.state.shown import (
     DiagnosisShown,
     EstimateShown,
     EvidenceShown,

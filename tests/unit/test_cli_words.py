@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from gateway.admin.state.status import SpoolShown, Status
+from gateway.admin.state.shown import SpoolShown, Status
 from gateway.admin.views import conservation
 from gateway.cli import completing, tables
 from gateway.cli.client import admin_client

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit, Fault
-from gateway.config.load import check, config_path, load
+from gateway.config.load import check, load
 from gateway.config.model import Config
+from gateway.config.path import config_path
 from gateway.config.surroundings import unusable
 from spool.masters import make_key_file
 

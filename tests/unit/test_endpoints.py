@@ -22,11 +22,11 @@ from adapters.outcome import (
 )
 from adapters.payment import Check, Refusal
 from gateway.clock import ManualClock, settle
-from gateway.route.endpoints import Endpoint, Endpoints, Use, joined, without_a_common_ledger
+from gateway.route.endpoints import Endpoint, Endpoints, joined, without_a_common_ledger
 from gateway.route.health import RouteHealth
 from gateway.route.hurry import UnderWay
 from gateway.route.settings import BreakerSettings
-from gateway.route.zone import Zone
+from gateway.route.zone import Use, Zone
 from tests.unit.fake_core import NOT_SENT, SILENCE, FakeCore, able
 
 THROTTLED: Final = NotSent(cause=Cause.THROTTLED, retry_after_s=1)

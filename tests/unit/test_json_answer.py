@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.channel import Reply
-from adapters.channels.json_answer import instant
 from adapters.channels.json_bodies import CheckView, Fault, PaymentView, Problem, Receipt, ShownField
+from adapters.instant import instant
 from adapters.payment import Answer, AnswerKind, Check, Inquiry, Refusal, Reversal
 from tests.unit.json_examples import KEY, PAYMENT, channel
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from gateway.admin.state.status import ChannelShown, RouteShown, Status
+from gateway.admin.state.shown import ChannelShown, RouteShown, Status
 from gateway.admin.views import Money
 from gateway.page.look import Look
 from gateway.page.verdict import verdict

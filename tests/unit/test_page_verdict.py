@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from gateway.admin.state.status import RouteShown
+from gateway.admin.state.shown import RouteShown
 from gateway.admin.views import Money
 from gateway.page.verdict import SIGNS, TONES, Mood, Need, Stop, adds_up, mood_of, verdict
 from tests.unit.statuses import (

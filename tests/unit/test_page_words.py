@@ -10,21 +10,20 @@ from adapters.outcome import Cause
 from adapters.payment import Refusal
 from gateway import conclude
 from gateway.accept.decide import Why
+from gateway.admin.access.settings import Role
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.duties.proposal import Stand
 from gateway.admin.entries.acts import Act
 from gateway.admin.entries.why import Why as Stays
 from gateway.admin.http.problem import Code
 from gateway.admin.views import TurnWhy
-from gateway.config.model import Role
 from gateway.page import screens
 from gateway.page.verdict import Mood, Need, Stop
 from gateway.page.words import LANGUAGES, WORDS, Language, Text, Unworded, catalogue, chosen, grouped, say
 from gateway.page.writing import templates
 from gateway.returns.duty import Stage
 from gateway.route.diagnosis import OwnCause
-from gateway.route.endpoints import Use
-from gateway.route.zone import Operation, Zone
+from gateway.route.zone import Operation, Use, Zone
 from spool.away.fate import ANSWERED_OTHERWISE, TAKEN_TWICE
 from spool.lifecycle import TRANSITIONS, Kind, State, Told
 from spool.rank import Rank

@@ -1,20 +1,85 @@
-"""What an operator may set about who signs tokens for the admin side."""
+"""What an operator may set about who comes in to the admin side: tokens, client certificates, who signs tokens."""
 
 import ipaddress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 PersonRole = Literal["viewer", "operator", "approver", "auditor", "custodian"]
 
+Role = Literal["viewer", "operator", "approver", "auditor", "custodian", "core", "peer"]
+
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
 """Signatures by a key that only the issuer has: neither `none` nor a secret that both would share."""
 
+CoreName = Annotated[str, Field(pattern=NAME_PATTERN, examples=["main"])]
+
 ClaimText = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class TokenSettings(BaseModel):
+    """A person or program that may use the admin side: `[admin.tokens.<name>]`."""
+
+    model_config = SETTINGS
+
+    role: Annotated[Role, Field(description="What it may do.", examples=["operator"])]
+    cores: Annotated[
+        list[CoreName],
+        Field(
+            max_length=100,
+            description="Cores whose own team this is: with the role core it may say drain and maintenance for them.",
+            examples=[["billing"]],
+        ),
+    ] = []
+    sha256: Annotated[
+        str,
+        Field(
+            pattern=SHA256_PATTERN,
+            description="SHA-256 of the token, in lower-case hexadecimal; the token itself is never written here.",
+            examples=["0000000000000000000000000000000000000000000000000000000000000000"],
+        ),
+    ]
+    expires: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="When it ends, with a time zone; without it, never.",
+            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
+        ),
+    ] = None
+
+
+class CertificateSettings(BaseModel):
+    """A person or program that comes with a client certificate: `[admin.certificates.<name>]`.
+
+    The certificate is one that an authority in `client_ca_file` of the listener vouches for.
+    """
+
+    model_config = SETTINGS
+
+    role: Annotated[Role, Field(description="What it may do; not core.", examples=["operator"])]
+    common_name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            description="Common name of the certificate's subject, exactly.",
+            examples=["amina.k"],
+        ),
+    ]
+    expires: Annotated[
+        AwareDatetime | None,
+        Field(
+            description="When it ends here, with a time zone; without it, with the certificate.",
+            examples=[datetime(2027, 1, 1, tzinfo=UTC)],
+        ),
+    ] = None
 
 
 class IssuerSettings(BaseModel):

@@ -13,7 +13,7 @@ from gateway.admin.access.tokens import is_over
 from gateway.admin.desk import Desk
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.meter import AdminMeter
 from gateway.config.fault import ConfigUnfit
 from gateway.config.model import AdminSettings, Config
 from gateway.log import log

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.admin.access.settings import IssuerSettings
-from gateway.config.model import CertificateSettings, Role, TokenSettings
+from gateway.admin.access.settings import CertificateSettings, IssuerSettings, Role, TokenSettings
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

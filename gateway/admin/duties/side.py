@@ -19,7 +19,7 @@ from gateway.admin.duties.views import (
 )
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.meter import AdminMeter
 from gateway.admin.views import entry_shown
 from gateway.log import log
 from spool.entry import Act, Entry

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.config.model import AdminListenerSettings
+from gateway.http.settings import AdminListenerSettings
 from gateway.http.tls import server_context
 from gateway.log import log
 

@@ -24,9 +24,11 @@ from gateway.admin.http.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.offer import OFFER
 from gateway.admin.parts import Parts
+from gateway.admin.state.meter import AdminMeter
 from gateway.admin.state.metrics import CONTENT_TYPE as METRICS_TYPE
-from gateway.admin.state.metrics import AdminMeter, exposition
-from gateway.admin.state.status import Status, missing, status
+from gateway.admin.state.metrics import exposition
+from gateway.admin.state.shown import Status
+from gateway.admin.state.status import missing, status
 from gateway.log import log
 from spool.entry import Act
 from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain

@@ -17,7 +17,7 @@ from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.jobs.job import Job, JobStand, NotNow, paced, paused, resumed, stopped
 from gateway.admin.jobs.jobs import Jobs, TooManyJobs, begin
-from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.meter import AdminMeter
 from gateway.admin.views import Money, UnchangedRow, moment, money
 from gateway.log import log
 from spool.entry import Act as Deed

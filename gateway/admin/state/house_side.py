@@ -7,8 +7,9 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties.proposals import Proposals
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.state.metrics import AdminMeter
-from gateway.admin.state.status import Status, status
+from gateway.admin.state.meter import AdminMeter
+from gateway.admin.state.shown import Status
+from gateway.admin.state.status import status
 from gateway.admin.views import verdict_shown
 from gateway.log import log
 from gateway.route.zone import Zone

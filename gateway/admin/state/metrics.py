@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
@@ -16,44 +16,13 @@ from gateway.admin.desk import Desk
 from gateway.admin.duties.views import owed_cells
 from gateway.admin.state.status import oldest_us, owed_since_us
 from gateway.returns.duty import Stage, stage_of
-from gateway.route.endpoints import Endpoints, Use
-from gateway.route.zone import PASSING, Operation, Zone
+from gateway.route.endpoints import Endpoints
+from gateway.route.zone import PASSING, Operation, Use, Zone
 from spool.store import Health
 from spool.tally import Sum
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 US: Final = 1_000_000
-
-
-class AdminMeter:
-    """What is counted of the admin side itself."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        """Count in the service's registry."""
-        self._denied = Counter(
-            "nightsafe_admin_denied", "Admin requests not allowed, by why.", ("why",), registry=registry
-        )
-        self._acts = Counter(
-            "nightsafe_admin_acted", "Entries changed and routes steered by persons.", ("act",), registry=registry
-        )
-        self._fetched = Counter(
-            "nightsafe_admin_issuer_fetches",
-            "Fetches of the keys of who signs tokens, by issuer and whether they were got.",
-            ("issuer", "ok"),
-            registry=registry,
-        )
-
-    def keys_fetched(self, issuer: str, *, ok: bool) -> None:
-        """An issuer's keys were fetched, or were not."""
-        self._fetched.labels(issuer, str(ok).lower()).inc()
-
-    def denied(self, why: str) -> None:
-        """A request was nobody's, or its sender's role was too small."""
-        self._denied.labels(why).inc()
-
-    def acted(self, act: str, count: int = 1) -> None:
-        """A person changed so much."""
-        self._acts.labels(act).inc(count)
 
 
 async def exposition(desk: Desk) -> bytes:

@@ -9,7 +9,7 @@ from gateway.admin import asks
 from gateway.admin.desk import Desk
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.state.metrics import AdminMeter
+from gateway.admin.state.meter import AdminMeter
 from gateway.admin.views import moment
 from gateway.log import log
 from gateway.standin.accounts import Accounts

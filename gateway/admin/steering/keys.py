@@ -10,8 +10,9 @@ from gateway.admin import asks
 from gateway.admin.desk import Desk
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
-from gateway.admin.state.metrics import AdminMeter
-from gateway.admin.state.status import CustodyShown, KeyShown, custody_shown, key_shown
+from gateway.admin.state.meter import AdminMeter
+from gateway.admin.state.shown import CustodyShown, KeyShown
+from gateway.admin.state.status import custody_shown, key_shown
 from gateway.custody.keeper import By, Refused
 from gateway.custody.resealing import Progress
 from gateway.log import log
