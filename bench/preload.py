@@ -41,6 +41,9 @@ AT_ONCE: Final = 512
 
 TOLD_EVERY: Final = 1_000_000
 
+STALL_S: Final = 600.0
+"""Nobody waits for an answer here, so a machine that has much else to do may hang for as long."""
+
 _ANY_PORT: Final = 9
 """The core's port, written anew for each use."""
 
@@ -98,7 +101,7 @@ class Drafter:
 
 async def opened(made: Installation) -> tuple[Spool, Core]:
     """The spool of an installation, and its core adapter, for use in this process."""
-    config, clock, spool = load(made.config), SystemClock(), Spool(SqliteStore(made.spool))
+    config, clock, spool = load(made.config), SystemClock(), Spool(SqliteStore(made.spool, stall_s=STALL_S))
     keeper = Keeper(
         chest=open_chest(config),
         spool=spool,
