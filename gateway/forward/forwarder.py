@@ -357,19 +357,14 @@ class Forwarder:
         self._window.bound = self._reading.bound(self._window.turn)
         if self._route.health.zone not in PASSING:
             return self._start_trial()
-        started, payments_only = 0, False
-        while self._walks.room > 0:
-            entry = self._window.take(payments_only=payments_only)
-            if entry is None:
-                break
-            if self._send(entry):
+        started = 0
+        # A core may take payments and no reversals: these wait with their lanes, and hold up nobody else.
+        for payments_only in (False, True):
+            while self._walks.room > 0 and (entry := self._window.take(payments_only=payments_only)) is not None:
+                if not self._send(entry):
+                    self._window.put_back(entry)
+                    break
                 started += 1
-                continue
-            self._window.put_back(entry)
-            if entry.kind is Kind.PAYMENT:
-                break
-            # The core takes payments and no reversals: these wait with their lanes, and hold up nobody else.
-            payments_only = True
         return started
 
     def _start_trial(self) -> int:

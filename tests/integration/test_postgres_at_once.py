@@ -1,5 +1,8 @@
 """New payments in one statement: what it meets in the way, and what is known of it when the way to the server breaks."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
@@ -119,6 +122,23 @@ async def test_where_the_way_breaks_nobody_knows_until_the_tables_tell(dsn: str,
 
     await accepts_again(store)
     assert (await store.get(2) is not None) is is_there
+    await store.close()
+
+
+async def test_one_statement_that_did_not_wait_for_its_standby_is_uncertain(dsn: str) -> None:
+    """The server says so in a warning and calls it done; a failover now would lose it."""
+    store = await opened(scripted(dsn, script := list[tuple[str, Doing]]()))
+
+    async def warns(db: Any, _sql: str, earnest: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        await db.execute("DO $$ BEGIN RAISE WARNING 'canceling wait for synchronous replication'; END $$")
+        return await earnest()
+
+    script.append((AT_ONCE, warns))
+
+    with pytest.raises(StorageUncertain, match="standby"):
+        await store.insert(draft(2), 1, b"")
+
+    await accepts_again(store)
     await store.close()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from spool.postgres.connection import connect
 from spool.postgres.schema import bring_up_to_date
 from spool.postgres.statements import SQL, Migration, migrations
 from tests.contracts.postgres_server import SHARED
-from tests.integration.postgres_nodes import Scripted, fails, settings
+from tests.integration.postgres_nodes import Doing, Scripted, fails, settings
 from tests.integration.postgres_nodes import schema as schema_of
 
 FORMER: Final = migrations()[:6]
@@ -106,6 +106,24 @@ async def test_nodes_that_start_together_make_an_index_once(dsn: str) -> None:
         await asyncio.gather(bring_up_to_date(one), bring_up_to_date(two))
 
     assert (indexes(dsn)["entry_by_rank"], layout(dsn)) == (True, migrations()[-1].version)
+
+
+async def test_an_index_that_another_node_is_making_is_waited_for(dsn: str) -> None:
+    """Looked at again after a moment, as often as it takes; it is not made twice."""
+
+    async def is_being_made(_db: Any, _sql: str, _earnest: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
+        return True
+
+    async def in_no_time(db: Any, _sql: str, _earnest: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        await db.execute("CREATE INDEX entry_by_rank ON entry (route, rank, number) WHERE place = 1")
+
+    script: list[tuple[str, Doing]] = [(SQL["is_being_made"], is_being_made), (SQL["wait_a_second"], in_no_time)]
+    async with connected(dsn) as db:
+        await bring_up_to_date(db, FORMER)
+
+        await bring_up_to_date(Scripted(db, script))
+
+    assert (script, indexes(dsn)["entry_by_rank"]) == ([], True)
 
 
 async def test_an_index_that_something_long_holds_up_is_given_up(dsn: str) -> None:

@@ -14,6 +14,13 @@ def test_whoever_is_alone_holds_what_he_claimed_and_has_the_only_seat() -> None:
     assert nodes.seat == (0, 1)
 
 
+async def test_whoever_is_alone_sits_while_he_runs_and_nobody_else_does() -> None:
+    """What was begun under another sitting was begun by a run before this one."""
+    nodes = Alone()
+
+    assert await nodes.sittings() == {nodes.sitting}
+
+
 def test_an_engine_in_one_hand_is_not_shared() -> None:
     """So what memory knows of lanes and limits is all there is to know."""
     assert not MemoryStore().nodes.shared
