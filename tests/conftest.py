@@ -1,4 +1,4 @@
-"""What holds for every test: in CI none is skipped unless the reason is written down here."""
+"""What holds for every test: none is timed, and in CI none is skipped unless the reason is written down here."""
 
 import os
 from collections.abc import Iterator
@@ -6,8 +6,18 @@ from typing import Final
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from gateway.log import log
+
+# Whatever else is said of how examples are drawn, none is timed: a busy machine is slow, and that is no fault.
+settings.register_profile(
+    "untimed",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 SKIPS_ALLOWED: Final[dict[str, str]] = {
     "tests/acceptance/test_rolling_upgrade.py": "not every checkout has the history that holds the older version",

@@ -39,7 +39,7 @@ def _spoil(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 def test_no_bytes_surprise_a_parser(name: str) -> None:
     """Whatever they are."""
 
-    @settings(max_examples=EXECUTIONS, deadline=2_000, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXECUTIONS, deadline=20_000, suppress_health_check=[HealthCheck.too_slow])
     @given(data=st.one_of(spoilt(EXAMPLES[name]), st.binary(max_size=200)))
     def look(data: bytes) -> None:
         TARGETS[name](data)
