@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.channels.registry import open_channel
 from gateway.accept.acceptor import Acceptor
+from gateway.accept.closed import Closed
 from gateway.admin.desk import Desk
 from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
@@ -31,6 +32,7 @@ from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
 from gateway.http.listener import Listener
+from gateway.joining import Joining
 from gateway.log import log
 from gateway.meter import Meter
 from gateway.outages.answers import Measured
@@ -142,9 +144,10 @@ class Service:
         self.spool.store.nodes.on_news = self._look_anew
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
         self.doors = self._doors()
+        self.joining = self._joining()
         self.channel_listener = Listener(
             config.listen.channels,
-            self.doors.handle,
+            self.joining.handle,
             clock=clock,
             on_unfit=lambda why: self.meter.rejected("", why),
             grace_s=config.node.stop_grace_s,
@@ -164,6 +167,19 @@ class Service:
     def _doors(self) -> Doors:
         doors = Doors if self.tracing is None else self.tracing.doors
         return doors(self.channels.values(), self.acceptor, self.clock, self.meter, self._board())
+
+    def _joining(self) -> Joining:
+        return Joining(
+            spool=self.spool,
+            unlock=self._unlock,
+            keeper=self.keeper,
+            numbers=self.numbers,
+            policies=self.policies,
+            clock=self.clock,
+            doors=self.doors,
+            closed=Doors(self.channels.values(), Closed(), self.clock, self.meter, self._board()),
+            listen=self._listen,
+        )
 
     def _route(self, name: str, settings: RouteSettings) -> Route:
         forward = settings.forward
@@ -340,7 +356,8 @@ class Service:
             outages=self.outages,
             begin=self.begin,
             reread=None if self._file is None else partial(load_access, self._file),
-            ready=lambda: self.ready,
+            ready=lambda: self.ready or self.joining.alone,
+            waits=lambda: self.joining.waits,
             started_at_us=lambda: self.started_at_us,
         )
 
@@ -352,7 +369,14 @@ class Service:
             OSError: a port can't be listened on.
         """
         self.started_at_us = self.clock.now_us()
-        await self.spool.open(self.started_at_us, self._unlock)
+        try:
+            await self.joining.open(self.started_at_us)
+        except BaseException:
+            await self.channel_listener.stop()
+            await self.page.close()
+            await self.admin_listener.stop()
+            await self.keeper.close()
+            raise
         try:
             self.numbers.start_above(await self.spool.store.highest_number())
             found = self._found()
@@ -401,15 +425,28 @@ class Service:
             self._loops.append(
                 asyncio.create_task(self.forwarders[route.name].run(), name=f"forwarder of {route.name}")
             )
-        await self.channel_listener.start()
+        self.joining.take_payments()
+        await self._listen_to_channels()
         self.ready = True
-        log.info("listening", listener="channels", port=self.channel_listener.port)
 
     async def _open_admin_side(self) -> None:
         if self.shelf is not self.spool.store:
             await self.shelf.open(self.started_at_us)
-        await self.admin_listener.start()
-        log.info("listening", listener="admin", port=self.admin_listener.port)
+        await self._listen_to_persons()
+
+    async def _listen(self) -> None:
+        await self._listen_to_persons()
+        await self._listen_to_channels()
+
+    async def _listen_to_channels(self) -> None:
+        if not self.channel_listener.port:
+            await self.channel_listener.start()
+            log.info("listening", listener="channels", port=self.channel_listener.port)
+
+    async def _listen_to_persons(self) -> None:
+        if not self.admin_listener.port:
+            await self.admin_listener.start()
+            log.info("listening", listener="admin", port=self.admin_listener.port)
 
     async def _close_admin_side(self) -> None:
         """Before the spool: whoever closes a SQLite file last checkpoints it, and that must be its writer."""

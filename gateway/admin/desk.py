@@ -56,6 +56,8 @@ class Desk:
     begin: Callable[[], Awaitable[None]]
     #: True from the moment requests are taken until stopping begins.
     ready: Callable[[], bool]
+    #: Why the spool isn't open yet, in words; empty once it is.
+    waits: Callable[[], str]
     #: Read the configuration anew from its file, as far as it says who may use the admin side; None where there is no file.
     #: Raises ConfigUnfit.
     reread: "Callable[[], Config] | None"

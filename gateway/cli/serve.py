@@ -62,7 +62,8 @@ async def _serve(config: Config, path: Path) -> None:
 
     loop.add_signal_handler(signal.SIGHUP, read_access_anew)
     try:
-        await service.start()
+        if not await _started(service, stop):
+            return
     except OSError as error:
         raise Failure(f"can't listen: {error.strerror or error}", Exit.CANNOT_START) from error
     _say(service)
@@ -73,6 +74,19 @@ async def _serve(config: Config, path: Path) -> None:
     gc.set_threshold(50_000, 20, 100)
     await stop.wait()
     await service.stop()
+
+
+async def _started(service: Service, stop: asyncio.Event) -> bool:
+    """Start it; False when it was told to stop while it waited for its database."""
+    starting, stopping = asyncio.create_task(service.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not starting.done() and service.joining.is_waiting:
+        starting.cancel()
+        await asyncio.wait({starting})
+        return False
+    await starting
+    return True
 
 
 _WAITS: Final = "not yet: the spool lacks what was witnessed; look at nightsafe status, then nightsafe evidence accept"

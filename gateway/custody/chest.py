@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.custody.local import FileMaster
 from gateway.custody.token import TokenMaster
+from gateway.log import log
 from spool.errors import KeysUnfit, MasterUnreachable
 from spool.keys import KEY_BYTES, KeyRing
 from spool.keystore import (
@@ -18,6 +19,7 @@ from spool.keystore import (
     IndexKey,
     KeptKeys,
     KeyPlace,
+    KeyStore,
     rewrapped,
     text_of,
     with_data_key,
@@ -72,9 +74,16 @@ class Chest:
         master: KeyProvider,
         former: Sequence[KeyProvider] = (),
         random_bytes: RandomBytes = os.urandom,
+        *,
+        copy: KeyStore | None = None,
     ) -> None:
-        """Keep keys in `file`; draw new ones from `random_bytes` (a number of bytes -> unpredictable bytes)."""
+        """Keep keys in `file`, and in `copy` what was there last, for a start while `file` can't be asked.
+
+        New ones are drawn from `random_bytes` (a number of bytes -> unpredictable bytes).
+        """
         self.file: Final = file
+        self._copy = copy
+        self._copied: KeptKeys | None = None
         self.master: Final = master
         self._former = tuple(former)
         self._random_bytes = random_bytes
@@ -94,11 +103,25 @@ class Chest:
 
     async def read(self) -> KeptKeys:
         """What is in the file. Errors: see `KeyStore.read`."""
-        return await asyncio.to_thread(self.file.read)
+        return await self._mirrored(await asyncio.to_thread(self.file.read))
+
+    async def read_copy(self) -> KeptKeys:
+        """What was in it last, while it can't be asked; where it is a file at hand, what is in it. Errors: as read."""
+        return await asyncio.to_thread((self._copy or self.file).read)
+
+    async def _mirrored(self, kept: KeptKeys) -> KeptKeys:
+        """The same, once the copy has it; where it can't be written nothing else is held up."""
+        if self._copy is not None and kept != self._copied:
+            try:
+                await asyncio.to_thread(self._copy.mirror, kept)
+                self._copied = kept
+            except KeysUnfit as error:
+                log.error("keys_not_copied", error=type(error).__name__)
+        return kept
 
     async def change(self, before: KeptKeys, after: KeptKeys) -> KeptKeys:
         """Write it, if nobody else was faster. Errors: see `KeyStore.change`."""
-        return await asyncio.to_thread(self.file.change, before, after)
+        return await self._mirrored(await asyncio.to_thread(self.file.change, before, after))
 
     # A first store
 
@@ -144,7 +167,7 @@ class Chest:
 
     async def _make(self, kept: KeptKeys) -> KeptKeys:
         await asyncio.to_thread(self.file.make, kept)
-        return kept
+        return await self._mirrored(kept)
 
     # Keys out of it
 

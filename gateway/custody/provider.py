@@ -55,7 +55,16 @@ def open_chest(config: Config) -> Chest:
     """
     keys, key_file = config.keys, config.spool.key_file
     former = [open_provider(each, key_file) for each in keys.former]
-    return Chest(key_place(config), open_provider(keys.master, key_file), former)
+    return Chest(key_place(config), open_provider(keys.master, key_file), former, copy=_copy_place(config))
+
+
+def _copy_place(config: Config) -> KeyStore | None:
+    """Where a node that may go on alone keeps what was last in a key store it shares: beside its file."""
+    said = config.spool.postgres
+    is_shared = config.keys.store_url is not None or config.keys.store_file is None
+    if config.spool.engine != "postgres" or said is None or said.alone is None or not is_shared:
+        return None
+    return KeyStore(said.alone.path.with_name(said.alone.path.name + ".keys"))
 
 
 def key_place(config: Config) -> KeyPlace:

@@ -11,6 +11,7 @@ from adapters.channels.openapi import document_bytes
 from adapters.channels.problem import Code, problem
 from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
+from gateway.accept.closed import Closed
 from gateway.clock import Clock
 from gateway.http.connection import Asked
 from gateway.log import log
@@ -33,7 +34,7 @@ class Doors:
     """All channels, by the path or the token they come with."""
 
     def __init__(
-        self, channels: Iterable[Channel], acceptor: Acceptor, clock: Clock, meter: Meter, board: Board
+        self, channels: Iterable[Channel], acceptor: Acceptor | Closed, clock: Clock, meter: Meter, board: Board
     ) -> None:
         """Let `channels` in to `acceptor`, and look at the `board`."""
         self._board = board

@@ -9,7 +9,8 @@ SpoolError
 ├── OverLimit         nothing was stored: others used up a limit meanwhile
 ├── SpoolHeld         another process owns the spool
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
-│   └── SpoolAbsent     there is none yet
+│   ├── SpoolAbsent     there is none yet
+│   └── SpoolAway       its database can't be reached now; passes by itself
 ├── KeysUnfit         keys are missing, readable by others, or not the spool's: a person must act
 │   ├── KeysChanged      somebody else changed the key store meanwhile; nothing was done
 │   └── MasterUnreachable  whoever keeps the master key can't be asked now; passes by itself
@@ -63,6 +64,10 @@ class SpoolUnfit(SpoolError):
 
 class SpoolAbsent(SpoolUnfit):
     """There is no spool yet: the first start lays it out."""
+
+
+class SpoolAway(SpoolUnfit):
+    """The spool's database can't be reached now, or went in the middle of the start; passes by itself."""
 
 
 class KeysUnfit(SpoolError):

@@ -244,6 +244,14 @@ class KeyStore:
             replace_private(self.path, written(new), NAME, self._steps)
         return new
 
+    def mirror(self, kept: KeptKeys) -> None:
+        """Be a copy of another key store, whatever was here before; what isn't in that one any more is gone here too.
+
+        Raises:
+            KeysUnfit: it can't be written.
+        """
+        replace_private(self.path, written(kept), NAME, self._steps)
+
 
 def read_kept(text: bytes | str, place: str) -> KeptKeys:
     """What is written in a key store, which is at this place.

@@ -54,14 +54,16 @@ class Spool:
             self._sealer = sealer or Sealer(keys)
             self._use(keys)
 
-    async def open(self, now_us: int, unlock: Unlock | None = None) -> None:
-        """Open the engine and prove that the keys are the ones its records are sealed under.
+    async def open(
+        self, now_us: int, unlock: Unlock | None = None, *, opening: Callable[[int], Awaitable[None]] | None = None
+    ) -> None:
+        """Open the engine, by `opening` if it has another way than `Store.open`, and prove that the keys are its records'.
 
         Raises:
             KeysUnfit: keys are missing or others; says which, and how many entries need each.
             SpoolHeld, SpoolUnfit: see `Store.open`.
         """
-        await self.store.open(now_us)
+        await (self.store.open if opening is None else opening)(now_us)
         try:
             self._listed = _ids_in(await self.store.recall(LISTED))
             keys = self.keys if unlock is None else await unlock(self._listed)

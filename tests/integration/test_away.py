@@ -9,7 +9,7 @@ from spool import lifecycle as way
 from spool.away.allowance import Allowance
 from spool.away.fate import ANSWERED_OTHERWISE, TAKEN_TWICE
 from spool.away.store import BROUGHT_OVER
-from spool.errors import LaneTaken, OverLimit, SpoolClosed, StorageFull
+from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolUnfit, StorageFull
 from spool.lifecycle import State, Told, Transition
 from spool.number import id_of
 from spool.store import Inserted, Known, Move
@@ -17,7 +17,7 @@ from spool.tally import Limit, Sum
 from tests.contracts.postgres_server import SHARED
 from tests.contracts.spool_examples import LATER_US, NOW_US, draft, go, put, ready_numbers, reversal
 from tests.integration.away_house import LONG_AGO, Place, is_sound, taken
-from tests.integration.postgres_nodes import all_at_once, expire, node
+from tests.integration.postgres_nodes import all_at_once, expire, node, until
 
 LIVE: Final[dict[str, Any]] = {"state": State.IN_FLIGHT, "told": Told.NOTHING}
 REFUSED: Final[dict[str, Any]] = {"state": State.CANCELLED, "told": Told.REFUSED}
@@ -315,6 +315,22 @@ async def test_as_long_as_something_of_a_lane_is_in_the_file_the_lane_goes_on_th
         assert await ready_numbers(store) == [1, 3]
 
 
+async def test_a_key_in_the_database_is_known_there_though_something_of_its_lane_is_in_the_file(place: Place) -> None:
+    """Its sender asks once more, and was told a number: it is told that one again."""
+    async with place.open() as store:
+        told = await put(store, draft(1, lane=1))
+        await place.cut(store)
+        await put(store, draft(2, lane=1))
+        await place.mend(store)
+
+        again = await store.insert(draft(3, key="key-1", lane=1), 1, b"sealed")
+        new = await store.insert(draft(4, lane=1), 1, b"sealed")
+
+        assert again == Known(entry=told)
+        assert isinstance(new, Inserted)
+        assert store.kept == Sum(2, 20_000)
+
+
 async def test_a_key_in_the_file_is_known_whichever_way_it_comes_again(place: Place) -> None:
     """Other content on another lane, say, on its way to the core."""
     async with place.open() as store:
@@ -414,14 +430,78 @@ async def test_a_node_that_stops_with_payments_in_its_file_keeps_its_seat_and_br
             assert await ready_numbers(other) == [1]
 
 
-async def test_a_node_that_stops_with_nothing_in_its_file_leaves_its_seat(place: Place) -> None:
-    """As any other."""
+async def test_a_node_that_stops_with_nothing_in_its_file_keeps_its_seat_as_it_may_start_alone(place: Place) -> None:
+    """The others go on knowing that; a start without leave to go on alone, and a stop, ends it."""
     async with place.open() as store:
+        seat = store.seat
         await store.bring_over()
     async with node(place.dsn, "two") as other:
         await other.look_round()
+        assert (other.unheard, other.seat == seat) == (True, False)
+        async with node(place.dsn, "one") as again:
+            assert again.seat == seat
+        await other.look_round()
 
         assert not other.unheard
+
+
+async def test_a_node_starts_alone_by_what_its_file_tells_of_the_database(place: Place) -> None:
+    """Its seat, the highest number, and what all nodes held of each limit; taken is what a share of the rest allows."""
+    async with place.open() as store:
+        await taken(store, draft(1), draft(2))
+        await store.remember("key-ids", b"1")
+        await store.remember("other", b"1")
+        seat = store.seat
+    alone = place.store()
+    await alone.open_alone(NOW_US)
+    limit = Limit("", 6, None)
+    with pytest.raises(SpoolClosed):
+        await put(alone, draft(3, within=(limit,)))
+    alone._leased_until = LONG_AGO
+    await taken(alone, draft(3, within=(limit,)), draft(4, within=(limit,)))
+    with pytest.raises(OverLimit):
+        await put(alone, draft(5, within=(limit,)))
+    seen = alone.seat, await alone.highest_number(), alone.tally.exposure("billing"), alone.holds()
+    memos = [await alone.recall(name) for name in ("key-ids", "other")]
+    await alone.close()
+    with pytest.raises(SpoolClosed):
+        await put(alone, draft(6))
+
+    assert seen == (seat, 4, Sum(4, 40_000), False)
+    assert memos == [b"1", None]
+    async with place.open() as store:
+        await store.bring_over()
+        assert await ready_numbers(store) == [1, 2, 3, 4]
+
+
+async def test_a_node_that_was_never_at_its_database_does_not_start_alone(place: Place) -> None:
+    """Another node may have the seat it would take; and the file is let go of."""
+    with pytest.raises(SpoolUnfit, match="never at its database"):
+        await place.store().open_alone(NOW_US)
+    async with place.open() as store:
+        assert store.seat
+
+
+async def test_what_the_file_tells_of_the_database_is_kept_up_while_it_runs(place: Place) -> None:
+    """A node that is killed knows what it knew some seconds before."""
+    async with place.open(poll_s=0.01) as store:
+        await taken(store, draft(7))
+        await until(lambda: bool(store._copied_next))
+        store._copied_next = 0.0
+        await until(lambda: bool(store._copied_next))
+        seen = await store._copies.seen()
+
+        assert seen is not None
+        assert (seen.highest, seen.seat) == (7, store.seat[0])
+
+
+async def test_whether_the_database_answers_is_found_by_connecting(place: Place) -> None:
+    """Also one that can't be opened answers: opening it then says why."""
+    store = place.store()
+    whole = await store.answers()
+    place.line.is_cut = True
+
+    assert (whole, await store.answers()) == (True, False)
 
 
 async def test_what_is_brought_over_is_moved_on_like_any_other(place: Place) -> None:

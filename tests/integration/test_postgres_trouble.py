@@ -8,7 +8,7 @@ import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from spool import lifecycle as way
-from spool.errors import SpoolClosed, SpoolUnfit, StorageFull, StorageUncertain
+from spool.errors import SpoolAway, SpoolClosed, SpoolUnfit, StorageFull, StorageUncertain
 from spool.lifecycle import State
 from spool.postgres import PostgresStore
 from spool.postgres.commit import TRIES_MAX, Lost
@@ -394,7 +394,7 @@ async def test_a_database_that_is_not_there_is_said_so(dsn: str) -> None:
     """Before anything else is tried."""
     store = PostgresStore(settings(dsn.replace("host=", "host=/nowhere")))
 
-    with pytest.raises(SpoolUnfit, match="can't be opened"):
+    with pytest.raises(SpoolAway, match="can't be reached"):
         await store.open(NOW_US)
 
     await store.close()

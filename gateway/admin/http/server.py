@@ -65,6 +65,7 @@ class AdminSide:
 
     async def status(self) -> Status:
         """How everything stands; for who was let in before, and only looks on."""
+        self._demand_spool()
         return await status(self._desk, self._parts.duties.proposals)
 
     async def proposals(self) -> list[Proposal]:
@@ -160,10 +161,17 @@ class AdminSide:
         self._demand(person, asked.right)
         return await asked.handler(self._parts, Call(person=person, parts=parts, query=query, body=body))
 
+    def _demand_spool(self) -> None:
+        """There is a spool to look at; at a start without its database there is none yet."""
+        why = self._desk.waits()
+        if why:
+            raise Trouble(Code.CLOSED, f"the spool is not open yet; {why}", headers={"Retry-After": "5"})
+
     def _demand(self, person: Person, right: Right) -> None:
         if not may(person, right):
             self._meter.denied("role")
             raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
+        self._demand_spool()
 
     async def _authenticated(self, request: web.BaseRequest) -> Person:
         """Who asks: by a bearer token, or without one by the connection's client certificate."""

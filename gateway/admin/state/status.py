@@ -171,6 +171,8 @@ async def missing(desk: Desk) -> list[str]:
 
     A core that is down is no hindrance: payments are taken in its place.
     """
+    if desk.waits():
+        return [f"spool: not open yet; {desk.waits()}"]
     found = list[str]()
     if not desk.ready():
         found.append("listener: payments are not taken yet, or not any more")

@@ -10,11 +10,14 @@ The promises, beside those of `spool.store.Store`:
   whatever ends a round, the next finds what is there already.
 - *In order.* As long as something of a lane is in the file, what this node takes for the lane goes behind it, there.
 - *Within a share of the limits* (`spool.away.allowance`).
+- *Also from its start on.* What it must know of the database it keeps in the file as well (`spool.away.seen`). Its seat is
+  its own while it is stopped, so the others know that it may begin to take payments.
 
 What it can't do by itself it doesn't: reversals, refusals by a rule, what needs a look into the database.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final
@@ -23,12 +26,15 @@ from msgspec.structs import replace
 
 from spool.away.allowance import Allowance
 from spool.away.fate import STAYS, Fate
+from spool.away.seen import COPIED_EVERY_S, Copies, Seen
 from spool.away.sums import BothTallies
 from spool.entry import Act, Draft, Entry, Event
-from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, StorageFull, StorageUncertain
+from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, SpoolUnfit, StorageFull, StorageUncertain
 from spool.gathering import WAIT_S
 from spool.lifecycle import CANCEL, FINAL, State
+from spool.nodes import SEATS_MAX
 from spool.postgres.connection import connect
+from spool.postgres.seat import MAY_COME_TO, MAY_HAVE
 from spool.postgres.settings import PostgresSettings
 from spool.postgres.store import Connect, PostgresStore
 from spool.postgres.work import Bringing, Heard
@@ -83,6 +89,11 @@ class AwayStore(PostgresStore):
         #: Why bringing over failed, where that was neither the database nor the file.
         self._bug = ""
         self._bringer: asyncio.Task[None] | None = None
+        self._copies = Copies(beside)
+        #: When what the database tells is copied again, by the loop's clock.
+        self._copied_next = 0.0
+        #: What the file tells of the database, while this node has not reached it since its start.
+        self._seen: Seen | None = None
 
     # Opening and closing
 
@@ -97,14 +108,52 @@ class AwayStore(PostgresStore):
             raise
         self._bringer = asyncio.create_task(self._bring_for_ever(), name="spool bringer")
 
+    async def open_alone(self, now_us: int) -> None:
+        """Take payments by itself though the database could not be reached since the start; until `close`.
+
+        Raises:
+            SpoolUnfit: this node was never at its database, so it has no seat; or as the file's `open`.
+            SpoolHeld: another process has the file.
+        """
+        await self.beside.open(now_us)
+        try:
+            seen = await self._seen_last()
+            await self._find_kept()
+        except BaseException:
+            await self.beside.close()
+            raise
+        self._closing.clear()
+        loop = self._loop = asyncio.get_running_loop()
+        self._now_us, self._now_at = now_us, loop.time()
+        self._expected.renew(seen.sums())
+        self._seen, self._trouble = seen, "the database can't be reached"
+        # Its last run may have ended a moment ago.
+        self._holds_until, self._leased_until = 0.0, loop.time() + self._settings.lease_s
+
+    async def _seen_last(self) -> Seen:
+        seen = await self._copies.seen()
+        if seen is None:
+            raise SpoolUnfit("it was never at its database, so it has no seat and no keys")
+        return seen
+
     async def close(self) -> None:
-        """Commit what was submitted, then leave the seat, or keep it where payments are in the file. See `Store.close`."""
+        """Commit what was submitted, then leave, the seat kept for a node of this name. See `Store.close`."""
         if self._bringer is not None:
             self._bringer.cancel()
             await asyncio.wait([self._bringer])
             self._bringer = None
+            with contextlib.suppress(SpoolError):
+                await self._copy()
         await super().close()
+        self._trouble, self._seen = "closed", None
+        self._closing.set()
         await self.beside.close()
+
+    async def _copy(self) -> None:
+        """Keep what must be known of the database at a start without it."""
+        if not self._trouble:
+            await self._copies.keep(self, self.seat[0], self._expected.tally)
+            self._copied_next = asyncio.get_running_loop().time() + COPIED_EVERY_S
 
     async def _open_connections(self) -> None:
         await super()._open_connections()
@@ -130,8 +179,13 @@ class AwayStore(PostgresStore):
         return asyncio.get_running_loop().time() > self._leased_until + 2 * self._settings.poll_s
 
     @property
-    def _keeps_its_seat(self) -> bool:
-        return bool(self._kept)
+    def _left_as(self) -> int:
+        return MAY_HAVE if self._kept else MAY_COME_TO
+
+    @property
+    def seat(self) -> tuple[int, int]:
+        """This node's seat, of how many; also while it could not ask yet whether it is still its own."""
+        return super().seat if self._seen is None else (self._seen.seat, SEATS_MAX)
 
     @property
     def kept(self) -> Sum:
@@ -151,9 +205,20 @@ class AwayStore(PostgresStore):
         if alone and draft.state is not State.READY:
             # Whether its key is known nobody can say: a no might be the second answer to what was told yes.
             return _failed(SpoolClosed(f"the database is away, and this node only stands in: {self._trouble}"))
-        if alone or self._is_behind(draft):
+        if alone:
             return self._keep_within(draft, key_id, sealed)
+        if self._is_behind(draft):
+            return asyncio.ensure_future(self._keep_behind(draft, key_id, sealed))
         return super().insert(draft, key_id, sealed)
+
+    async def _keep_behind(self, draft: Draft, key_id: int, sealed: bytes) -> Inserted | Known:
+        """Into the file, behind what is there of its lane; unless the database, if it can be asked, knows its key."""
+        with contextlib.suppress(SpoolClosed):
+            owner = await super().find(draft.channel, draft.key)
+            if owner is not None:
+                return Known(entry=owner)
+        kept: Inserted | Known = await self._keep_within(draft, key_id, sealed)
+        return kept
 
     def _is_behind(self, draft: Draft) -> bool:
         """Something of its lane is in the file, and it doesn't end here."""
@@ -228,6 +293,16 @@ class AwayStore(PostgresStore):
         found = await self.beside.find(channel, key) if (channel, key) in self._kept else None
         return await self._kept_here(found) or await super().find(channel, key)
 
+    async def recall(self, name: str) -> bytes | None:
+        """A small named value; before the database was reached, as it was there last. See `Store.recall`."""
+        return await super().recall(name) if self._seen is None else await self._copies.memo(name)
+
+    async def highest_number(self) -> int:
+        """The highest number there is, as far as is known. See `Store.highest_number`."""
+        if self._seen is None:
+            return await super().highest_number()
+        return max(self._seen.highest, await self.beside.highest_number())
+
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry. See `Store.history`."""
         if await self._kept_here(await self.beside.get(number) if self._kept else None) is not None:
@@ -264,6 +339,8 @@ class AwayStore(PostgresStore):
             try:
                 await self.bring_over()
                 self._bug = ""
+                if asyncio.get_running_loop().time() >= self._copied_next:
+                    await self._copy()
             except SpoolError:
                 continue  # the database is away again, or the file: what was not brought over is there still
             except Exception as error:  # noqa: BLE001 - our own bug: it is tried again, and `health` says so

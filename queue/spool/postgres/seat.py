@@ -16,6 +16,7 @@ from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 
 NEVER: Final = 0
+MAY_COME_TO: Final = 1
 MAY_HAVE: Final = 2
 """Whether a node may have payments that the database doesn't: `node.alone`."""
 
@@ -71,9 +72,9 @@ class Seat:
         self.session = session
         return True
 
-    async def leave(self, db: Connection, *, keep: bool = False) -> None:
-        """Let others have the seat, or `keep` it for a node of the same name: payments of it aren't here yet."""
-        await db.execute(SQL["stand_up"], self.number, self.lease, self.session, keep)
+    async def leave(self, db: Connection, alone: int = NEVER) -> None:
+        """Let others have the seat; unless payments of it aren't here, or may come to be: then its name keeps it."""
+        await db.execute(SQL["stand_up"], self.number, self.lease, self.session, alone)
 
 
 async def take_seat(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from spool.account import AccountNote
 from spool.entry import Draft, Entry
-from spool.errors import SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
+from spool.errors import SpoolAway, SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes
@@ -18,7 +18,7 @@ from spool.postgres.expected import Expectations
 from spool.postgres.others import shares_of
 from spool.postgres.questions import Questions, counted
 from spool.postgres.schema import bring_up_to_date
-from spool.postgres.seat import LeaseLost, SeatTaken, living, sittings_in, take_seat
+from spool.postgres.seat import NEVER, LeaseLost, SeatTaken, living, sittings_in, take_seat
 from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 from spool.postgres.transaction import ORPHANS_MAX
@@ -112,12 +112,23 @@ class PostgresStore(Questions, Keeping):
             raise SpoolHeld("in the database", "another node, whose lease runs") from error
         except Exception as error:
             await self._close_connections()
+            if means_gone(error) or isinstance(error, SpoolClosed | StorageUncertain):
+                raise SpoolAway(f"the database can't be reached: {type(error).__name__}") from error
             if lies_outside(error):
                 raise SpoolUnfit(f"the database can't be opened as a spool: {_said(error)}") from error
             raise
         self._trouble = ""
         self._committer = asyncio.create_task(self._commit_for_ever(), name="spool committer")
         self._watcher = asyncio.create_task(self._watch_for_ever(), name="spool watch")
+
+    async def answers(self) -> bool:
+        """The database can be reached; whether it can be opened is found by opening it."""
+        try:
+            db = await self._connect(self._settings)
+        except Exception as error:  # noqa: BLE001 - what else is wrong with it, opening says
+            return not means_gone(error)
+        db.terminate()
+        return True
 
     async def close(self) -> None:
         """Commit what was submitted, then leave the seat. See `Store.close`."""
@@ -131,7 +142,7 @@ class PostgresStore(Questions, Keeping):
         self._committer = self._watcher = None
         # A courtesy: where it fails, the others see the lease run out.
         with contextlib.suppress(Exception):
-            await self._writing.seat.leave(self._writing.db, keep=self._keeps_its_seat)
+            await self._writing.seat.leave(self._writing.db, self._left_as)
         await self._close_connections()
         self._writer = None
 
@@ -410,9 +421,9 @@ class PostgresStore(Questions, Keeping):
         return False
 
     @property
-    def _keeps_its_seat(self) -> bool:
-        """Payments that it took aren't in the database."""
-        return False
+    def _left_as(self) -> int:
+        """How it leaves its seat: see `spool.postgres.seat`."""
+        return NEVER
 
     def holds(self) -> bool:
         """What this node claimed is surely its own still."""

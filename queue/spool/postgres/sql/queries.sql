@@ -104,10 +104,12 @@ WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING session;
 UPDATE node SET expires = now() + $4 * interval '1 second' WHERE seat = $1 AND lease = $2 AND session = $3;
 
 -- name: stand_up
--- A node that ends in good order leaves its seat to others at once; one that has payments that aren't here keeps it.
+-- A node that ends in good order leaves its seat to others at once; one that has payments that aren't here, or that may
+-- take some by itself at its next start, keeps it.
 UPDATE node SET
-    lease = lease + 1, session = session + 1, alone = CASE WHEN $4::boolean THEN 2 ELSE 0 END,
-    name = CASE WHEN $4::boolean THEN name ELSE '' END, expires = CASE WHEN $4::boolean THEN '-infinity' ELSE now() END
+    lease = lease + 1, session = session + 1, alone = $4::smallint,
+    name = CASE $4::smallint WHEN 0 THEN '' ELSE name END,
+    expires = CASE $4::smallint WHEN 0 THEN now() ELSE '-infinity' END
 WHERE seat = $1 AND lease = $2 AND session = $3;
 
 -- name: say_heard
