@@ -11,8 +11,6 @@ import pytest
 
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
-from adapters.payment import AnswerKind, Inquiry, Reversal
-from gateway.accept.closed import Closed
 from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.service import Service
@@ -94,16 +92,6 @@ async def test_a_service_whose_database_is_away_at_its_start_tells_channels_to_a
     assert "database can't be reached" in ready[1][0]
     assert (shown[0], shown[1]["code"], "database can't be reached" in shown[1]["detail"]) == (503, "closed", True)
     assert (stranger[0], live[0], ready_after) == (401, 200, (200, []))
-
-
-async def test_what_can_t_be_known_before_the_database_is_there_is_not_guessed() -> None:
-    """Questions, reversals and requests against a channel's rules are neither denied nor believed."""
-    closed = Closed()
-    inquiry = await closed.inquire(Inquiry(channel="kiosk", key="1"))
-    back = await closed.reverse(Reversal(channel="kiosk", key="2", payment_key="1"), 0.0, 0.0)
-    known = await closed.known(Reversal(channel="kiosk", key="2", payment_key="1"))
-
-    assert (inquiry.kind, back.kind, known) == (AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS, None)
 
 
 async def test_a_node_that_may_go_on_alone_takes_payments_though_its_database_was_away_at_its_start(
