@@ -41,7 +41,7 @@ from spool.postgres.work import Bringing, Heard
 from spool.sqlite import SqliteStore
 from spool.sqlite.backup import Step, on
 from spool.store import Filter, Health, Inserted, Known, Move, NotReversible
-from spool.tally import Sum, limit_broken
+from spool.tally import Sum, Tally, limit_broken
 
 ROUND_MAX: Final = 256
 """Most payments brought over by one commit."""
@@ -73,7 +73,7 @@ class AwayStore(PostgresStore):
         self.beside = beside
         self._allowance = allowance
         self._step = step
-        self.tally = BothTallies(self._expected.tally, beside.tally)
+        self.tally: Tally = BothTallies(self._expected.tally, beside.tally)
         #: Number of each payment that is in the file and not known to be brought over, by channel and key.
         self._kept: dict[tuple[str, str], int] = {}
         #: How many are on their way into the file.
