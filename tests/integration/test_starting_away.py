@@ -14,6 +14,7 @@ from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.service import Service
+from spool.away.store import AwayStore
 from spool.errors import SpoolUnfit
 from spool.moving import MOVED
 from tests.contracts.database_line import DatabaseLine
@@ -158,7 +159,9 @@ async def test_nothing_is_brought_into_a_database_that_was_moved_away_meanwhile(
         life.line.mend()
         with pytest.raises(SpoolUnfit, match="moved away"):
             await life.starting
-        kept = life.house.service.spool.store.beside
+        store = life.house.service.spool.store
+        assert isinstance(store, AwayStore)
+        kept = store.beside
         await kept.open(life.house.service.clock.now_us())
         waiting = [total.entries for cell, total in kept.tally.cells() if total.entries and cell.state.word == "ready"]
         await kept.close()
