@@ -143,7 +143,6 @@ class Service:
         }
         self.spool.store.nodes.on_news = self._look_anew
         self.channels = {name: open_channel(name, settings) for name, settings in config.channels.items()}
-        self.doors = self._doors()
         self.joining = self._joining()
         self.channel_listener = Listener(
             config.listen.channels,
@@ -176,7 +175,7 @@ class Service:
             numbers=self.numbers,
             policies=self.policies,
             clock=self.clock,
-            doors=self.doors,
+            doors=self._doors(),
             closed=Doors(self.channels.values(), Closed(), self.clock, self.meter, self._board()),
             listen=self._listen,
         )
