@@ -7,6 +7,7 @@ at before anything is brought over.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from gateway.clock import Clock
@@ -60,7 +61,9 @@ class Joining:
         self._numbers = numbers
         self._policies = policies
         self._clock = clock
-        self._doors, self._closed = doors, closed
+        #: Those that take payments.
+        self.doors = doors
+        self._closed = closed
         self._door = closed
         self._listen = listen
         #: Why the spool isn't open yet, in words; empty once it is, also as a file of this node alone.
@@ -76,7 +79,7 @@ class Joining:
 
     def take_payments(self) -> None:
         """From now on."""
-        self._door = self._doors
+        self._door = self.doors
 
     async def open(self, now_us: int) -> None:
         """Open the spool, as soon as its database is there. Errors: see `Spool.open`; never `SpoolAway`."""
@@ -115,13 +118,14 @@ class Joining:
         if not isinstance(store, AwayStore):
             return False
         try:
-            await self._spool.open(self._clock.now_us(), self._keeper.unlock_by_copy, opening=store.open_alone)
+            unlock = partial(self._keeper.unlock, by_copy=True)
+            await self._spool.open(self._clock.now_us(), unlock, opening=store.open_alone)
         except SpoolError as error:
             self.waits = f"{self.waits}; and this node can't go on alone: {error}"
             log.warning("not_alone", why=type(error).__name__)
             return False
         self._numbers.start_above(await store.highest_number())
         await self._policies.follow()
-        self.waits, self._door = "", self._doors
+        self.waits, self._door = "", self.doors
         log.warning("alone", beside=store.kept.entries)
         return True

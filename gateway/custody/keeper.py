@@ -94,24 +94,17 @@ class Keeper:
 
     # At start
 
-    async def unlock(self, listed: tuple[int, ...]) -> KeyRing:
-        """The keys of the key store, for a spool that remembers these ids.
+    async def unlock(self, listed: tuple[int, ...], *, by_copy: bool = False) -> KeyRing:
+        """The keys of the key store, or of its copy while it can't be asked, for a spool that remembers these ids.
 
         Raises:
             KeysUnfit: keys are missing, or the store is; says which and how many entries need each.
             MasterUnreachable: the master can't be asked.
         """
-        self._kept = kept = await self._found(listed)
+        self._kept = kept = await (self._chest.read_copy() if by_copy else self._found(listed))
         self._opened = await self._chest.open(kept)
         await self._require_unneeded(self._opened.closed)
         self._sealed_before = int(await self._spool.store.recall(self._sealed_name(kept.sealing)) or b"0")
-        return self._opened.ring(kept)
-
-    async def unlock_by_copy(self, listed: tuple[int, ...]) -> KeyRing:  # noqa: ARG002 - they are held against these later
-        """The keys that were in the key store when it was read last, while its database can't be asked. Errors: as unlock."""
-        self._kept = kept = await self._chest.read_copy()
-        self._opened = await self._chest.open(kept)
-        self._sealed_before = 0
         return self._opened.ring(kept)
 
     async def _found(self, listed: tuple[int, ...]) -> KeptKeys:

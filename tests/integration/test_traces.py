@@ -203,7 +203,7 @@ async def test_without_it_nothing_is_traced_and_nothing_spent(tmp_path: Path) ->
     """The parts are the plain ones, what is awaited is the core's own answer, and the library isn't even imported."""
     async with open_house(tmp_path) as house:
         service = house.service
-        assert (type(service.doors), type(service.spool), service.tracing) == (Doors, Spool, None)
+        assert (type(service.joining.doors), type(service.spool), service.tracing) == (Doors, Spool, None)
         assert [route.spans for route in service.routes] == [NO_SPANS]
     answer = asyncio.get_running_loop().create_future()
     assert NO_SPANS.asked("post", None, answer) is answer
