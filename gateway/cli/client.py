@@ -59,6 +59,11 @@ def _exit_of(status: int) -> Exit:
     return Exit.NO
 
 
+def _why(error: Exception) -> str:
+    """The system's own words where it has some, without their number."""
+    return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+
+
 class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
     """What TLS to the admin side goes by; all PEM."""
 
@@ -130,7 +135,7 @@ class AdminClient:
             answer = connection.getresponse()
             content = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise NotRunning(self.url, str(error) or type(error).__name__) from error
+            raise NotRunning(self.url, _why(error)) from error
         finally:
             connection.close()
         if answer.status != http.client.OK:

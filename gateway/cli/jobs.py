@@ -127,15 +127,16 @@ def _summed(job: JobShown) -> str:
 
 def job_view(job: JobShown) -> RenderableType:
     """What a job did, or would do."""
+    if job.stand == "waiting":
+        return plain(
+            f"{job.act}: {moneys_text(job.found)} wait for a second person; nothing is changed yet\n"
+            f"  nightsafe proposals confirm {job.proposal} --reason WHY"
+        )
     if job.stand in {"counted", "counting"} or (job.stand == "done" and not job.found):
         lines = [f"{job.act}: would change {moneys_text(job.found) or 'nothing'}"]
     else:
         lines = [f"{job.act}: changed {moneys_text(job.changed) or 'nothing'}"]
-    if job.stand == "waiting":
-        lines.append(
-            f"waits for a second person ({moneys_text(job.found)}): nightsafe proposals confirm {job.proposal}"
-        )
-    elif job.stand not in {"counted", "done"}:
+    if job.stand not in {"counted", "done"}:
         lines.append(f"job {job.id} is {job.stand}" + (f": {job.trouble}" if job.trouble else ""))
     lines += [f"  not changed, {WHY.get(why, why)}: {count}" for why, count in job.unchanged.items()]
     lines += [f"    {each.number} is {each.state}" for each in job.examples]

@@ -18,6 +18,8 @@ from gateway.admin.state.shown import (
     Status,
 )
 from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, TurnShown, TurnWhy, VerdictShown
+from gateway.page.verdict import verdict
+from gateway.page.words import say
 from gateway.route.zone import Operation, Use, Zone
 from spool.lifecycle import WAITING
 
@@ -26,6 +28,7 @@ WHOLE: Final = {"number", "id", "accepted", "at", "since", "oldest", "state", "z
 """Columns that are never broken."""
 
 ZONE_STYLES: Final = {"closed": "green", "soft": "yellow", "trial": "yellow", "open": "red"}
+TONE_STYLES: Final = {"well": "bold green", "busy": "bold yellow", "warn": "bold yellow", "alarm": "bold red"}
 STAGE_STYLES: Final = {"late": "yellow", "overdue": "red"}
 STATE_STYLES: Final = {
     "posted": "green",
@@ -67,7 +70,7 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
         head.append(f", started {brief(status.started)}")
     else:
         head.append(f"{status.node}: the service is not running; its spool holds", "bold")
-    parts: list[RenderableType] = [head]
+    parts: list[RenderableType] = [_headline(status), head] if status.running else [head]
     if status.routes:
         parts.append(_routes(status.routes))
         parts += [
@@ -84,6 +87,13 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     if rates:
         parts.append(plain(rates))
     return Group(*parts)
+
+
+def _headline(status: Status) -> Text:
+    """How billing stands, in the words of the page's first screen."""
+    found = verdict(status)
+    words = f"{say('en', f'mood.{found.mood}')}. {say('en', f'happens.{found.mood}')}"
+    return Text(words, TONE_STYLES[found.tone])
 
 
 def page_view(page: EntryPage) -> RenderableType:
@@ -283,7 +293,7 @@ def _duties(status: Status) -> list[Text]:
         for each in status.returns
     ]
     if status.proposals:
-        found.append(plain(f"{status.proposals} wait for a second person: nightsafe proposals list"))
+        found.append(plain(f"proposals that wait for a second person: {status.proposals}: nightsafe proposals list"))
     return found
 
 

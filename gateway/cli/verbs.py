@@ -1,6 +1,7 @@
 """What the verbs do: ask the admin side, or, while the service is stopped, look at its spool; then show it."""
 
 import asyncio
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -101,14 +102,22 @@ def _status_on_disk(config: "Config") -> Status:
 
 
 async def watch_on(reach: Reach, clock: Clock, look: Callable[[AdminClient, float], Any]) -> None:
-    """Show what `look` gives until interrupted; a service that is away for a while is shown as away."""
-    with Live(auto_refresh=False, screen=False) as live:
+    """Show what `look` gives until interrupted; a service that is away for a while is shown as away.
+
+    On a terminal each look takes the place of the one before, in a pipe it follows it.
+    """
+    is_seen = sys.stdout.isatty()
+    with Live(auto_refresh=False, screen=False) if is_seen else contextlib.nullcontext() as live:
         while True:
             try:
                 shown = look(client_of(reach), clock.monotonic())
             except NotRunning as away:
-                shown = str(away)
-            live.update(shown, refresh=True)
+                shown = tables.plain(str(away))
+            if live is None:
+                tables.show(shown)
+                sys.stdout.flush()
+            else:
+                live.update(shown, refresh=True)
             await clock.sleep(WATCH_S)
 
 

@@ -42,7 +42,8 @@ def cancel(reach: Reach, number: str, reason: str, *, json: bool) -> int:
 
 
 def _said(found: WindowShown, word: str, *, json: bool) -> int:
-    words = f"window {found.id} {word}: {tables.brief(found.coming[0].begins) if found.coming else 'over'}"
+    spans = [f"{tables.brief(each.begins)} to {tables.brief(each.ends)}" for each in found.coming[:1]]
+    words = ": ".join([f"window {found.id} {word}", *spans])
     sys.stdout.write((msgspec.json.encode(found).decode() if json else words) + "\n")
     return Exit.DONE
 

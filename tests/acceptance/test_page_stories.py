@@ -1,37 +1,22 @@
 """Stories of the page, in a real browser before a real service: each is what somebody at night has to get done."""
 
-import asyncio
 import math
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from adapters.cores.scripted.faults import Fault, FaultKind
-from adapters.cores.scripted.orders import Operation
 from gateway.admin.state.trend import Sample
 from tests.acceptance.browser import Person, open_browser, person
+from tests.acceptance.scenes import QUICK, are_refused, pays, reported, talks_nonsense
 from tests.integration.house import House, open_house
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
-
-QUICK: Final = """
-[routes.main.breaker]
-open_for_s = 0.5
-open_for_max_s = 2.0
-probe_interval_s = 0.25
-probe_interval_max_s = 1.0
-probe_deadline_s = 1.0
-
-[routes.main.forward]
-backoff_first_s = 0.2
-backoff_max_s = 1.0
-"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -58,11 +43,6 @@ async def lead(browser: Browser, house: House) -> AsyncIterator[Person]:
     await made.page.context.close()
 
 
-async def pays(house: House, count: int, start: int = 0) -> list[str]:
-    """So many payments, each of an account of its own; their numbers."""
-    return [await house.pay(str(1_000 + key), account=f"7916{key:07}") for key in range(start, start + count)]
-
-
 def remember_an_evening(house: House) -> None:
     """Two hours of payments that passed through, for the charts: a service that was just started has no past to show."""
     now_us = house.service.clock.now_us()
@@ -79,13 +59,6 @@ def remember_an_evening(house: House) -> None:
             attempts_s=0.05 * passed + 0.4 * (index % 3),
         )
         house.service.trend.note("main", sample)
-
-
-async def reported(house: House) -> None:
-    """Wait until the outage's report is written."""
-    async with asyncio.timeout(20):
-        while not (await house.get("/admin/v1/outages"))["outages"]:
-            pass
 
 
 async def test_billing_dies_at_night(lead: Person, house: House) -> None:
@@ -144,14 +117,7 @@ async def test_a_bank_asks_with_only_an_amount_and_a_time(lead: Person, house: H
 
 async def test_a_channel_sends_nonsense(lead: Person, house: House) -> None:
     """Seen on the first screen, by whom and what; the others go on."""
-    url = f"http://127.0.0.1:{house.service.channel_listener.port}/osmp/kiosk"
-    for query in (
-        "command=pay&txn_id=1&account=100&sum=ten",
-        "command=pay&txn_id=2&account=100&sum=1e3",
-        "command=dance",
-    ):
-        async with house.client.get(f"{url}?{query}") as answer:
-            assert "<result>0</result>" not in await answer.text()
+    await talks_nonsense(house)
     await lead.sees("3 requests could not be taken since the start:")
     await lead.sees("unknown command 1")
     await pays(house, 1)
@@ -229,12 +195,7 @@ async def test_a_wrongly_refused_batch_is_sent_again_by_two_persons(
     lead: Person, house: House, browser: Browser
 ) -> None:
     """Counted, ordered with evidence, confirmed by an approver, and booked; the screen says what needed whom."""
-    await house.post("/admin/v1/routes/main/open", **{"for": 600})
-    numbers = await pays(house, 4)
-    house.core.control.set(Fault(kind=FaultKind.FORBID, operation=Operation.PAY))
-    await house.post("/admin/v1/routes/main/auto")
-    await house.until_state(numbers[-1], "refused")
-    house.core.control.clear()
+    numbers = await are_refused(house, 4)
     await lead.click("4 payments to give back")
     await lead.sees("Money to give back")
     await lead.go("queue?state=refused&route=main")

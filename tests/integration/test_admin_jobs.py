@@ -54,7 +54,7 @@ async def test_above_a_limit_a_second_person_confirms(house: House) -> None:
     waiting = await until(house, made["id"], "waiting")
     assert (await house.get(f"/admin/v1/entries/{numbers[0]}"))["entry"]["state"] == "ready"
     (proposal,) = (await house.get("/admin/v1/proposals"))["proposals"]
-    assert (proposal["id"], proposal["act"], proposal["summary"]) == (waiting["proposal"], "job", "hold 3 of 30.00 RUB")
+    assert (proposal["id"], proposal["act"], proposal["summary"]) == (waiting["proposal"], "job", "hold 3 (30.00 RUB)")
     path = f"/admin/v1/proposals/{proposal['id']}/confirm"
     assert (await house.ask("POST", path, "operator", {"reason": "me too"}))[0] == 403
     status, decided = await house.ask("POST", path, "approver", {"reason": "seen"})

@@ -30,7 +30,7 @@ class Code(enum.Enum):
     WRONG_STATE = (409, "The entry is not in a state this can be done from")
     CHANGED = (409, "The entry changed meanwhile: look again")
     OPERATORS_WORD = (409, "An operator's word about the route stands: talk to each other")
-    UNDECIDABLE = (409, "This can't be said to this proposal now")
+    UNDECIDABLE = (409, "This can't be done now")
     KEYS_REFUSED = (409, "The keys stay as they are")
     KEYS_CHANGED = (409, "Somebody else changed the keys meanwhile: look again")
     UNDER_WAY = (409, "The same is under way already")

@@ -170,7 +170,7 @@ class AdminSide:
     def _demand(self, person: Person, right: Right) -> None:
         if not may(person, right):
             self._meter.denied("role")
-            raise Trouble(Code.FORBIDDEN, f"a {person.role} may not do this")
+            raise Trouble(Code.FORBIDDEN, f"{person.role} may not do this")
         self._demand_spool()
 
     async def _authenticated(self, request: web.BaseRequest) -> Person:

@@ -199,7 +199,7 @@ class JobSide:
         if not self._needs_two(job):
             return begin(job, job.maker)
         order = JobOrder(job=job.id, found=job.found, scope=job.scope)
-        sums = ", ".join(f"{each.entries} of {each.amount} {each.currency}" for each in _moneys(job.found))
+        sums = ", ".join(f"{each.entries} ({each.amount} {each.currency})" for each in _moneys(job.found))
         try:
             made = await self._proposals.propose(
                 "job", str(job.id), f"{job.act} {sums}", msgspec.json.encode(order), maker=job.maker, reason=job.reason
