@@ -18,10 +18,19 @@ from tests.integration.house import House, token_tables
 ORIGIN: Final = 'origin = "nightsafe.example/log"\n'
 
 
-def node_file(folder: Path, dsn: str, core_url: str, name: str = "one", more: str = "", *, database: str = "") -> Path:
+def node_file(
+    folder: Path,
+    dsn: str,
+    core_url: str,
+    name: str = "one",
+    more: str = "",
+    *,
+    database: str = "",
+    lease_s: float = 1.0,
+) -> Path:
     """The configuration of a node: what init makes, in the same folder for all, on a database and on free ports.
 
-    `database` are more lines about the database, `more` are tables.
+    `database` are more lines about the database, `more` are tables; a lease is short where it is to run out.
     """
     made = make(folder / "var", SystemClock(), if_missing=True)
     url = folder / "database"
@@ -29,7 +38,7 @@ def node_file(folder: Path, dsn: str, core_url: str, name: str = "one", more: st
     text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
     text = text.replace("http://127.0.0.1:8090", core_url).replace("[evidence]\n", f"[evidence]\n{ORIGIN}")
     text = text.replace("[spool]\n", '[spool]\nengine = "postgres"\n').replace("/spool/", f"/{name}/")
-    about = f'[spool.postgres]\nurl = {{ file = "{url}" }}\npoll_s = 0.05\nlease_s = 1.0\n{database}\n'
+    about = f'[spool.postgres]\nurl = {{ file = "{url}" }}\npoll_s = 0.05\nlease_s = {lease_s}\n{database}\n'
     file = folder / f"{name}.toml"
     file.write_text(f'[node]\nname = "{name}"\n\n{text}\n{about}\n{token_tables()}\n{more}')
     return file
@@ -37,7 +46,13 @@ def node_file(folder: Path, dsn: str, core_url: str, name: str = "one", more: st
 
 @contextlib.asynccontextmanager
 async def open_nodes(
-    folder: Path, dsn: str, *names: str, more: str = "", core: Settings | None = None, database: str = ""
+    folder: Path,
+    dsn: str,
+    *names: str,
+    more: str = "",
+    core: Settings | None = None,
+    database: str = "",
+    lease_s: float = 1.0,
 ) -> AsyncGenerator[list[House]]:
     """Nodes of these names, started one after the other; stopped in the other order."""
     settings = core or Settings(ledger=folder / "ledger.db")
@@ -46,7 +61,8 @@ async def open_nodes(
         client = await stack.enter_async_context(aiohttp.ClientSession())
         houses = list[House]()
         for name in names:
-            service = Service(load(node_file(folder, dsn, billing.url, name, more, database=database)), SystemClock())
+            file = node_file(folder, dsn, billing.url, name, more, database=database, lease_s=lease_s)
+            service = Service(load(file), SystemClock())
             await service.start()
             stack.push_async_callback(service.stop)
             houses.append(House(service, billing, client))
