@@ -66,6 +66,8 @@ class Joining:
         self._closed = closed
         self._door = closed
         self._listen = listen
+        #: Moves the spool here from another place before it is opened, where it isn't here yet. Raises what `move_here` does.
+        self.move_here: Callable[[], Awaitable[object]] | None = None
         #: Why the spool isn't open yet, in words; empty once it is, also as a file of this node alone.
         self.waits = "it is being opened"
         #: The database was away at the start, and didn't answer yet.
@@ -83,6 +85,8 @@ class Joining:
 
     async def open(self, now_us: int) -> None:
         """Open the spool, as soon as its database is there. Errors: see `Spool.open`; never `SpoolAway`."""
+        if self.move_here is not None:
+            await self._move(self.move_here)
         while True:
             try:
                 await self._spool.open(now_us, self._unlock)
@@ -91,6 +95,21 @@ class Joining:
             else:
                 self.waits = ""
                 return
+
+    async def _move(self, move_here: Callable[[], Awaitable[object]]) -> None:
+        """Have the spool moved here at open doors: channels are told to ask again as long as it takes."""
+        self.waits, self.is_waiting = "it is being moved here", True
+        await self._listen()
+        while True:
+            try:
+                moved = await move_here()
+            except SpoolAway as error:
+                self.waits = f"it is being moved here; {error}"
+                await self._clock.sleep(RETRY_S)
+            else:
+                break
+        self.waits, self.is_waiting = "it is being opened", False
+        log.warning("spool_moved", anew=moved is not None)
 
     async def _wait(self, why: str) -> None:
         self.waits = why

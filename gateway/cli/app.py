@@ -49,12 +49,23 @@ def init(
 
 
 @app.command()
-def serve(*, config: ConfigOption = None) -> None:
+def serve(
+    *,
+    config: ConfigOption = None,
+    moved_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--moved-from",
+            help="Configuration of the spool that is to be moved here first, unless it was; see nightsafe move.",
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
     """Run the service until SIGTERM."""
     from gateway.cli import serve as serving  # noqa: PLC0415 - the help is there at once
     from gateway.config.path import config_path  # noqa: PLC0415 - as above
 
-    raise typer.Exit(serving.run(config_path(config)))
+    raise typer.Exit(serving.run(config_path(config), moved_from))
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)

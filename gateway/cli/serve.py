@@ -15,25 +15,26 @@ from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.config.model import Config
+from gateway.engines.moving import move_here
 from gateway.http.settings import ListenerSettings
-from gateway.log import set_up
+from gateway.log import log, set_up
 from gateway.service import Service
 from gateway.tracing.joined import TracingUnfit
 from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
 
 
-def run(path: Path) -> int:
-    """Serve until SIGTERM or SIGINT.
+def run(path: Path, moved_from: Path | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; a spool that is to be `moved_from` another configuration's place is moved first.
 
     Raises:
         ConfigUnfit: every fault at once; nothing was opened.
         Failure: it can't start.
     """
-    config = load(path)
+    config, former = load(path), None if moved_from is None else load(moved_from)
     set_up(config.log.level, config.log.format)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(config, path))
+            runner.run(_serve(config, path, former))
     except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable, TracingUnfit) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     return Exit.DONE
@@ -48,11 +49,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-async def _serve(config: Config, path: Path) -> None:
+async def _serve(config: Config, path: Path, former: Config | None) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     service = Service(config, SystemClock(), file=path)
+    if former is not None:
+        service.joining.move_here = lambda: move_here(former, config, service.clock.now_us(), _moving)
     reading = set[asyncio.Task[None]]()
 
     def read_access_anew() -> None:
@@ -74,6 +77,10 @@ async def _serve(config: Config, path: Path) -> None:
     gc.set_threshold(50_000, 20, 100)
     await stop.wait()
     await service.stop()
+
+
+def _moving(step: str) -> None:
+    log.warning("spool_moving", step=step)
 
 
 async def _started(service: Service, stop: asyncio.Event) -> bool:

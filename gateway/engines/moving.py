@@ -13,12 +13,12 @@ from msgspec.structs import replace
 
 from gateway.config.model import Config
 from gateway.custody.provider import key_place
-from gateway.engines.opening import database_of, place_of, store_of
-from spool.errors import KeysUnfit, SpoolUnfit
+from gateway.engines.opening import database_of, place_of, reading_of, store_of
+from spool.errors import KeysUnfit, SpoolAbsent, SpoolAway, SpoolUnfit
 from spool.evidence.findings import Mark
 from spool.moving import ARRIVING, MOVED, Carried, Filling, carry
 from spool.postgres import PostgresStore
-from spool.postgres.connection import lies_outside
+from spool.postgres.connection import lies_outside, means_gone
 from spool.postgres.filling import PostgresFilling
 from spool.postgres.reading import PostgresReading
 from spool.postgres.seat import unheard
@@ -71,6 +71,62 @@ async def move(source: Config, target: Config, now_us: int, step: Step = on) -> 
     finally:
         await store.close()
     return Moved(entries=carried.entries, events=carried.head.size, place=place_of(target), keys=keys)
+
+
+async def move_here(source: Config, target: Config, now_us: int, step: Step = on) -> Moved | None:
+    """Move as `move` does, unless that was done; None where the spool is at its new place already.
+
+    Whatever ended an earlier try, the same again goes on from there: so a service may do this at each start.
+
+    Raises:
+        SpoolAway: a database can't be reached now; nothing was moved, or the same has to be done again.
+        SpoolHeld, SpoolUnfit, KeysUnfit: as move.
+    """
+    try:
+        if await _has_moved(source, target):
+            return None
+        step("carry")
+        return await move(source, target, now_us, step)
+    except Exception as error:
+        if means_gone(error):
+            raise SpoolAway(
+                f"a database that the spool is moved between can't be reached: {type(error).__name__}"
+            ) from error
+        raise
+
+
+async def _has_moved(source: Config, target: Config) -> bool:
+    """The old spool says that it was moved, and the new one is there and whole."""
+    old = await _marks(source)
+    if old is None:
+        raise SpoolUnfit(
+            f"there is no spool {place_of(source)} to be moved: leave it where it is until this one is trusted"
+        )
+    new = await _marks(target)
+    is_there = new is not None and ARRIVING not in new
+    if is_there and MOVED not in old:
+        raise SpoolUnfit(
+            f"there is a spool {place_of(target)}, and the one {place_of(source)} was not moved there: which is it?"
+        )
+    return is_there
+
+
+async def _marks(config: Config) -> frozenset[str] | None:
+    """The marks on a spool; None where there is none, or nothing in it."""
+    if config.spool.engine == "sqlite" and not config.spool.path.exists():
+        return None
+    store = reading_of(config)
+    try:
+        await store.open()
+    except SpoolAbsent:
+        return None
+    try:
+        async with store.records() as records:
+            found = (await records.head()).size
+        marks = {name for name in (MOVED, ARRIVING) if await store.recall(name) is not None}
+    finally:
+        await store.close()
+    return frozenset(marks) if found or marks else None
 
 
 def _require_one_log(source: Config, target: Config) -> None:

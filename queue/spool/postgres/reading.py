@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import AsyncGenerator
 
-from spool.errors import SpoolUnfit
-from spool.postgres.connection import lies_outside, pool
+from spool.errors import SpoolAway, SpoolUnfit
+from spool.postgres.connection import lies_outside, means_gone, pool
 from spool.postgres.questions import counted, snapshot
 from spool.postgres.schema import check
 from spool.postgres.settings import PostgresSettings
@@ -38,6 +38,8 @@ class PostgresReading(PostgresStore):
             raise
         except Exception as error:
             await self.close()
+            if means_gone(error):
+                raise SpoolAway(f"the database can't be read: {type(error).__name__}") from error
             if lies_outside(error):
                 raise SpoolUnfit(f"the database can't be read: {type(error).__name__}") from error
             raise
