@@ -15,7 +15,14 @@ class ForwardSettings(BaseModel):
 
     in_flight_max: Annotated[
         int,
-        Field(ge=1, le=4096, description="Attempts under way at the core at once; never more than one per account."),
+        Field(
+            ge=1,
+            le=4096,
+            description=(
+                "Attempts under way at the core at once, of all nodes together (each has an equal part, at least one);"
+                " never more than one per account."
+            ),
+        ),
     ] = 32
     live_max: Annotated[
         int,
@@ -35,7 +42,7 @@ class ForwardSettings(BaseModel):
             ge=0,
             le=100_000,
             description=(
-                "Calls to the core a second, live and waiting ones together; 0 = as it bears. What a live payment finds"
+                "Calls to the core a second, live and waiting ones of all nodes together; 0 = as it bears. What a live payment finds"
                 " used up is stood in for."
             ),
         ),

@@ -1,4 +1,4 @@
-"""What nodes on one spool tell each other of their routes: openings, closings and persons' words, within a second.
+"""What nodes on one spool tell each other of their routes: openings, closings, persons' words, and the pace; within a second.
 
 Each node has a small note for each of its routes in the spool, and reads those of the others. A node decides by its own
 evidence alone, and can do so when no note can be read: an opening that another node saw opens the route here as well, a
@@ -15,7 +15,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.log import log
 from gateway.route.health import RouteHealth
-from gateway.route.record import Forced
+from gateway.route.record import Forced, PaceTold
 from gateway.route.zone import PASSING, Trip, Zone
 from spool.errors import SpoolError
 from spool.store import Store
@@ -42,6 +42,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     #: The last person's word here (none: it was taken back or is over), and when it was given, µs since 1970 in UTC.
     word: Forced | None = None
     word_at_us: int = 0
+    #: How it uses a core that comes back, or that fell once.
+    pace: PaceTold | None = None
 
 
 class Gossip:
@@ -85,6 +87,7 @@ class Gossip:
         """Tell what is new here, heed what is new elsewhere. Errors: see `Store.remember`."""
         for name, route in self._routes.items():
             self._note_word(name, route)
+            self._notes[name] = msgspec.structs.replace(self._notes[name], pace=route.pace.told)
         for name, note in self._notes.items():
             if self._told.get(name) != note:
                 await self._store.remember(self._name(name), msgspec.json.encode(note))
@@ -94,7 +97,9 @@ class Gossip:
             _, seat, name = kept.split("/", 2)
             if int(seat) != self._store.nodes.seat[0] and name in self._routes:
                 notes.setdefault(name, []).extend(self._hear(kept, name, value))
-        for name, heard in notes.items():
+        for name, route in self._routes.items():
+            heard = notes.get(name, [])
+            route.pace.hear([each.pace for each in heard if each.pace is not None])
             if heard:
                 self._heed_word(name, max(heard, key=_word_at_us))
 

@@ -4,11 +4,14 @@ While a route comes back (and as long as it is known where its core falls) what 
 (`gateway.route.ramp`), whoever sent it. Live payments and the backlog have shares of it, by weight; what one doesn't
 want, the other may have. A live payment that finds no room is stood in for, one of the backlog waits. The odd place
 between two shares goes to whoever is further behind. At other times nothing limits live payments, and the forwarder alone keeps to the pace.
+
+Where several nodes send to a core, each has its share of the limit and of the calls a second (`spool.nodes.Nodes.share`), and
+hears from the others how many of theirs are at the core, where it fell, and that it asked for rest (`gateway.route.gossip`).
 """
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,7 +19,8 @@ import msgspec
 from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.ramp import Ramp
-from gateway.route.record import PaceKept
+from gateway.route.record import PaceKept, PaceTold
+from spool.nodes import ALL, Share
 
 LIVE_MAX: Final = 1_000_000
 """No limit."""
@@ -38,6 +42,9 @@ KEEP_S: Final = 2.0
 
 RESUMED_S: Final = 60.0
 """A recovery that was left alone for longer begins slowly again: the core's caches are cold by then."""
+
+TOLD_FOR_US: Final = 2_000_000
+"""What another node told longer ago than that is over."""
 
 US: Final = 1_000_000
 
@@ -84,6 +91,13 @@ class Pace:
         self.soft = False
         self._restarted_at = -math.inf
         self._held_until = -math.inf
+        self._rest_until_us = self._fell_at_us = 0
+        #: This node's share of the core, and of how many it was when last seen.
+        self.share: Callable[[], Share] = _all_of_it
+        self._of = 1
+        #: Other nodes' calls at the core, as told last; and the core comes back for one of them.
+        self._elsewhere = 0
+        self._recovers_elsewhere = False
         self._live_wanted_at = self._aside_at = -math.inf
         #: The most places live calls had, or would have had, at once: in this second, and in the one before.
         self._live_peaks = [0, 0]
@@ -91,7 +105,7 @@ class Pace:
         #: What each has had, by its weight, while both wanted: who has had less takes the odd place.
         self._had = [0.0, 0.0]
         #: When each may send its next by rate (a virtual clock for each, as in GCRA).
-        self._next_at = [-math.inf, -math.inf]
+        self._next_at: list[float] = [-math.inf, -math.inf]
         #: Says whether entries wait for a place; set by the forwarder.
         self.backlog_waits: Callable[[], bool] = _nothing_waits
         #: What was kept last, and when.
@@ -101,8 +115,8 @@ class Pace:
 
     @property
     def limit(self) -> int:
-        """Calls that may be at the core at once while it is limited."""
-        return self.ramp.limit
+        """Calls of this node that may be at the core at once while it is limited."""
+        return self.share().part(self.ramp.limit)
 
     @property
     def backlog_limit(self) -> int:
@@ -113,11 +127,11 @@ class Pace:
 
     @property
     def _backlog_max(self) -> int:
-        return min(self.ramp.limit, TRICKLE) if self.soft else self.ramp.limit
+        return min(self.limit, TRICKLE) if self.soft else self.limit
 
     @property
     def _bound(self) -> bool:
-        return self.recovering or self.ramp.learned is not None
+        return self.recovering or self._recovers_elsewhere or self.ramp.learned is not None
 
     @property
     def full(self) -> bool:
@@ -147,13 +161,13 @@ class Pace:
     def wait_s(self) -> float:
         """Seconds for which nothing of the backlog may go, whatever becomes free."""
         now = self._clock.monotonic()
-        rate_s = self._next_at[Who.BACKLOG] - BURST_S - now if self._settings.rate_max_per_s else 0.0
+        rate_s = self._turn(Who.BACKLOG, now) - BURST_S - now if self._settings.rate_max_per_s else 0.0
         return max(0.0, self._held_until - now, rate_s)
 
     def begin(self, slot: Slot, who: Who) -> None:
         """A call goes to the core; leave was asked for, or isn't needed (a trial)."""
         self.at_core[who] += 1
-        level = slot.level = self.at_core[0] + self.at_core[1]
+        level = slot.level = self.at_core[0] + self.at_core[1] + self._elsewhere
         slot.failures, slot.live = self.ramp.failures, who is Who.LIVE
         if who is Who.LIVE:
             self._unanswered += 1
@@ -180,6 +194,7 @@ class Pace:
     def hold(self, seconds: float) -> None:
         """The core asks to be left alone for so long."""
         self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
+        self._rest_until_us = max(self._rest_until_us, self._clock.now_us() + round(seconds * US))
         self.free = False
 
     def restart(self) -> None:
@@ -188,6 +203,44 @@ class Pace:
         self.ramp.restart(self._restarted_at)
         self.recovering = True
         self.free = False
+
+    @property
+    def told(self) -> PaceTold | None:
+        """For the other nodes; nothing while nothing holds this one back. The same as before, as long as all is quiet."""
+        now_us, learned = self._clock.now_us(), self.ramp.learned
+        rests = self._rest_until_us > now_us
+        if not (self.recovering or rests or learned is not None):
+            return None
+        at_core = sum(self.at_core)
+        return PaceTold(
+            at_us=now_us if at_core or self.recovering else 0,
+            at_core=at_core,
+            recovering=self.recovering,
+            falls_above=learned or 0,
+            fell_at_us=self._moment_of_fall() if learned else 0,
+            rest_until_us=self._rest_until_us if rests else 0,
+        )
+
+    def _moment_of_fall(self) -> int:
+        """By the clock on the wall; it doesn't move with what that clock is off from the other."""
+        at_us = self._clock.now_us() - round((self._clock.monotonic() - self.ramp.learned_at) * US)
+        if abs(at_us - self._fell_at_us) > US:
+            self._fell_at_us = at_us
+        return self._fell_at_us
+
+    def hear(self, others: Sequence[PaceTold]) -> None:
+        """What each of the other nodes told last of how it uses the core."""
+        now, now_us = self._clock.monotonic(), self._clock.now_us()
+        fresh = [each for each in others if abs(now_us - each.at_us) <= TOLD_FOR_US]
+        self._elsewhere = sum(each.at_core for each in fresh)
+        self.ramp.nodes = 1 + sum(each.at_core > 0 for each in fresh)
+        self._recovers_elsewhere = any(each.recovering for each in fresh)
+        for each in others:
+            if each.falls_above:
+                self.ramp.hear(each.falls_above, now - max(0, now_us - each.fell_at_us) / US, now)
+            if each.rest_until_us > now_us:
+                self._held_until = max(self._held_until, now + (each.rest_until_us - now_us) / US)
+        self._see_who_is_free(now)
 
     @property
     def kept(self) -> PaceKept:
@@ -237,6 +290,9 @@ class Pace:
             self.recovering = False
         if not self.recovering:
             self.ramp.forget_old(now)
+        self._see_who_is_free(now)
+
+    def _see_who_is_free(self, now: float) -> None:
         self.free = not (self._bound or self._settings.rate_max_per_s or now < self._held_until)
 
     def _is_over(self, now: float) -> bool:
@@ -253,33 +309,46 @@ class Pace:
             return False
         if self._bound and not self._fits(who, others_want=others_want):
             return False
-        return not self._settings.rate_max_per_s or self._next_at[who] - BURST_S <= now
+        return not self._settings.rate_max_per_s or self._turn(who, now) - BURST_S <= now
 
     def _fits(self, who: Who, *, others_want: bool) -> bool:
-        if sum(self.at_core) >= self.ramp.limit:
+        if sum(self.at_core) >= self.limit:
             return False
         if not others_want:
             self._had = [0.0, 0.0]
             return True
         is_behind = self._had[who] <= self._had[1 - who]
-        odd = is_behind and sum(map(self._share, Who)) < self.ramp.limit
+        odd = is_behind and sum(map(self._share, Who)) < self.limit
         places = self._share(who) if who is Who.LIVE else self._left_by_live()
         return self.at_core[who] < places + odd
 
     def _left_by_live(self) -> int:
         """The backlog's places: its share, and what live calls need not have: they have one more than they used of late."""
-        return max(self._share(Who.BACKLOG), self.ramp.limit - max(self._live_peaks) - 1)
+        return max(self._share(Who.BACKLOG), self.limit - max(self._live_peaks) - 1)
 
     def _share(self, who: Who) -> int:
-        return self.ramp.limit * self._weights[who] // sum(self._weights)
+        return self.limit * self._weights[who] // sum(self._weights)
 
     def _take_turn(self, who: Who) -> None:
         """The next of this kind comes one interval later: of its share of the rate, or of all that the other leaves."""
         now = self._clock.monotonic()
         wanted = self.backlog_waits() if who is Who.LIVE else self._live_wants(now)
         part = self._weights[who] / sum(self._weights) if wanted else 1.0
-        rate = self._settings.rate_max_per_s * part
-        self._next_at[who] = max(self._next_at[who], now) + 1.0 / rate
+        turn = max(self._turn(who, now), now)
+        self._next_at[who] = turn + self._of / (self._settings.rate_max_per_s * part)
+
+    def _turn(self, who: Who, now: float) -> float:
+        """When the next of this kind comes by rate; with another share of the core a wait is another by as much."""
+        of = self.share().of
+        if of != self._of:
+            self._next_at = [at if at <= now else now + (at - now) * of / self._of for at in self._next_at]
+            self._of = of
+        return self._next_at[who]
+
+
+def _all_of_it() -> Share:
+    """One process has the core to itself."""
+    return ALL
 
 
 def _nothing_waits() -> bool:

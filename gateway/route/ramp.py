@@ -12,7 +12,10 @@ Growth alone pushes a core with a capacity cliff over again and again, for after
 it fell. So a level counts as *proved* once a whole round of attempts begun at it was answered well, and trouble that
 comes at a level not proved yet, after a clean run, and that goes on, is taken for the cliff: from then on the limit stays
 a little below what was proved. It is not tried again before the end of another outage that comes much later; the core may
-be another one by then. Pure.
+be another one by then.
+
+Of several nodes each reckons with the whole: limits and levels are of all calls at the core, each answer stands for as many
+as there are nodes that send, and what one learned of a fall holds for all (docs/decisions/0057). Pure.
 """
 
 import math
@@ -47,6 +50,9 @@ BUFFER: Final = 0.5
 GRADIENT_MIN: Final = 0.5
 """No round takes away more than that."""
 
+SAME_FALL_S: Final = 5.0
+"""Falls that two nodes learned of within so long are one: no core gets up and falls again in that time."""
+
 
 class _Fall(NamedTuple):
     """Trouble that may be a fall: outcomes left to tell, and failures among them so far."""
@@ -79,9 +85,11 @@ class Ramp:
         self._fall: _Fall | None = None
         #: Times of this round's answers, and the best middle of a round since the recovery.
         self._times: list[float] = []
-        self._best_s = math.inf
+        self.best_s = math.inf
         #: What answers take by the core's habit; 0 while that isn't known.
         self.habit_s = 0.0
+        #: Nodes that send to the core now: of its answers each hears one in so many.
+        self.nodes = 1
         #: Failures so far; an attempt that begins notes them.
         self.failures = 0
 
@@ -124,7 +132,7 @@ class Ramp:
     def succeeded(self, level: int, failures: int, now: float, seconds: float = 0.0) -> None:
         """The core answered properly, in `seconds` where that says something of its load."""
         self.noted(level, failures)
-        self._limit = min(self._highest, self._slow_start(now), self._limit + 1.0 / self._limit)
+        self._limit = min(self._highest, self._slow_start(now), self._limit + self.nodes / self._limit)
         if seconds > 0:
             self._time(seconds)
 
@@ -154,7 +162,7 @@ class Ramp:
         self._proved = self._clean = self._peak = 0
         self._witnesses.clear()
         self._times.clear()
-        self._best_s = math.inf
+        self.best_s = math.inf
         self._begun_at = now
         self._limit = min(START, self._highest)
 
@@ -169,6 +177,19 @@ class Ramp:
         """A former run learned that it falls above so many."""
         self._learned, self._learned_at = max(1, learned), at
         self.forget_old(now)
+        self._limit = min(self._limit, self._highest)
+
+    def hear(self, learned: int, at: float, now: float) -> None:
+        """Another node learned at `at` that the core falls above so many.
+
+        Of one fall, whoever had seen more go well knows better; what this node still wonders about was that fall.
+        """
+        if now - at >= self._kept_s:
+            return
+        if self._learned is not None and abs(at - self._learned_at) <= SAME_FALL_S:
+            self._learned = max(self._learned, learned)
+        elif self._learned is None or at > self._learned_at:
+            self._learned, self._learned_at, self._fall = max(1, learned), at, None
         self._limit = min(self._limit, self._highest)
 
     def forget_old(self, now: float) -> None:
@@ -188,12 +209,12 @@ class Ramp:
 
     def _time(self, seconds: float) -> None:
         self._times.append(seconds)
-        if len(self._times) < max(ROUND_MIN, self._limit):
+        if len(self._times) < max(ROUND_MIN, self._limit / self.nodes):
             return
         sample = median(self._times)
         self._times.clear()
-        self._best_s = min(self._best_s, sample)
-        gradient = (1.0 + BUFFER) * max(self._best_s, self.habit_s) / sample
+        self.best_s = min(self.best_s, sample)
+        gradient = (1.0 + BUFFER) * max(self.best_s, self.habit_s) / sample
         if gradient < 1.0:
             bound = max(GRADIENT_MIN, gradient) * self._limit + math.sqrt(self._limit)
             self._limit = min(self._limit, bound)
@@ -201,7 +222,7 @@ class Ramp:
     def _bear_witness(self, level: int) -> None:
         """A level is proved by as many good answers to attempts begun at it or above as it is high."""
         self._witnesses[level] += 1
-        while self._witnesses.total() > self._proved:
+        while self._witnesses.total() * self.nodes > self._proved:
             self._proved += 1
             del self._witnesses[self._proved]
 

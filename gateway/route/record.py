@@ -51,6 +51,22 @@ class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
     fell_at_us: int = 0
 
 
+class PaceTold(msgspec.Struct, frozen=True, kw_only=True):
+    """How one of several nodes uses a core that it limits its calls to, as it tells the others."""
+
+    #: When it was so, microseconds since 1970 in UTC, as all moments here; 0 while nothing of it is at the core.
+    at_us: int
+    #: Its calls that are at the core.
+    at_core: int
+    #: The route comes back from an outage there.
+    recovering: bool
+    #: As kept.
+    falls_above: int = 0
+    fell_at_us: int = 0
+    #: Until when the core asked to be left alone; 0 when it didn't.
+    rest_until_us: int = 0
+
+
 class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A breaker's state as kept across restarts: a route that was open starts open."""
 

@@ -1,10 +1,28 @@
 """What a node must know of the other nodes on its spool, where there may be some."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 SEATS_MAX: Final = 64
 """Most nodes on one spool at once."""
+
+
+class Share(NamedTuple):
+    """What of a whole is one node's: it is the one in place `at` of `of`."""
+
+    at: int
+    of: int
+
+    def part(self, whole: int) -> int:
+        """So many of `whole` things, at least one; all nodes' parts together are the whole where it is enough for all."""
+        return max(1, whole // self.of + (self.at < whole % self.of))
+
+
+ALL: Final = Share(0, 1)
+"""There is nobody else."""
+
+LEAST: Final = Share(SEATS_MAX - 1, SEATS_MAX)
+"""As if every seat was taken: what a node may have while others may not know of it yet."""
 
 
 class Nodes(Protocol):
@@ -34,6 +52,11 @@ class Nodes(Protocol):
 
     async def sittings(self) -> frozenset[bytes]:
         """Those of all nodes whose seats nobody has taken over. Errors: see `Store.recall`."""
+        ...
+
+    @property
+    def share(self) -> Share:
+        """This node's part of what all nodes together may put on a core; never more than the others leave, as they see it."""
         ...
 
     def holds(self) -> bool:
@@ -72,6 +95,11 @@ class Alone:
     async def sittings(self) -> frozenset[bytes]:
         """The only one."""
         return frozenset({self.sitting})
+
+    @property
+    def share(self) -> Share:
+        """The whole."""
+        return ALL
 
     def holds(self) -> bool:
         """There is nobody to take it."""

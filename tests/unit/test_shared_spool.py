@@ -14,7 +14,7 @@ from gateway.standin.settings import StandinSettings
 from spool.away.fate import TAKEN_TWICE
 from spool.entry import Entry
 from spool.lifecycle import GIVE_BACK, JOIN, POST, State, Told
-from spool.nodes import Alone
+from spool.nodes import ALL, Alone, Share
 from spool.tally import Limit
 from tests.contracts.spool_examples import draft, go, put
 from tests.unit.fake_core import NOT_SENT, Does
@@ -40,6 +40,11 @@ class Member(Alone):
     def holds(self) -> bool:
         """Its lease runs."""
         return self.leased
+
+    @property
+    def share(self) -> Share:
+        """The whole."""
+        return ALL
 
     def forwards(self, route: str, *, does: bool) -> None:
         """What it tells the others of a route."""

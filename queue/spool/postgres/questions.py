@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from spool.account import AccountNote
 from spool.entry import Act, Entry, Event
 from spool.errors import SpoolClosed
 from spool.lifecycle import USUAL, State
+from spool.nodes import ALL, Share
 from spool.number import NUMBER_MAX
 from spool.postgres.connection import Connection, Pool, means_gone
 from spool.postgres.records import PostgresRecords
@@ -18,17 +19,6 @@ from spool.tally import Cell, Sum
 from spool.uses import KeyUse, Recount
 
 ALL_STATES: Final = [+state for state in State]
-
-
-class Share(NamedTuple):
-    """Which lanes' backlog is this node's to send: of `of` nodes the one in place `at`."""
-
-    at: int
-    of: int
-
-
-ALL_LANES: Final = Share(0, 1)
-"""As long as nobody else is known."""
 
 
 class Questions:
@@ -203,7 +193,7 @@ class Questions:
             yield PostgresRecords(db)
 
     def _share(self, route: str) -> Share:
-        return self._shares.get(route) or self._shares.get("") or ALL_LANES
+        return self._shares.get(route) or self._shares.get("") or ALL
 
     @property
     def _reading(self) -> Pool:

@@ -11,11 +11,11 @@ from spool.errors import SpoolAway, SpoolClosed, SpoolError, SpoolHeld, SpoolUnf
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes
-from spool.nodes import SEATS_MAX, Nodes, nothing
+from spool.nodes import SEATS_MAX, Nodes, Share, nothing
 from spool.postgres.commit import Lost, Writer
 from spool.postgres.connection import Connection, Pool, connect, lies_outside, means_gone, pool
 from spool.postgres.expected import Expectations
-from spool.postgres.others import shares_of
+from spool.postgres.others import Portion, shares_of
 from spool.postgres.questions import Questions, counted
 from spool.postgres.schema import bring_up_to_date
 from spool.postgres.seat import NEVER, LeaseLost, SeatTaken, living, sittings_in, take_seat
@@ -82,6 +82,7 @@ class PostgresStore(Questions, Keeping):
         self._holds_until = 0.0
         #: Until when, by the same clock, others may take this node for one that is there.
         self._leased_until = 0.0
+        self._portion = Portion(settings.lease_s)
         #: Not before this time are others' claims taken over: they may be only now reaching the database again.
         self._takes_over_from = 0.0
         self._now_us = 0
@@ -165,6 +166,8 @@ class PostgresStore(Questions, Keeping):
         self._holds_until = self._leased_until = started + self._settings.lease_s
         self._takes_over_from = started + self._settings.lease_s
         self._readers = await self._make_pool(self._settings)
+        seated = asyncio.get_running_loop().time()
+        self._portion.see(await db.fetch(SQL["seats"]), seat.number, seated)
         async with db.transaction(isolation="repeatable_read", readonly=True):
             others = counted(await db.fetch(SQL["tally_of_others"], seat.number))
             self._expected.begin(counted(await db.fetch(SQL["tally"])), others)
@@ -376,11 +379,13 @@ class PostgresStore(Questions, Keeping):
 
     async def look_round(self) -> None:
         """Once: what the others took, who of them is gone, what waits for nobody; and go on with the lease."""
+        started = asyncio.get_running_loop().time()
         try:
             seats = await self._rows("seats")
             others = counted(await self._rows("tally_of_others", self._writing.seat.number))
             strays = await self._rows("waiting_for_nobody", 1)
             await self._look_for_standbys(self._reading)
+            self._portion.see(seats, self._writing.seat.number, started)
             news = self._share_lanes(seats) | self._expected.hear(others)
             news |= await self._see_to(seats, sweep=bool(strays))
         except SpoolError:
@@ -393,6 +398,11 @@ class PostgresStore(Questions, Keeping):
         before, self._shares = self._shares, shares_of(seats, self._writing.seat.number)
         self.unheard = any(row["unheard"] for row in seats)
         return self._shares != before
+
+    @property
+    def share(self) -> Share:
+        """What of a core is this node's: the others are known, and know of it."""
+        return self._portion.share(asyncio.get_running_loop().time())
 
     async def _see_to(self, seats: list[Any], *, sweep: bool) -> bool:
         """What a look round shows is to be done; True when entries came back into arrival order or fell due by it."""
