@@ -202,7 +202,6 @@ class Service:
                 each: _keeper(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
             },
         )
-        health.pace.share = lambda: self.spool.store.nodes.share
         if isinstance(core, Endpoints):
             core.is_on_trial = lambda: health.zone not in PASSING
         health.on_change(lambda old, new, diagnosis: _log_zone(name, old, new, diagnosis))

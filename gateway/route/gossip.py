@@ -50,7 +50,7 @@ class Gossip:
     """This node's notes, and what is made of the others'."""
 
     def __init__(self, store: Store, routes: Iterable[RouteHealth], clock: Clock, *, own: frozenset[str]) -> None:
-        """Tell through `store`. Words of `own` actors are each node's own, and not told."""
+        """Tell through `store`, and limit each route to this node's share. Words of `own` actors are each node's own, and not told."""
         self._store = store
         self._clock = clock
         self._routes = {route.name: route for route in routes}
@@ -75,6 +75,7 @@ class Gossip:
                 self._notes[name] = msgspec.structs.replace(note, closings=note.closings + 1)
 
         route.on_change(changed)
+        route.pace.share = lambda: self._store.nodes.share
 
     async def run(self) -> None:
         """Tell and hear, again and again, until cancelled."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,7 +89,7 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def open_house(folder: Path, more: str = "", change: Callable[[str], str] = str) -> AsyncIterator[House]:
+async def open_house(folder: Path, more: str = "", change: Callable[[str], str] = str) -> AsyncGenerator[House]:
     """The configuration that init makes, changed, on free ports, with a token of each role and `more` at its end."""
     made = make(folder / "var", SystemClock())
     async with ScriptedCore.start(Settings(ledger=folder / "ledger.db")) as core, aiohttp.ClientSession() as client:
@@ -102,3 +102,14 @@ async def open_house(folder: Path, more: str = "", change: Callable[[str], str] 
             yield House(service, core, client)
         finally:
             await service.stop()
+
+
+@contextlib.asynccontextmanager
+async def lived(config: Path) -> AsyncGenerator[Service]:
+    """One life of a service."""
+    service = Service(load(config), SystemClock())
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()

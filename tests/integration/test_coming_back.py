@@ -5,10 +5,8 @@ came within that time before an order was surely still there beside it.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -19,11 +17,10 @@ from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
 from gateway.config.init import make
-from gateway.config.load import load
 from gateway.route.pace import Pace
 from gateway.route.zone import Zone
 from gateway.service import Service
-from tests.integration.house import WAIT_S, House, open_house
+from tests.integration.house import WAIT_S, House, lived, open_house
 
 US: Final = 1_000_000
 ANSWER_S: Final = 0.05
@@ -148,17 +145,6 @@ async def until_grown(pace: Pace, core: ScriptedCore, service: Service) -> None:
         await until_booked(core, booked, service)
         if pace.limit >= LIMIT:
             return
-
-
-@contextlib.asynccontextmanager
-async def lived(config: Any) -> AsyncGenerator[Service]:
-    """One life of a service."""
-    service = Service(load(config), SystemClock())
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
 
 
 async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path) -> None:

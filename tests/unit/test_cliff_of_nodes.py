@@ -41,6 +41,11 @@ class Member(Alone):
         """Its own."""
         return self.place, NODES
 
+    @property
+    def share(self) -> Share:
+        """An equal part."""
+        return Share(self.place, NODES)
+
 
 class Talk(MemoryStore):
     """What nodes tell each other by, of one of them."""
