@@ -38,7 +38,8 @@ def install(stage: Stage, old: Path, new: Path, until: str) -> None:
     stage.gateway = Actor(
         "gateway",
         (sys.executable, *SERVE, str(new), "--moved-from", str(old)),
-        is_ready=lambda line: until in line,
+        # A kill may come too late, when all is done: then there is nothing to move at the next start.
+        is_ready=lambda line: until in line or '"spool_moved"' in line,
         log=stage.scene.folder / "gateway.log",
     )
 
