@@ -32,11 +32,11 @@ async def test_a_database_it_can_t_work_with_lets_go_of_the_file(tmp_path: Path)
 
     with pytest.raises(SpoolUnfit, match="999"):
         await store.open(NOW_US)
-    await store.close()
 
     beside = SqliteStore(place.file)
     await beside.open(NOW_US)
     await beside.close()
+    await store.close()
 
 
 async def test_a_twin_of_what_was_brought_over_this_moment_is_asked_to_come_again(place: Place) -> None:
