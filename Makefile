@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # Tests share nothing, so they run on two cores; who is done first takes over what the other has left.
 PARALLEL := -n 2 --dist worksteal
+# Those of the spool mostly wait, for a disk or a database.
+WAITING := -n 3 --dist worksteal
 # What is quick: each small change of a payment's way is noticed here (make mutation).
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
@@ -15,7 +17,7 @@ QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integr
   tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
   tests/integration/test_postgres_keys.py tests/integration/test_postgres_at_once.py \
   tests/integration/test_postgres_migrations.py tests/integration/test_moving.py tests/integration/test_away.py \
-  tests/integration/test_away_trouble.py
+  tests/integration/test_away_trouble.py tests/integration/test_starting_away.py
 # Of these, what knows the way of a payment takes each branch of it (make coverage). Whoever counts branches makes a test
 # take three times as long, so the rest is left alone: what imports nothing of it, and long stories on simulated time.
 KNOWS := ^from (spool|gateway\.(accept|forward)|tests\.(contracts\.spool|unit\.(heart|key_house|troubled_store)))[. _]
@@ -168,7 +170,7 @@ powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop dev
 	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
 coverage: $(DEV_READY) ## The quick tests of accepting, forwarding and the spool; names the branches that none takes
-	$(PYTEST) $(PARALLEL) --cov --cov-report=term-missing:skip-covered $(COUNTED)
+	$(PYTEST) $(WAITING) --cov --cov-report=term-missing:skip-covered $(COUNTED)
 
 SAMPLE ?= 400
 SEED ?= 1

@@ -61,6 +61,29 @@ async def test_the_estimate_follows_the_backlog(heart: Heart) -> None:
     assert (found.rate_in, found.low_s <= found.empty_s) == (0.0, True)
 
 
+async def test_payments_that_wait_go_past_reversals_the_core_does_not_take(heart: Heart) -> None:
+    """In the same round, though these came first: by the next they would be met by the same reversal."""
+    many = heart.breaker.failures_in_a_row
+    for number in range(many + 2):
+        await heart.pay(f"k{number}", account=f"{number}")
+    heart.open_route()
+    for number in range(many + 2):
+        await heart.undo(f"r{number}", f"k{number}")
+    heart.close_route()
+    heart.core.will(*[SILENCE] * many)
+    await heart.forwards(12)
+    heart.open_route()
+    for number in range(3):
+        await heart.pay(f"late{number}", account=f"late{number}")
+    heart.close_route()
+    assert heart.health.zone_of(Operation.REVERSAL) is Zone.OPEN
+
+    await heart.forwards(12)
+
+    assert {(await heart.entry(f"late{number}")).state for number in range(3)} == {State.POSTED}
+    assert (await heart.entry(f"r{many + 1}")).state is State.READY
+
+
 async def test_reversals_the_core_does_not_take_wait_with_their_lanes_and_hold_up_nobody_else(heart: Heart) -> None:
     """Its booking works. After a while one reversal tries, and once enough were taken the others follow."""
     many = heart.breaker.failures_in_a_row
