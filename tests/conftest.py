@@ -24,6 +24,7 @@ SKIPS_ALLOWED: Final[dict[str, str]] = {
     "tests/faults/test_database_troubles.py::test_a_full_disk": "not every runner may mount a small disk",
     "tests/faults/test_full_disk.py": "not every runner may mount a small disk",
     "tests/faults/test_network.py": "not every runner may make network namespaces",
+    "tests/faults/test_node_cut_off.py": "not every runner may make network namespaces",
     "tests/powercut/test_power_cut.py::test_a_real_kernel": "not every runner may mount a loop device, or has XFS",
     "tests/faults/test_storage_faults.py::test_a_disk_that_fills_up": "not every runner may mount a small disk",
 }
