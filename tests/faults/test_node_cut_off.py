@@ -9,7 +9,7 @@ import random
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -116,7 +116,7 @@ async def test_a_node_cut_off_from_everything_writes_nothing_stale_and_the_other
     is whole, after others took its claims over.
     """
     chance = random.Random(seed())  # noqa: S311 - repeatable on purpose
-    quick = {"connect_timeout_s": 1.0, "statement_timeout_s": 30.0}
+    quick: dict[str, Any] = {"connect_timeout_s": 1.0, "statement_timeout_s": 30.0}
     async with database() as server, clustered(tmp_path, server, PARTS, "second", **quick) as cluster:
         async with contextlib.AsyncExitStack() as stack:
             for port in (server.port, *(cluster.scene.core_ports(core)[0] for core in BOTH)):
@@ -124,7 +124,7 @@ async def test_a_node_cut_off_from_everything_writes_nothing_stale_and_the_other
             node = far_node(cluster, wire, server.dsn())
             await node.actor.start()
             cluster.nodes.append(node)
-            habits = {"reversals": 0.1, "patience_s": 3.0}
+            habits: dict[str, Any] = {"reversals": 0.1, "patience_s": 3.0}
             async with cluster.traffic(BOTH, 15.0, chance, address=cluster.round_robin(), **habits) as diary:
                 for _ in range(2):
                     await answers(diary, chance.randint(20, 50))
