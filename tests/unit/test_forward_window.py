@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.forward.window import Window
 from spool.entry import Entry
+from spool.rank import USUAL
 from spool.store import Ready
 from tests.contracts.spool_examples import draft
 from tests.unit.heart import kept
@@ -225,6 +226,16 @@ def test_an_entry_ready_anew_goes_before_a_lane_that_is_full(window: Window) -> 
     first = window.take()
     assert first == entry(1, lane=7)
     assert window.finish(first) is False
+
+
+def test_what_is_in_hand_says_nothing_of_what_is_waited_for(window: Window) -> None:
+    """Before the next that is here may go, more has to be read: something of this rank may come before it."""
+    first = entry(1)
+    window.offer(found(first, entry(9)))
+    window.pick(first)
+
+    assert window.waits_for(USUAL, 5)
+    assert not window.waits_for(USUAL, 9)
 
 
 def test_room_is_what_is_left_and_never_less_than_none(window: Window) -> None:
