@@ -281,7 +281,9 @@ class RouteHealth:
         if evidence <= Evidence.ALIVE:
             breaker.report(permit, evidence, wait_s=0.0 if evidence else _retry_after_s(outcome))
             return
-        self._note(outcome, f"answered after {duration_s:.1f} s")
+        self._note(
+            outcome, f"{'answered' if isinstance(outcome, PROPER) else 'a call, ended'} after {duration_s:.1f} s"
+        )
         breaker.report(permit, evidence)
 
     def withdraw(self, permit: Permit) -> None:
@@ -424,7 +426,7 @@ class RouteHealth:
             return
         self._probes_failed += 1
         if epoch == self._breaker.epoch:
-            self._note(outcome, "")
+            self._note(outcome, "a probe")
             self._breaker.probe_failed(epoch, evidence)
 
     # Diagnosis
@@ -433,9 +435,9 @@ class RouteHealth:
         now_us = self._clock.now_us()
         match outcome:
             case NotSent(cause=cause, detail=detail) | Unknown(cause=cause, detail=detail):
-                self._casebook.note(cause, detail, now_us)
+                self._casebook.note(cause, detail or example, now_us)
             case Misconfigured(cause=cause, detail=detail):
-                self._casebook.note(cause, detail, now_us, sure=True)
+                self._casebook.note(cause, detail or example, now_us, sure=True)
             case _:
                 self._casebook.note(OwnCause.SLOW, example, now_us)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+import pytest
 
 from adapters.core import Level
 from adapters.cores.scripted.faults import Fault, FaultKind
@@ -69,13 +70,15 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def open_rig(folder: Path, *, breaker: str = "", forward: str = "") -> AsyncGenerator[Rig]:
-    """Nothing runs yet but the core."""
+async def open_rig(
+    folder: Path, *, breaker: str = "", forward: str = "", address: str = "http://{}"
+) -> AsyncGenerator[Rig]:
+    """Nothing runs yet but the core; `address` is made of its own."""
     made = make(folder / "var", SystemClock())
     settings = Settings(ledger=folder / "ledger.db", level=Level.A)
     async with ScriptedCore.start(settings) as core, aiohttp.ClientSession() as client:
         text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        text = text.replace("http://127.0.0.1:8090", core.url)
+        text = text.replace("http://127.0.0.1:8090", address.format(core.url.removeprefix("http://")))
         more = PATIENT.format(breaker=breaker, forward=forward)
         made.config.write_text(f"{text}\n{token_tables()}\n{more}")
         yield Rig(core, made.config, client)
@@ -198,3 +201,33 @@ async def test_while_it_drains_it_is_said_until_when_with_a_low_and_a_high_end(t
         assert said["empty_s"] >= (waiting - 2) / 22
         done = await until(house, lambda route: not route["waiting"])
         assert done["estimate"]["empty_s"] == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "faults", "cause"),
+    [
+        ("http://billing.invalid:8090", [], "dns"),
+        ("https://{}", [], "tls"),
+        ("http://{}", [Fault(kind=FaultKind.REFUSE)], "refused_connection"),
+        ("http://{}", [Fault(kind=FaultKind.RESET_BEFORE, operation=Operation.PAY)], "reset"),
+        ("http://{}", [Fault(kind=FaultKind.HANG, operation=Operation.PAY)], "answer_timeout"),
+        ("http://{}", [Fault(kind=FaultKind.ERROR_BEFORE, operation=Operation.PAY)], "server_error"),
+        ("http://{}", [Fault(kind=FaultKind.GARBAGE, operation=Operation.PAY)], "unreadable"),
+        ("http://{}", [Fault(kind=FaultKind.UNAUTHORISED, operation=Operation.PAY)], "credentials"),
+    ],
+)
+async def test_an_open_route_says_why_since_when_and_by_which_example(
+    tmp_path: Path, address: str, faults: list[Fault], cause: str
+) -> None:
+    """As an operator sees it; the payers have a yes meanwhile."""
+    async with open_rig(tmp_path, address=address) as rig, rig.life() as house:
+        for fault in faults:
+            rig.core.control.set(fault)
+        await pay(house, range(20))
+        route = await until(house, lambda route: route["zone"] == "open" and route["diagnosis"] is not None)
+        told = route["diagnosis"]
+        assert told["cause"] == cause
+        assert told["words"]
+        assert told["example"]
+        assert told["seen"] >= 1
+        assert "" < told["first_seen"] <= told["last_seen"]
