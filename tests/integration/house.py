@@ -65,9 +65,9 @@ class House:
         assert status == 200, told
         return told
 
-    async def pay(self, key: str, account: str = "100") -> str:
-        """A payment of 10.00 by OSMP; its number."""
-        query = f"command=pay&txn_id={key}&txn_date=20260115120000&account={account}&sum=10.00"
+    async def pay(self, key: str, account: str = "100", amount: str = "10.00") -> str:
+        """A payment by OSMP; its number."""
+        query = f"command=pay&txn_id={key}&txn_date=20260115120000&account={account}&sum={amount}"
         url = f"http://127.0.0.1:{self.service.channel_listener.port}/osmp/kiosk?{query}"
         async with self.client.get(url) as answer:
             assert "<result>0</result>" in await answer.text()

@@ -172,3 +172,29 @@ async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path
             core.control.clear()
             await until_booked(core, 60, service)
         assert len(core.ledger.bookings()) == 60
+
+
+LARGE_FIRST: Final = """
+[[routes.main.order.rules]]
+goes = "first"
+amount_min = "100"
+"""
+
+
+async def test_of_what_waited_the_core_gets_first_what_the_rules_put_first(tmp_path: Path) -> None:
+    """The oldest alone to try it, then the large ones, though they came last; each kind in the order it came."""
+    tables = route(1, breaker="trials_needed = 1", forward=f"slow_start_s = 0.0\n{LARGE_FIRST}")
+    async with open_house(tmp_path, tables) as house:
+        house.core.control.outage(FaultKind.REFUSE)
+        # The first of these find out, and wait a moment for their next attempt.
+        for key in range(20):
+            await house.pay(str(key), account=f"1{key}")
+        for key in range(20, 25):
+            await house.pay(str(key), account=f"1{key}", amount="500.00")
+        house.core.control.clear()
+        await until_booked(house.core, 25, house.service)
+        tried, *booked = [each.account for each in house.core.ledger.bookings()]
+        large, usual = [f"1{key}" for key in range(20, 25)], [f"1{key}" for key in range(10, 20)]
+        assert tried not in large
+        in_turn = [each for each in booked if each in {*large, *usual}]
+        assert in_turn == [*large, *(each for each in usual if each != tried)]
