@@ -80,7 +80,6 @@ def walk(tmp_path: Path) -> Iterator[Walk]:
 
 def test_the_page_s_commands_move_a_spool_and_the_old_one_starts_no_more(walk: Walk) -> None:
     """As whoever is on duty types them."""
-    # The last, a move at a start, is gone through in `test_moving_here`.
     check, move, serve, verify, _ = commands()
     walk.serve("serve --config old.toml")
     assert walk.stop() == 0
@@ -94,4 +93,21 @@ def test_the_page_s_commands_move_a_spool_and_the_old_one_starts_no_more(walk: W
     assert (moved.returncode, "counted and proven anew" in moved.stdout) == (0, True), moved.stderr
     assert found == "found: an empty spool\n"
     assert verified.returncode == 0, verified.stderr
+    assert (again.returncode, "this spool was moved away" in again.stderr) == (3, True)
+
+
+def test_the_page_s_restart_moves_a_spool_once(walk: Walk) -> None:
+    """By one command, at each start."""
+    *_, verify, restart = commands()
+    walk.serve("serve --config old.toml")
+    assert walk.stop() == 0
+
+    found = [walk.serve(restart)]
+    first = walk.stop()
+    found.append(walk.serve(restart))
+    second = walk.stop()
+    verified, again = walk.run(verify), walk.run("serve --config old.toml")
+
+    assert found == ["found: an empty spool\n"] * 2
+    assert (first, second, verified.returncode) == (0, 0, 0), verified.stderr
     assert (again.returncode, "this spool was moved away" in again.stderr) == (3, True)
