@@ -19,6 +19,7 @@ from gateway.accept.closed import Closed
 from gateway.admin.desk import Desk
 from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
+from gateway.admin.http.share import PRESSING, Share
 from gateway.admin.state.trend import Sample, Trend
 from gateway.clock import Clock
 from gateway.config.load import load_access
@@ -153,7 +154,12 @@ class Service:
         )
         self.admin = AdminSide(self._desk())
         self.page = PageSide(self._desk(), self.admin)
-        self.admin_listener = AdminListener(config.listen.admin, self.page.handle, grace_s=config.node.stop_grace_s)
+        self.admin_listener = AdminListener(
+            config.listen.admin,
+            self.page.handle,
+            Share(lambda: self.acceptor.in_hand > PRESSING, clock.monotonic),
+            grace_s=config.node.stop_grace_s,
+        )
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0

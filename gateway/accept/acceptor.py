@@ -93,6 +93,11 @@ class Acceptor:
         #: Answers that are looked for, apart from any request's own task.
         self._looking: set[asyncio.Task[None]] = set()
 
+    @property
+    def in_hand(self) -> int:
+        """Payments and reversals that are to be answered now."""
+        return len(self._repeats.in_hand)
+
     # One answer per key
 
     def pay(self, payment: Payment, until: float, twin_until: float, tell: Tell) -> Coroutine[Any, Any, Answer] | None:

@@ -7,16 +7,18 @@ sender's bytes in it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
+from gateway.admin.http.share import Share
 from gateway.http.settings import AdminListenerSettings
 from gateway.http.tls import server_context
 from gateway.log import log
 
-Handler = Callable[[web.BaseRequest, bytes], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest, bytes], Coroutine[Any, Any, web.StreamResponse]]
 
 HEAD_BYTES_MAX: Final = 8_190
 BACKLOG: Final = 1_024
@@ -53,11 +55,19 @@ class _Server(web.Server):
         super().connection_lost(handler, exc)
 
 
+def _is_in(answer: web.StreamResponse) -> bool:
+    return answer.status < HTTPStatus.BAD_REQUEST
+
+
 class AdminListener:
     """One listening port."""
 
-    def __init__(self, settings: AdminListenerSettings, handler: Handler, *, grace_s: float) -> None:
-        """Serve `handler`, which gets each request with its whole body; at the stop, what is in hand has `grace_s`."""
+    def __init__(self, settings: AdminListenerSettings, handler: Handler, share: Share, *, grace_s: float) -> None:
+        """Serve `handler`, which gets each request with its whole body, in its turn by `share`.
+
+        At the stop, what is in hand has `grace_s`.
+        """
+        self._share = share
         self._grace_s = grace_s
         self._settings = settings
         self._handler = handler
@@ -105,6 +115,10 @@ class AdminListener:
         return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=size)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        came_with = request.headers.get("Authorization", "") or request.headers.get("Cookie", "")
+        return await self._share.run(came_with, lambda: self._answered(request), _is_in)
+
+    async def _answered(self, request: web.BaseRequest) -> web.StreamResponse:
         assert self._server is not None, "requests come only while we listen"
         if self._server.open_connections > self._settings.connections_max:
             return web.Response(status=503, headers=_BUSY)
