@@ -73,6 +73,7 @@ async def test_a_close_waits_for_a_second_person_who_is_an_approver(house: House
     number = await held(house)
     status, told = await close(house, number, "posted", core_id="B-17")
     proposal = told["proposal"]
+    assert "nightsafe_proposals_waiting 1.0" in await house.get("/metrics")
     assert (status, told["done"], proposal["maker"], proposal["stand"]) == (200, False, "operator", "open")
     assert (await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] == "held"
     assert (await house.get("/admin/v1/proposals"))["proposals"] == [proposal]

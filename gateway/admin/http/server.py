@@ -68,6 +68,13 @@ class AdminSide:
         self._demand_spool()
         return await status(self._desk, self._parts.duties.proposals)
 
+    async def _undecided(self) -> list[Proposal]:
+        """For metrics, which are told even where the spool can't say now."""
+        try:
+            return await self.proposals()
+        except SpoolError:
+            return []
+
     async def proposals(self) -> list[Proposal]:
         """What waits for a second person, oldest first. Errors: see `Store.recall_some`."""
         return await self._parts.duties.proposals.waiting()
@@ -99,7 +106,7 @@ class AdminSide:
         person = await self._authenticated(request)
         if method == "GET" and path == "/metrics":
             self._demand(person, Right.READ)
-            return _response(await exposition(self._desk), METRICS_TYPE)
+            return _response(await exposition(self._desk, await self._undecided()), METRICS_TYPE)
         if method == "GET" and path in {EXPORT, DAY_EXPORT}:
             return await self.file(request, person, path, query)
         if method == "GET" and path == ADDRESS:

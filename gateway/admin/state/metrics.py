@@ -4,7 +4,7 @@ Sums are in minor units of the labelled currency. A gauge is for alarms and char
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from gateway.admin.desk import Desk
+from gateway.admin.duties.proposal import Proposal
 from gateway.admin.duties.views import owed_cells
 from gateway.admin.state.status import oldest_us, owed_since_us
 from gateway.returns.duty import Stage, stage_of
@@ -25,13 +26,23 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 US: Final = 1_000_000
 
 
-async def exposition(desk: Desk) -> bytes:
-    """Everything there is to measure, as Prometheus text."""
+async def exposition(desk: Desk, waiting: Sequence[Proposal]) -> bytes:
+    """Everything there is to measure, as Prometheus text; `waiting` are the proposals that a second person has to decide."""
     oldest = {route.name: await oldest_us(desk, route.name) for route in desk.routes}
     owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
     moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_keys(desk), *_books(desk)]))
-    moment.register(_Gathered([*_routes(desk, oldest), *_endpoints(desk), *_returns(desk, owed), *_sinks(desk)]))
+    moment.register(
+        _Gathered(
+            [
+                *_routes(desk, oldest),
+                *_endpoints(desk),
+                *_returns(desk, owed),
+                *_proposals(desk, waiting),
+                *_sinks(desk),
+            ]
+        )
+    )
     return generate_latest(desk.meter.registry) + generate_latest(moment)
 
 
@@ -210,6 +221,15 @@ def _returns(desk: Desk, owed_since: dict[str, int]) -> Iterator[Metric]:
         for each in Stage:
             stage.add_metric((route, each.value), each is is_at)
     yield from (entries, minor, age, stage)
+
+
+def _proposals(desk: Desk, waiting: Sequence[Proposal]) -> Iterator[Metric]:
+    count = _gauges("proposals_waiting", "Proposals that wait for a second person.")
+    age = _gauges("proposals_oldest_seconds", "How long the oldest of them has waited; 0 when none does.")
+    now_us = desk.clock.now_us()
+    count.add_metric((), len(waiting))
+    age.add_metric((), max((now_us - each.made_at_us for each in waiting), default=0) / US)
+    yield from (count, age)
 
 
 def _sinks(desk: Desk) -> Iterator[Metric]:
