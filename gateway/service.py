@@ -19,7 +19,7 @@ from gateway.accept.closed import Closed
 from gateway.admin.desk import Desk
 from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
-from gateway.admin.http.share import PRESSING, Share
+from gateway.admin.http.share import Share
 from gateway.admin.state.trend import Sample, Trend
 from gateway.clock import Clock
 from gateway.config.load import load_access
@@ -154,7 +154,7 @@ class Service:
         )
         self.admin = AdminSide(self._desk())
         self.page = PageSide(self._desk(), self.admin)
-        self.admin_listener = self._admin_listener()
+        self.admin_listener = AdminListener(config, self.page.handle, Share(self.acceptor, clock.monotonic))
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0
@@ -167,12 +167,6 @@ class Service:
     def _doors(self) -> Doors:
         doors = Doors if self.tracing is None else self.tracing.doors
         return doors(self.channels.values(), self.acceptor, self.clock, self.meter, self._board())
-
-    def _admin_listener(self) -> AdminListener:
-        """The admin side's, which gets a share of the loop while payments wait."""
-        share = Share(lambda: self.acceptor.in_hand > PRESSING, self.clock.monotonic)
-        settings, grace_s = self.config.listen.admin, self.config.node.stop_grace_s
-        return AdminListener(settings, self.page.handle, share, grace_s=grace_s)
 
     def _joining(self) -> Joining:
         return Joining(

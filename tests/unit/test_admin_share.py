@@ -18,7 +18,12 @@ class Loop:
         self.now_s = 100.0
         self.is_pressed = True
         self.answered: list[str] = []
-        self.share = Share(lambda: self.is_pressed, lambda: self.now_s)
+        self.share = Share(self, lambda: self.now_s)
+
+    @property
+    def in_hand(self) -> int:
+        """Many, or none."""
+        return 64 if self.is_pressed else 0
 
     def asks(self, who: str, cost_s: float = 0.0, *, is_in: bool = False) -> "asyncio.Task[str]":
         """A request on its way that takes the loop for so long."""

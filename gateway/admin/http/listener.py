@@ -14,7 +14,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway.admin.http.share import Share
-from gateway.http.settings import AdminListenerSettings
+from gateway.config.model import Config
 from gateway.http.tls import server_context
 from gateway.log import log
 
@@ -62,14 +62,14 @@ def _is_in(answer: web.StreamResponse) -> bool:
 class AdminListener:
     """One listening port."""
 
-    def __init__(self, settings: AdminListenerSettings, handler: Handler, share: Share, *, grace_s: float) -> None:
+    def __init__(self, config: Config, handler: Handler, share: Share) -> None:
         """Serve `handler`, which gets each request with its whole body, in its turn by `share`.
 
-        At the stop, what is in hand has `grace_s`.
+        At the stop, what is in hand has `node.stop_grace_s`.
         """
         self._share = share
-        self._grace_s = grace_s
-        self._settings = settings
+        self._grace_s = config.node.stop_grace_s
+        self._settings = config.listen.admin
         self._handler = handler
         self._server: _Server | None = None
         self._runner: web.ServerRunner | None = None

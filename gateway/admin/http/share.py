@@ -9,7 +9,7 @@ row of their own, so that a crowd of strangers, or one person's hundred requests
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 SHARE: Final = 0.04
 """Seconds of the loop a second; what it costs around a request (its socket, its thread) comes to as much again."""
@@ -77,12 +77,21 @@ def _thrown(coroutine: Coroutine[Any, Any, Any], error: BaseException) -> Callab
     return lambda: coroutine.throw(error)
 
 
+class Payments(Protocol):
+    """Whoever takes them."""
+
+    @property
+    def in_hand(self) -> int:
+        """How many are to be answered now."""
+        ...
+
+
 class Share:
     """The admin side's share."""
 
-    def __init__(self, pressed: Callable[[], bool], now: Callable[[], float]) -> None:
-        """`pressed` says whether payments wait now, `now` is monotonic, in seconds."""
-        self._waits = pressed
+    def __init__(self, payments: Payments, now: Callable[[], float]) -> None:
+        """`payments` wait when many are in hand, `now` is monotonic, in seconds."""
+        self._payments = payments
         self._pressed_until = 0.0
         self._now = now
         self._budget_s = BURST_S
@@ -127,7 +136,7 @@ class Share:
 
     def _pressed(self) -> bool:
         now = self._now()
-        if self._waits():
+        if self._payments.in_hand > PRESSING:
             self._pressed_until = now + PRESSED_S
         return now < self._pressed_until
 
