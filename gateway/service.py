@@ -19,7 +19,6 @@ from gateway.accept.closed import Closed
 from gateway.admin.desk import Desk
 from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
-from gateway.admin.http.share import Share
 from gateway.admin.state.trend import Sample, Trend
 from gateway.clock import Clock
 from gateway.config.load import load_access
@@ -154,7 +153,7 @@ class Service:
         )
         self.admin = AdminSide(self._desk())
         self.page = PageSide(self._desk(), self.admin)
-        self.admin_listener = AdminListener(config, self.page.handle, Share(self.acceptor, clock.monotonic))
+        self.admin_listener = AdminListener(config, self.page.handle, self.acceptor, clock)
         #: True from the moment requests are taken until stopping begins.
         self.ready = False
         self.started_at_us = 0

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.admin.http.share import Share
+from gateway.admin.http.share import Payments, Share
+from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.http.tls import server_context
 from gateway.log import log
@@ -62,12 +63,12 @@ def _is_in(answer: web.StreamResponse) -> bool:
 class AdminListener:
     """One listening port."""
 
-    def __init__(self, config: Config, handler: Handler, share: Share) -> None:
-        """Serve `handler`, which gets each request with its whole body, in its turn by `share`.
+    def __init__(self, config: Config, handler: Handler, payments: Payments, clock: Clock) -> None:
+        """Serve `handler`, which gets each request with its whole body, in its turn beside `payments`.
 
         At the stop, what is in hand has `node.stop_grace_s`.
         """
-        self._share = share
+        self._share = Share(payments, clock.monotonic)
         self._grace_s = config.node.stop_grace_s
         self._settings = config.listen.admin
         self._handler = handler
