@@ -1,8 +1,9 @@
 """What holds for every test: none is timed, and in CI none is skipped unless the reason is written down here."""
 
 import os
+import sys
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TextIO, cast
 
 import pytest
 import structlog
@@ -63,8 +64,21 @@ class SkipGuard:
             self.skipped.append(nodeid)
 
 
+class StandardError:
+    """What standard error is when something is said: a test may have put another in its place by then."""
+
+    def write(self, text: str) -> int:
+        """As a file."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """As a file."""
+        sys.stderr.flush()
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """In CI a skipped test is a failure; at a desk it is a hint."""
+    """In CI a skipped test is a failure, at a desk a hint. The log goes where a service's goes, not among a command's words."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())))
     if os.environ.get("CI") == "true":
         config.pluginmanager.register(SkipGuard(), "skip-guard")
 

@@ -194,9 +194,9 @@ async def test_a_collector_that_is_away_harms_no_payment(tmp_path: Path, capsys:
         async with asyncio.timeout(WAIT_S):
             while "tracing_trouble" not in said:
                 await traced.house.get("/admin/v1/status")
-                said += capsys.readouterr().out
+                said += capsys.readouterr().err
         assert await traced.spans() == []
-    assert "127.0.0.1:1/" not in said + capsys.readouterr().out
+    assert "127.0.0.1:1/" not in said + capsys.readouterr().err
 
 
 async def test_without_it_nothing_is_traced_and_nothing_spent(tmp_path: Path) -> None:
