@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import sys
@@ -16,6 +17,7 @@ from adapters.channels.scripted.diary import Diary
 from adapters.core import Level
 from adapters.cores.scripted.ledger import read_attempts
 from gateway.demo.scene import CorePart
+from spool.away.fate import TAKEN_TWICE
 from tests.acceptance.nodes import Cluster, clustered, database
 from tests.acceptance.stage import WAIT_S, seed
 
@@ -46,6 +48,24 @@ async def until_alone(cluster: Cluster, *, alone: bool = True) -> None:
 async def answers(diary: Diary, more: int) -> None:
     """Wait until the senders have had so many final answers more."""
     await diary.answers.reach(diary.answers.count + more)
+
+
+def faults_of(cluster: Cluster, core: str, verdict: Any) -> dict[str, Any]:
+    """What the judge has against it.
+
+    A payment that was answered before, and asked for again while the node was alone, is told a second number, and is said yes
+    to by both (docs/decisions/0050). Any other key has one answer.
+    """
+    lines = (cluster.scene.folder / f"{core}.export.jsonl").read_text(encoding="utf-8").splitlines()
+    twice = {
+        f"{line['entry']['channel']}.{line['entry']['key']}"
+        for line in map(json.loads, lines)
+        if any(turn["reason"] == TAKEN_TWICE for turn in line["history"])
+    }
+    found = {name: value for name, value in verdict.items() if isinstance(value, list) and name != "books"}
+    found["inconsistent_answers"] = [each for each in found["inconsistent_answers"] if each not in twice]
+    counted = {name: verdict[name] for name in ("waiting", "told_no", "told_nothing")}
+    return {name: value for name, value in (found | counted).items() if value}
 
 
 async def trouble(cluster: Cluster, diary: Diary, chance: random.Random) -> None:
@@ -83,12 +103,12 @@ async def test_a_gateway_alone_loses_and_doubles_nothing_however_it_ends(tmp_pat
                 await trouble(cluster, diary, chance)
         shown = (await cluster.status())["spool"]
         code = await cluster.gateway.stop()
-        judged = {core: await cluster.history(core) for core in BOTH}
+        judged = {core: (await cluster.history(core))[1] for core in BOTH}
         verified, words = await cluster.command("verify")
-    for _, verdict in judged.values():
+    for verdict in judged.values():
         sys.stdout.write(f"{verdict['text']}\n")
     crossed = [each for core in BOTH for each in read_attempts(cluster.scene.ledger(core)) if each.in_flight]
-    assert {core: verdict for core, (wrong, verdict) in judged.items() if wrong or verdict["waiting"]} == {}
+    assert {core: found for core, verdict in judged.items() if (found := faults_of(cluster, core, verdict))} == {}
     assert (crossed, shown["beside"]) == ([], 0)
     assert (code, verified) == (0, 0), words
     assert cluster.blunders() == []

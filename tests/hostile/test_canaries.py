@@ -63,4 +63,4 @@ async def test_what_is_personal_is_neither_on_the_disk_nor_in_the_log(
     out, err = capfd.readouterr()
     assert (running, found_in(tmp_path / "var"), found_in(tmp_path)) == ([], [], ["ledger.db"])
     assert [text for text in (out, err, shown) if CANARY in text] == []
-    assert "stopped" in out
+    assert "stopped" in err

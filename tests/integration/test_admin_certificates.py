@@ -158,7 +158,7 @@ async def test_the_command_comes_in_by_a_certificate(door: Door) -> None:
     """Without any token, be there one beside the configuration or not."""
     said = await door.command("--cert-file", door.authority.issue("amina.k"))
     assert said.exit_code == Exit.DONE, said.exception
-    assert "amina" in {each["name"] for each in json.loads(said.output)["entrants"]}
+    assert "amina" in {each["name"] for each in json.loads(said.stdout)["entrants"]}
 
 
 async def test_its_files_may_be_told_once_for_all_verbs(door: Door) -> None:
