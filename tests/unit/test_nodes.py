@@ -24,3 +24,8 @@ async def test_whoever_is_alone_sits_while_he_runs_and_nobody_else_does() -> Non
 def test_an_engine_in_one_hand_is_not_shared() -> None:
     """So what memory knows of lanes and limits is all there is to know."""
     assert not MemoryStore().nodes.shared
+
+
+def test_whoever_is_alone_may_use_the_whole_of_a_core() -> None:
+    """There is nobody to share its limits with."""
+    assert Alone().share.part(7) == 7
