@@ -282,7 +282,7 @@ class Service:
             self.config.node.name,
             self.clock,
             estimate_s=lambda route: self.forwarders[route].estimate.empty_s,
-            planned=lambda route: route in self.plan.entered,
+            planned=self.plan.is_planned,
             tells=lambda: self.telling.tells,
             measure=self._measured,
             is_away_elsewhere=lambda route: self.telling.is_away_elsewhere(route),  # noqa: PLW0108 - made after this

@@ -97,7 +97,11 @@ class AdminListenerSettings(ListenerSettings):
     port: Annotated[int, Field(ge=0, le=65_535, description="Port to listen on; 0 takes any free one.")] = 8081
     connections_max: Annotated[
         int,
-        Field(ge=1, le=1_000_000, description="Connections open at once; above it requests but probes get 503 with Retry-After."),
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Connections open at once; above it requests but probes get 503 with Retry-After.",
+        ),
     ] = 64
     client_ca_file: Annotated[
         FilePath | None,

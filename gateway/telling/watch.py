@@ -119,7 +119,7 @@ class Watch:
 
     def _route(self, route: Route, cells: Cells) -> Iterator[Condition]:
         name, zone, plan = route.name, route.health.zone, self._parts.plan
-        planned = name in plan.entered
+        planned = plan.is_planned(name)
         if zone not in PASSING:
             # In a planned window nobody has to be woken for it.
             severity = Severity.INFO if planned else Severity.CRITICAL
@@ -128,7 +128,7 @@ class Watch:
             yield self._away(route, Kind.ROUTE_SOFT, Severity.INFO if planned else Severity.WARNING, cells)
         if zone in PASSING:
             yield from self._operations(route)
-        if planned:
+        if name in plan.entered:
             ends: Facts = {"ends": instant(plan.entered[name][1].ends_us)}
             yield Condition(kind=Kind.WINDOW_BEGUN, subject=name, severity=Severity.INFO, facts=ends)
         if name in plan.overruns:

@@ -22,12 +22,15 @@ from spool.store import Store
 MEMO: Final = "plan/windows"
 WINDOWS_MAX: Final = 200
 LOOK_S: Final = 1.0
+BACK_WITHIN_US: Final = 60_000_000
+"""So long after a window a core may take to be tried before it is late; while it is on trial it isn't."""
+
 ACTOR: Final = "window"
 """Who opened a route for a window. No person may have this name."""
 
 
 class Overrun(msgspec.Struct, frozen=True):
-    """A window is over, and its route isn't back."""
+    """A window is over, and its route isn't back, or not yet."""
 
     window: int
     since_us: int
@@ -41,11 +44,14 @@ class Plan:
         self._store = store
         self._clock = clock
         self._routes = list(routes)
+        self.back_within_us = BACK_WITHIN_US
         self._kept: bytes | None = None
         self.windows: tuple[Window, ...] = ()
         #: By route: the window it stands in for now, and when that ends.
         self.entered: dict[str, tuple[Window, Span]] = {}
-        #: By route: what is over and isn't back.
+        #: By route: what is over, and its core is being tried or soon will be; nobody has to be woken for that.
+        self.returning: dict[str, Overrun] = {}
+        #: By route: what is over and isn't back in time.
         self.overruns: dict[str, Overrun] = {}
 
     async def follow(self) -> None:
@@ -59,7 +65,8 @@ class Plan:
         while True:
             await self.follow()
             now_us = self._clock.now_us()
-            coming = tuple(each for each in self.windows if following(each, now_us, 1) or each.route in self.overruns)
+            over = {*self.returning, *self.overruns}
+            coming = tuple(each for each in self.windows if following(each, now_us, 1) or each.route in over)
             if len(coming) >= WINDOWS_MAX:
                 return False
             if await self._keep((*coming, window)):
@@ -91,9 +98,23 @@ class Plan:
                 self._enter(route, *current)
             elif current is None and before is not None:
                 self._leave(route, *before, now_us)
-            if route.name in self.overruns and route.health.zone in PASSING:
-                log.warning("window_overrun_ended", route=route.name)
-                del self.overruns[route.name]
+            self._see_whether_it_is_back(route, now_us)
+
+    def is_planned(self, route: str) -> bool:
+        """That nothing goes to this route's core is as planned: it is a window, or just after one."""
+        return route in self.entered or route in self.returning
+
+    def _see_whether_it_is_back(self, route: Route, now_us: int) -> None:
+        name, zone = route.name, route.health.zone
+        if zone in PASSING:
+            self.returning.pop(name, None)
+            if self.overruns.pop(name, None) is not None:
+                log.warning("window_overrun_ended", route=name)
+            return
+        returning = self.returning.get(name)
+        if returning is not None and zone is Zone.OPEN and now_us - returning.since_us >= self.back_within_us:
+            self.overruns[name] = self.returning.pop(name)
+            log.warning("window_overrun", route=name, window=returning.window)
 
     def _current(self, route: Route, now_us: int) -> tuple[Window, Span] | None:
         """The window a route stands in for now; of several the one that ends last."""
@@ -104,6 +125,7 @@ class Plan:
 
     def _enter(self, route: Route, window: Window, span: Span) -> None:
         self.entered[route.name] = (window, span)
+        self.returning.pop(route.name, None)
         self.overruns.pop(route.name, None)
         word = route.health.forced
         if word is not None and word.actor != ACTOR:
@@ -120,7 +142,7 @@ class Plan:
         if word is not None and word.actor == ACTOR:
             route.health.release()
         if route.health.zone not in PASSING:
-            self.overruns[route.name] = Overrun(window.id, min(span.ends_us, now_us))
+            self.returning[route.name] = Overrun(window.id, min(span.ends_us, now_us))
         log.warning("window_left", route=route.name, window=window.id)
 
     async def run(self) -> None:

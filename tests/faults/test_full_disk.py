@@ -106,7 +106,7 @@ async def test_below_its_reserve_it_says_try_later_and_resumes_by_itself(short: 
     before = await pay(stage, 1)
     load_ballast(ballast, min(BALLAST_MIB_MAX * MIB, free_bytes(ballast.parent) // 2))
     during, by_kiosk, known = await pay(stage, 2), await pay_by_kiosk(stage, 1), await pay(stage, 1)
-    ready = await readiness(stage)
+    ready, (route,) = await readiness(stage), (await stage.status())["routes"]
     ballast.unlink()
     after = await resumed(stage, 2)
     assert before[:2] == (201, "posted")
@@ -114,7 +114,7 @@ async def test_below_its_reserve_it_says_try_later_and_resumes_by_itself(short: 
     assert "Retry-After" in during[2]
     assert "<result>1</result>" in by_kiosk
     assert known[:2] == before[:2]
-    assert ready == (200, 503)
+    assert (ready, route["diagnosis"]["cause"]) == ((200, 503), "disk")
     assert after[:2] == (201, "posted")
     assert await readiness(stage) == (200, 200)
     assert (stage.gateway.starts, stage.blunders()) == (1, [])

@@ -174,11 +174,35 @@ async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path
         assert len(core.ledger.bookings()) == 60
 
 
+HEAD_START: Final = """
+[routes.main.order]
+first_ahead_s = 1
+"""
+HEAD_START_US: Final = US
 LARGE_FIRST: Final = """
 [[routes.main.order.rules]]
 goes = "first"
 amount_min = "100"
 """
+
+
+async def test_what_goes_first_goes_before_nothing_that_waited_for_longer_than_its_head_start(tmp_path: Path) -> None:
+    """So nothing starves: those who came a second and more before the large ones are booked before them."""
+    tables = route(1, breaker="trials_needed = 1", forward=f"slow_start_s = 0.0\n{HEAD_START}{LARGE_FIRST}")
+    async with open_house(tmp_path, tables) as house:
+        house.core.control.outage(FaultKind.REFUSE)
+        for key in range(20):
+            await house.pay(str(key), account=f"1{key}")
+        usual_until_us, url = SystemClock().now_us(), f"http://127.0.0.1:{house.service.admin_listener.port}/livez"
+        while SystemClock().now_us() <= usual_until_us + HEAD_START_US:
+            assert (await house.client.get(url)).status == 200
+        for key in range(20, 25):
+            await house.pay(str(key), account=f"1{key}", amount="500.00")
+        house.core.control.clear()
+        await until_booked(house.core, 25, house.service)
+        large, usual = [f"1{key}" for key in range(20, 25)], [f"1{key}" for key in range(10, 20)]
+        booked = [each.account for each in house.core.ledger.bookings()]
+        assert [each for each in booked if each in {*large, *usual}] == [*usual, *large]
 
 
 async def test_of_what_waited_the_core_gets_first_what_the_rules_put_first(tmp_path: Path) -> None:

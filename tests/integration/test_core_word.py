@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from adapters.cores.scripted.orders import Operation
+from gateway.clock import SystemClock
 from tests.integration.house import House, open_house
 
 TEAM: Final = "release"
@@ -39,6 +41,18 @@ async def test_a_word_opens_the_routes_to_the_core_until_it_is_back(house: House
     assert (shown["word"], shown["until"]) == ("", "")
     await house.until_state(number, "posted")
     assert (await house.ask("GET", CORE, TEAM))[0] == 200
+
+
+async def test_a_word_ends_by_itself(house: House) -> None:
+    """After its second the core is tried, and what waited is posted; nothing of ours is there before."""
+    spoken_at_us = SystemClock().now_us()
+    await said(house, "maintenance", **{"for": 1})
+    number = await house.pay("1")
+    await house.until_state(number, "posted")
+    (attempt,) = [each for each in house.core.ledger.attempts() if each.operation is Operation.PAY]
+    (route,) = (await house.get("/admin/v1/status"))["routes"]
+    assert attempt.arrived_at_us - spoken_at_us >= 1_000_000
+    assert (route["forced"], route["zone"]) != (None, "open")
 
 
 async def test_an_operators_word_stands_above_it(house: House) -> None:

@@ -1,18 +1,26 @@
 """Planned windows on real sockets: added, entered, told to channels, cancelled."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from adapters.cores.scripted.faults import FaultKind
 from gateway.cli import windows
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach
 from gateway.clock import SystemClock
 from tests.integration.house import WAIT_S, House, open_house
+
+TRIED_SOON: Final = """
+[routes.main.breaker]
+open_for_s = 0.1
+probe_interval_s = 0.1
+trial_pause_s = 0.01
+"""
 
 
 @pytest.fixture
@@ -73,6 +81,33 @@ async def test_a_window_is_planned_entered_told_and_cancelled(
     async with asyncio.timeout(WAIT_S):
         while (await told(house, tmp_path))[1]["services"][0]["billing"] == "maintenance":
             pass
+
+
+async def test_a_window_is_entered_ahead_and_its_overrun_lasts_until_the_core_is_back(tmp_path: Path) -> None:
+    """The route opens before the window begins; when it is over and billing isn't back, that is said, and said no more."""
+    async with open_house(tmp_path, TRIED_SOON) as house:
+        house.service.plan.back_within_us = 0
+        house.core.control.outage(FaultKind.REFUSE)
+        begins = (now() + timedelta(seconds=8)).replace(tzinfo=None).isoformat()
+        plan = {"route": "main", "begins": begins, "time_zone": "UTC", "duration_s": 1, "lead_s": 3600}
+        await house.post("/admin/v1/windows", **plan)
+        ahead = await shown(house, lambda route: route["window_until"])
+        assert (ahead["zone"], ahead["forced"]["actor"], now().isoformat() < begins) == ("open", "window", True)
+        numbers = [await house.pay(str(key), account=f"1{key}") for key in range(3)]
+        late = await shown(house, lambda route: route["overrun_since"])
+        assert (late["window_until"], late["zone"] in ("open", "trial")) == ("", True)
+        house.core.control.clear()
+        await shown(house, lambda route: not route["overrun_since"])
+        for number in numbers:
+            await house.until_state(number, "posted")
+
+
+async def shown(house: House, true: Callable[[Any], Any]) -> Any:
+    """The route, as status shows it once it is so."""
+    async with asyncio.timeout(WAIT_S):
+        while not true(route := (await house.get("/admin/v1/status"))["routes"][0]):
+            pass
+    return route
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_a_route_that_is_open_tells_why_and_what_is_taken(lookout: Lookout
 
 
 async def test_in_a_planned_window_pagers_stay_quiet(lookout: Lookout) -> None:
-    """The route is open as it should be; and when it should be back and isn't, they don't."""
+    """The route is open as it should be, and is tried just after it; when it should be back and isn't, they don't."""
     await lookout.plan.add(window())
     await lookout.heart.clock.advance(3_600)
     lookout.plan.look()
@@ -92,6 +92,11 @@ async def test_in_a_planned_window_pagers_stay_quiet(lookout: Lookout) -> None:
     assert found[Kind.WINDOW_BEGUN].facts == {"ends": "2026-01-01T02:00:00Z"}
     await lookout.heart.clock.advance(3_600)
     lookout.heart.health.watch_once()
+    lookout.plan.look()
+    found = await lookout.sees()
+    assert {kind: each.severity for kind, each in found.items()} == {Kind.ROUTE_OPEN: Severity.INFO}
+    lookout.heart.open_route()
+    await lookout.heart.clock.advance(60)
     lookout.plan.look()
     found = await lookout.sees()
     assert {kind: each.severity for kind, each in found.items()} == {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.clock import settle
 from gateway.route.zone import Zone
 from gateway.windows.board import Board
-from gateway.windows.plan import ACTOR, LOOK_S, MEMO, WINDOWS_MAX, Overrun, Plan
+from gateway.windows.plan import ACTOR, BACK_WITHIN_US, LOOK_S, MEMO, WINDOWS_MAX, Overrun, Plan
 from gateway.windows.window import DURATION_MAX_S, Span, Window, concerns, entered, faults, following, spans
 from tests.unit.fake_core import NOT_SENT, Does
 from tests.unit.heart import HOUR_US, ROUTE, Heart
@@ -165,10 +165,39 @@ async def test_a_route_that_is_not_back_overruns_until_it_is(heart: Heart, plan:
     await plan.add(window())
     await pass_time(heart, plan, 3_600)
     await pass_time(heart, plan, 3_600)
-    assert plan.overruns == {ROUTE: Overrun(1, at("2026-01-01T02:00:00"))}
+    assert (plan.overruns, plan.is_planned(ROUTE)) == ({}, True)
+    heart.open_route()
+    plan.look()
+    assert (plan.overruns, plan.is_planned(ROUTE)) == ({}, True)
+    await heart.clock.advance(BACK_WITHIN_US / US)
+    plan.look()
+    assert (plan.overruns, plan.is_planned(ROUTE)) == ({ROUTE: Overrun(1, at("2026-01-01T02:00:00"))}, False)
     heart.close_route()
     plan.look()
     assert plan.overruns == {}
+
+
+async def test_a_core_on_trial_after_a_window_is_not_late(heart: Heart, plan: Plan) -> None:
+    """It answers, and waits for payments to be tried by; should they fail, then it is."""
+    await plan.add(window())
+    await pass_time(heart, plan, 3_600)
+    await pass_time(heart, plan, 3_600)
+    await heart.clock.advance(2 * BACK_WITHIN_US / US)
+    plan.look()
+    assert (heart.health.zone, plan.overruns, plan.is_planned(ROUTE)) == (Zone.TRIAL, {}, True)
+    heart.open_route()
+    plan.look()
+    assert set(plan.overruns) == {ROUTE}
+
+
+async def test_after_a_window_whose_core_comes_back_nobody_is_late(heart: Heart, plan: Plan) -> None:
+    """It was tried, and is as ever."""
+    await plan.add(window())
+    await pass_time(heart, plan, 3_600)
+    await pass_time(heart, plan, 3_600)
+    heart.close_route()
+    plan.look()
+    assert (plan.overruns, plan.returning, plan.is_planned(ROUTE)) == ({}, {}, False)
 
 
 async def test_a_persons_word_is_not_overruled(heart: Heart, plan: Plan) -> None:
