@@ -1,6 +1,7 @@
 """What holds for every test: none is timed, and in CI none is skipped unless the reason is written down here."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Final, TextIO, cast
@@ -77,7 +78,12 @@ class StandardError:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """In CI a skipped test is a failure, at a desk a hint. The log goes where a service's goes, not among a command's words."""
+    """In CI a skipped test is a failure, at a desk a hint. The log goes where a service's goes, not among a command's words.
+
+    A shell has what it starts in the background ignore Ctrl-C, and that is handed down to the commands under test.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())))
     if os.environ.get("CI") == "true":
         config.pluginmanager.register(SkipGuard(), "skip-guard")

@@ -102,7 +102,8 @@ class Watch:
     async def ends(self) -> None:
         """Ctrl-C: it ends at once, and complains of nothing."""
         self.process.send_signal(signal.SIGINT)
-        _, complained = await self.process.communicate()
+        async with asyncio.timeout(WAIT_S):
+            _, complained = await self.process.communicate()
         assert (self.process.returncode, complained) == (INTERRUPTED, b"")
 
 
