@@ -80,10 +80,11 @@ class StandardError:
 def pytest_configure(config: pytest.Config) -> None:
     """In CI a skipped test is a failure, at a desk a hint. The log goes where a service's goes, not among a command's words.
 
-    A shell has what it starts in the background ignore Ctrl-C, and that is handed down to the commands under test.
+    A shell has what it starts in the background ignore what a keyboard sends, and that is handed down to what the tests start.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for sign, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(sign) is signal.SIG_IGN:
+            signal.signal(sign, action)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast("TextIO", StandardError())))
     if os.environ.get("CI") == "true":
         config.pluginmanager.register(SkipGuard(), "skip-guard")

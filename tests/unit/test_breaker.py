@@ -542,7 +542,7 @@ def test_a_listener_that_raises_harms_neither_change_nor_caller(
     breaker = Breaker("billing", SETTINGS, clock, told=raising)
     open_up(breaker)
     assert zone_of(breaker) is Zone.OPEN
-    logged = capsys.readouterr().out
+    logged = capsys.readouterr().err
     assert "RuntimeError" in logged
     assert "secret" not in logged
 
@@ -557,7 +557,7 @@ def test_a_keeper_that_raises_harms_nothing(clock: ManualClock, capsys: pytest.C
     breaker = Breaker("billing", SETTINGS, clock, keeper=FullDisk())
     open_up(breaker)
     assert zone_of(breaker) is Zone.OPEN
-    assert "OSError" in capsys.readouterr().out
+    assert "OSError" in capsys.readouterr().err
 
 
 def test_a_listener_may_force_the_route_from_within_a_change(clock: ManualClock) -> None:

@@ -416,7 +416,7 @@ def test_a_listener_that_raises_keeps_the_next_from_nothing(
     health.on_change(lambda _old, new, _why: told.append(new))
     pay(health, *[REFUSED] * 3)
     assert told == [Zone.OPEN]
-    assert "RuntimeError" in capsys.readouterr().out
+    assert "RuntimeError" in capsys.readouterr().err
 
 
 def test_the_counts_tell_each_kind_apart(health: RouteHealth) -> None:
