@@ -103,7 +103,7 @@ async def test_a_gateway_alone_loses_and_doubles_nothing_however_it_ends(tmp_pat
                 await trouble(cluster, diary, chance)
         shown = (await cluster.status())["spool"]
         code = await cluster.gateway.stop()
-        judged = {core: (await cluster.history(core))[1] for core in BOTH}
+        judged = {core: (await cluster.history(core, several=True))[1] for core in BOTH}
         verified, words = await cluster.command("verify")
     for verdict in judged.values():
         sys.stdout.write(f"{verdict['text']}\n")
