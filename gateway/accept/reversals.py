@@ -70,7 +70,9 @@ class Reversals:
             return answers.unknown(reversal.key)
         # Over or not, it stands behind whatever of its account waits; under another index key that is another lane.
         lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
-        may_be_clear = self._store.nodes.shared or self._store.lane_is_clear(route.name, lane)
+        # Not beside a payment that was let through and is yet to be recorded, either.
+        is_clear = self._store.lane_is_clear(route.name, lane) and (route.name, lane) not in self._spool.entering
+        may_be_clear = self._store.nodes.shared or is_clear
         posted = payment.state is State.POSTED and may_be_clear
         permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
         if permit is not None:

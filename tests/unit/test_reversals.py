@@ -6,7 +6,7 @@ import pytest
 
 from adapters.core import Level
 from adapters.outcome import Allowed, Cause, Misconfigured, Refused, Unknown
-from adapters.payment import AnswerKind, Check, Refusal
+from adapters.payment import Answer, AnswerKind, Check, Refusal
 from gateway.clock import settle
 from gateway.route.zone import Zone
 from gateway.standin.settings import StandinSettings
@@ -14,7 +14,7 @@ from spool.lifecycle import HOLD, State
 from spool.store import Move
 from spool.verify import verify
 from tests.unit.fake_core import NOT_SENT, SILENCE, Does, able
-from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart
+from tests.unit.heart import DEADLINE_S, NO_STANDIN, Heart, OpenHeart, payment
 from tests.unit.troubled_store import Trouble
 
 YES, NO, PROVISIONAL = AnswerKind.POSTED, AnswerKind.REFUSED, AnswerKind.PROVISIONAL
@@ -51,6 +51,20 @@ async def test_a_held_payment_is_cancelled_too(heart: Heart) -> None:
     await heart.spool.move([hold])
     assert (await heart.undo()).kind is YES
     assert await states(heart) == [State.CANCELLED] * 2
+
+
+async def test_it_goes_behind_a_payment_that_was_let_through_and_is_not_recorded_yet(heart: Heart) -> None:
+    """Else both would be at the core at once, and the later one perhaps first."""
+    await heart.pay("k1")
+    await settle()
+    until = heart.clock.monotonic() + DEADLINE_S
+    stood_in = list[Answer]()
+    going = heart.acceptor.pay(payment("k2"), until, until, stood_in.append)
+    assert going is not None
+    answer = await heart.undo("r1", "k1")
+    assert ((await going).kind, answer.kind, stood_in) == (YES, PROVISIONAL, [])
+    await settle()
+    assert await states(heart) == [State.POSTED, State.POSTED, State.READY]
 
 
 async def test_what_waited_behind_a_cancelled_payment_goes_on(heart: Heart) -> None:
@@ -277,11 +291,11 @@ async def test_of_sent_and_cancelled_exactly_one_wins(
     await heart.forwards(60)
     entries = await heart.entries()
     payments, reversals = entries[:50], {entry.reverses: entry for entry in entries[50:]}
-    for payment in payments:
-        assert payment.state in {State.CANCELLED, State.POSTED}
-        assert reversals[payment.number].state is payment.state
-        assert heart.core.bookings[payment.number] == (payment.state is State.POSTED)
-        assert heart.core.undone[reversals[payment.number].number] == (payment.state is State.POSTED)
+    for each in payments:
+        assert each.state in {State.CANCELLED, State.POSTED}
+        assert reversals[each.number].state is each.state
+        assert heart.core.bookings[each.number] == (each.state is State.POSTED)
+        assert heart.core.undone[reversals[each.number].number] == (each.state is State.POSTED)
     assert {entry.state for entry in payments} == {State.CANCELLED, State.POSTED}
     assert (await verify(heart.store)).ok
 
