@@ -126,7 +126,7 @@ class Acceptor:
             return await self._join(twin, reversal, min(until, twin_until))
         fingerprint = self._spool.fingerprint(canonical(reversal))
         hand = self._repeats.in_hand[key] = InHand(reversal)
-        return await self._see(hand, self._reversals.take(reversal, fingerprint, until))
+        return await self._see(hand, partial(self._reversals.take, reversal, fingerprint, until))
 
     async def known(self, request: Payment | Reversal) -> Answer | None:
         """The answer a request got when it was taken earlier; None when it never was. Takes nothing."""
@@ -138,11 +138,11 @@ class Acceptor:
             None if entry is None else self._repeats.again(entry, request, self._spool.fingerprint(canonical(request)))
         )
 
-    async def _see(self, hand: InHand, answering: Awaitable[Answer]) -> Answer:
-        """Wait for the answer to a request in hand."""
+    async def _see(self, hand: InHand, look: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Look for the answer to a request in hand."""
         answer = answers.unknown(hand.request.key)
         try:
-            answer = await answering
+            answer = await look()
         except Exception as error:  # noqa: BLE001 - see `failed`
             answer = failed(hand.request, error)
         finally:
@@ -173,11 +173,10 @@ class Acceptor:
         if route is None:
             # It may have been taken when there was one: then it is booked, whatever the configuration says now.
             no = answers.refused(Refusal.NO_ROUTE)
-            return self._see(hand, self._repeats.unless_known(payment, fingerprint, no))
+            return self._see(hand, partial(self._repeats.unless_known, payment, fingerprint, no))
         lane = self._spool.lane_of(route.name, payment.account)
-        clear = self._shared or self._store.lane_is_clear(route.name, lane)
         # By itself a node sends nothing: what it may not ask for, another may have in hand.
-        clear = clear and (route.name, lane) not in self._taking and not self._store.nodes.alone
+        clear = self._spool.may_be_clear(route.name, lane) and not self._store.nodes.alone
         permit = self._live.leave(route, payment.channel, payment.amount) if clear else None
         if permit is not None:
             try:
@@ -186,14 +185,14 @@ class Acceptor:
                 route.health.withdraw(permit)
                 raise
             self._taking[route.name, lane] += 1
-            return self._see(hand, self._pass_through(draft, payment, route, permit, until))
+            return self._see(hand, partial(self._pass_through, draft, payment, route, permit, until))
         terms = route.policies[payment.channel].terms_for(payment.service, payment.account)
         if self._accounts.are_asked(terms) or terms.answer == "refuse" or route.order.asks_accounts:
             self._taking[route.name, lane] += 1
-            return self._see(hand, self._stand_in(payment, fingerprint, route, lane, terms))
+            return self._see(hand, partial(self._stand_in, payment, fingerprint, route, lane, terms))
         decision = self._decide(route, payment, terms, NO_FACTS)
         if decision.why:
-            return self._see(hand, self._repeats.turn_away(route, payment, fingerprint, decision.why))
+            return self._see(hand, partial(self._repeats.turn_away, route, payment, fingerprint, decision.why))
         draft = self._draft(payment, fingerprint, route, lane, STAND_IN)
         recorded = self._spool.record(draft)
         if not isinstance(recorded, asyncio.Future):
@@ -228,11 +227,11 @@ class Acceptor:
             answer = failed(payment, error)
         tell(self._end(hand, answer))
 
-    def _tell_later(self, hand: InHand, answering: Callable[[], Awaitable[Answer]], tell: Tell) -> None:
+    def _tell_later(self, hand: InHand, look: Callable[[], Awaitable[Answer]], tell: Tell) -> None:
         """Tell an answer that has to be looked for."""
 
         async def told() -> None:
-            tell(await self._see(hand, answering()))
+            tell(await self._see(hand, look))
 
         looking = asyncio.get_running_loop().create_task(told())
         self._looking.add(looking)

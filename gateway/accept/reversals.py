@@ -70,10 +70,7 @@ class Reversals:
             return answers.unknown(reversal.key)
         # Over or not, it stands behind whatever of its account waits; under another index key that is another lane.
         lane = self._spool.lane_of(route.name, original.kept.account) if payment.state in FINAL else payment.lane
-        # Not beside a payment that was let through and is yet to be recorded, either.
-        is_clear = self._store.lane_is_clear(route.name, lane) and (route.name, lane) not in self._spool.entering
-        may_be_clear = self._store.nodes.shared or is_clear
-        posted = payment.state is State.POSTED and may_be_clear
+        posted = payment.state is State.POSTED and self._spool.may_be_clear(route.name, lane)
         permit = self._live.leave(route, reversal.channel, 0, Operation.REVERSAL) if posted else None
         if permit is not None:
             draft = self._reversal_draft(reversal, fingerprint, original, lane, live=True)

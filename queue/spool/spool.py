@@ -201,6 +201,14 @@ class Spool:
         key_id, sealed = self._sealer.seal(draft)
         return self.store.insert(draft, key_id, sealed)
 
+    def may_be_clear(self, route: str, lane: int) -> bool:
+        """Nothing of a lane is unfinished, or about to be recorded here.
+
+        Where several nodes write, only a recording knows about the others' (`LaneTaken`).
+        """
+        is_clear = self.store.nodes.shared or self.store.lane_is_clear(route, lane)
+        return is_clear and (route, lane) not in self.entering
+
     def record_reversal(self, draft: Draft) -> Awaitable[Inserted | Known | NotReversible]:
         """Seal a reversal and record it. Errors: see `Store.reverse`."""
         key_id, sealed = self._sealer.seal(draft)
@@ -221,8 +229,7 @@ class Spool:
         for at, move in enumerate(moves):
             entry = move.entry
             lane = (entry.route, entry.lane)
-            is_clear = self.store.nodes.shared or (self.store.lane_is_clear(*lane) and not self.entering[lane])
-            if is_clear and ranks.setdefault(lane, entry.rank) == entry.rank:
+            if self.may_be_clear(*lane) and ranks.setdefault(lane, entry.rank) == entry.rank:
                 free.append(at)
         # From the look at the lanes to here there was no moment between, and a move is expected once it is submitted.
         made = await self.store.move([moves[at] for at in free]) if free else []
