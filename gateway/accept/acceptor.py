@@ -181,11 +181,13 @@ class Acceptor:
         if permit is not None:
             try:
                 draft = self._draft(payment, fingerprint, route, lane, PASS_THROUGH)
+                # Now and not in the task: on disk nothing of its account that comes after it is before it.
+                recording = self._spool.record(draft)
             except BaseException:
                 route.health.withdraw(permit)
                 raise
             self._taking[route.name, lane] += 1
-            return self._see(hand, partial(self._pass_through, draft, payment, route, permit, until))
+            return self._see(hand, partial(self._pass_through, recording, draft, payment, route, permit, until=until))
         terms = route.policies[payment.channel].terms_for(payment.service, payment.account)
         if self._accounts.are_asked(terms) or terms.answer == "refuse" or route.order.asks_accounts:
             self._taking[route.name, lane] += 1
@@ -338,9 +340,18 @@ class Acceptor:
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 
-    async def _pass_through(self, draft: Draft, payment: Payment, route: Route, permit: Permit, until: float) -> Answer:
+    async def _pass_through(
+        self,
+        recording: Awaitable[Inserted | Known],
+        draft: Draft,
+        payment: Payment,
+        route: Route,
+        permit: Permit,
+        *,
+        until: float,
+    ) -> Answer:
         try:
-            recorded = await self._spool.record(draft)
+            recorded = await recording
         except (StorageFull, SpoolClosed):
             route.health.withdraw(permit)
             return await self._repeats.turn_away(route, payment, draft.fingerprint, Why.STORAGE)
