@@ -8,20 +8,25 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # Tests share nothing, so they run on two cores; who is done first takes over what the other has left.
 PARALLEL := -n 2 --dist worksteal
-# Those of the spool mostly wait, for a disk or a database.
+# Those of the spool, and those that start processes, often wait: for a disk, a database, each other.
 WAITING := -n 3 --dist worksteal
 # What is quick: each small change of a payment's way is noticed here (make mutation).
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
+  tests/integration/test_postgres_opening.py \
   tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
   tests/integration/test_postgres_keys.py tests/integration/test_postgres_at_once.py \
   tests/integration/test_postgres_migrations.py tests/integration/test_moving.py tests/integration/test_away.py \
-  tests/integration/test_away_trouble.py tests/integration/test_starting_away.py
+  tests/integration/test_away_trouble.py tests/integration/test_starting_away.py tests/integration/test_layout_outlook.py
 # Of these, what knows the way of a payment takes each branch of it (make coverage). Whoever counts branches makes a test
-# take three times as long, so the rest is left alone: what imports nothing of it, and long stories on simulated time.
+# take three times as long, so the rest is left alone: what imports nothing of it, and long stories that take no branch
+# which others don't.
 KNOWS := ^from (spool|gateway\.(accept|forward)|tests\.(contracts\.spool|unit\.(heart|key_house|troubled_store)))[. _]
-STORIES := tests/unit/test_cliff.py tests/unit/test_pace.py tests/unit/test_proposals.py tests/unit/test_outages.py
+STORIES := tests/unit/test_cliff.py tests/unit/test_pace.py tests/unit/test_proposals.py tests/unit/test_outages.py \
+  tests/unit/test_cliff_of_nodes.py tests/unit/test_pace_of_nodes.py tests/unit/test_silence.py \
+  tests/unit/test_windows.py tests/unit/test_cli_words.py tests/contracts/test_key_provider.py \
+  tests/contracts/test_store_machine.py
 COUNTED = $(filter-out $(STORIES),$(shell grep -lE '$(KNOWS)' tests/unit/test_*.py tests/contracts/test_*.py)) \
   $(filter-out tests/unit tests/contracts,$(QUICK))
 KILLS ?= 200
@@ -115,7 +120,7 @@ type: $(DEV_READY) ## mypy and pyright, both strict
 	$(BIN)/pyright
 
 fast: coverage smsc issuer ## All tests, on two cores: those that count branches, then whatever starts processes too
-	$(PYTEST) $(PARALLEL) --ignore=tests/tidy $(COUNTED:%=--ignore=%) tests
+	$(PYTEST) $(WAITING) --ignore=tests/tidy $(COUNTED:%=--ignore=%) tests
 
 process: $(DEV_READY) ## Only what starts the installed command as a process
 	$(PYTEST) $(PARALLEL) -m process tests
@@ -129,7 +134,7 @@ acceptance: $(DEV_READY) ## The whole service: killed, restarted, counted at the
 PICTURES := docs/how-to/pictures
 
 pictures: $(DEV_READY) ## The documents' pictures of the page anew, by the tests that go through its stories
-	NIGHTSAFE_PICTURES=$(PICTURES) $(PYTEST) -p no:cacheprovider tests/acceptance/test_page_stories.py
+	NIGHTSAFE_PICTURES=$(PICTURES) $(PYTEST) -p no:cacheprovider tests/acceptance/test_page_stories.py tests/acceptance/test_sign_in_story.py
 
 # What the storm's tests are called, by what the spool is on.
 STORM_sqlite := test_nothing_is_lost_doubled_or_guessed_over_many_kills
@@ -166,6 +171,10 @@ ROUNDS ?= 200
 powercut: $(DEV_READY) ## Power cuts at every step of the engine's writes and syncs; STATES=1000000 says how many
 	$(BIN)/python -m tests.powercut.campaign $(STATES)
 
+.PHONY: sweep
+sweep: $(DEV_READY) ## Every single operation of the disk fails in turn while the engine works; the tests take one of four
+	NIGHTSAFE_EVERY=1 $(PYTEST) $(PARALLEL) tests/powercut/test_failing_operations.py
+
 powercut-kernel: $(DEV_READY) ## Power cuts of a real ext4 and XFS on a loop device, as root; ROUNDS=200 of each
 	$(BIN)/python -m tests.powercut.kernel $(ROUNDS)
 
@@ -182,7 +191,8 @@ SECONDS ?= 170
 EXAMPLES ?= 1000
 FUZZ := build/fuzz
 FUZZED = osmp_query osmp_form json_payment json_place json_headers amount osmp_answer json_answer retry_after \
-  admin_query admin_body route_record key_file key_store sealed_content config_file config_tables http_request core_wire
+  admin_query admin_body route_record charts_kept key_file key_store sealed_content config_file config_tables http_request core_wire \
+  signed_token signed_claims key_set page_cookie
 
 fuzz: $(FUZZ)/ready ## Coverage-guided fuzzing of every parser, SECONDS in all
 	@for target in $(FUZZED); do echo "$$target"; \

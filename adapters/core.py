@@ -67,7 +67,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Core(Protocol):
-    """One billing system."""
+    """One billing system.
+
+    Right before the first byte of `post` and `reverse` an adapter asks `adapters.cores.leave.may_leave`, with no await
+    between; without leave it sends nothing and says `WITHHELD`. Our HTTP client does that (decision 0076).
+    """
 
     name: str
     capabilities: Capabilities

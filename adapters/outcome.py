@@ -28,6 +28,7 @@ class Cause(enum.StrEnum):
     MAINTENANCE = "maintenance"
     CREDENTIALS = "credentials"
     CONTRACT = "contract"
+    WITHHELD = "withheld"
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -60,6 +60,7 @@ channels = ["kiosk", "bank"]
 
 [routes.main.forward]
 in_flight_max = {in_flight}
+explore_after_s = 0
 
 # Limits that are counted for each payment and never reached.
 [routes.main.standin]

@@ -1,9 +1,11 @@
 """The engine on PostgreSQL: durable accepts a second by 1, 2 and 3 nodes, beside a bare batched insert by asyncpg.
 
-One server of our own with its usual durability (fsync on), and all nodes in this process, so what is compared is the work
-of the engine, not of processors. Each node has its own 64 callers, each of whom waits for the answer before he sends his
+One server of our own with its usual durability (fsync on), each node a process of its own; what is compared is the work of the
+engine, without HTTP. Each node has its own 64 callers, each of whom waits for the answer before he sends his
 next. The bare insert is what a competent user writes in twenty lines: callers gather while a commit is under way, one
-multi-row insert with a unique key for all of them, no lanes, no sums, no history, no evidence. The cases take turns.
+multi-row insert with a unique key for all of them, no lanes, no sums, no history, no evidence. The cases take turns. Payments
+are made before the clock begins, and the server has written its log's files before the first turn, as one that has been at
+work has.
 
 Then: what claiming 64 entries costs with few and with many waiting.
 """
@@ -12,15 +14,16 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import multiprocessing
 import shutil
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from statistics import median
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from multiprocessing.queues import SimpleQueue
+from typing import Any, Final, NamedTuple
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 
-from bench.rig import keep
+from bench.rig import cpu_of, keep
 from bench.table import spread, table
 from spool.lifecycle import CLAIM
 from spool.postgres import PostgresSettings, PostgresStore
@@ -36,7 +39,43 @@ BARE: Final = (
     "INSERT INTO bare SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING"
 )
 
+MOST_A_SECOND: Final = 20_000
+"""More than any number of nodes takes here."""
+
+WARMING_S: Final = 4.0
+
+_SPAWNING: Final = multiprocessing.get_context("spawn")
+
+HEAD: Final = [
+    "case",
+    "accepts a second, all nodes together",
+    "of the bare insert",
+    "µs of each in nodes",
+    "µs in the server",
+    "commits per accept",
+]
+
 Insert = Callable[[int], Awaitable[Any]]
+
+
+class Turn(NamedTuple):
+    """One turn of a case."""
+
+    answered_per_s: float
+    #: Of each answered payment: microseconds of processor of its nodes, and of the server with all of its.
+    here_us: float
+    server_us: float
+    #: Commits for each.
+    commits: float
+
+
+class _Node(NamedTuple):
+    """What one node is to do: payments of its own, at most so many, from this number on."""
+
+    dsn: str
+    first: int
+    most: int
+    seconds: float
 
 
 def add_arguments(options: argparse.ArgumentParser) -> None:
@@ -48,7 +87,7 @@ def add_arguments(options: argparse.ArgumentParser) -> None:
 
 def run(told: argparse.Namespace) -> None:
     """Measure, and print."""
-    server = Server(new_folder(), {"max_wal_size": "4GB", "shared_buffers": "256MB"})
+    server = Server(new_folder(), {"max_wal_size": "4GB", "min_wal_size": "2GB", "shared_buffers": "256MB"})
     try:
         server.prepare()
         server.start()
@@ -59,24 +98,38 @@ def run(told: argparse.Namespace) -> None:
 
 
 async def _measure(server: Server, seconds: float, turns: int, backlogs: list[int]) -> None:
-    rates: dict[str, list[float]] = {}
-    commits: dict[str, list[float]] = {}
+    cases: dict[str, Callable[[int], Awaitable[Turn]]] = {
+        "bare insert": lambda turn: _bare(server, turn, seconds),
+        "1 node": lambda turn: _nodes(server, turn, 1, seconds),
+        "2 nodes": lambda turn: _nodes(server, turn, 2, seconds),
+        "3 nodes": lambda turn: _nodes(server, turn, 3, seconds),
+    }
+    await _nodes(server, turns, 1, WARMING_S)
+    found: dict[str, list[Turn]] = {name: [] for name in cases}
     for turn in range(turns):
-        rates.setdefault("bare insert", []).append(await _bare(server, turn, seconds))
-        for nodes in (1, 2, 3):
-            name = f"{nodes} node{'s' * (nodes > 1)}"
-            rate, each = await _nodes(server, turn, nodes, seconds)
-            rates.setdefault(name, []).append(rate)
-            commits.setdefault(name, []).append(each)
-    bare = median(rates["bare insert"])
+        for name, case in cases.items():
+            server.ask("CHECKPOINT")
+            found[name].append(await case(turn))
     rows = [
-        [name, spread(figures, 0), f"{median(figures) / bare:.2f}", spread(commits.get(name, []), 3)]
-        for name, figures in rates.items()
+        [
+            name,
+            spread(rates, 0),
+            _ratios(rates, found["bare insert"]),
+            *(spread(each, 1) for each in cpu),
+            spread(commits, 3),
+        ]
+        for name, of_case in found.items()
+        for rates, *cpu, commits in (list(zip(*of_case, strict=True)),)
     ]
-    print(table(["case", "accepts a second, all nodes together", "of the bare insert", "commits per accept"], rows))
+    print(table(HEAD, rows))
     claims = [[f"{waiting:,}", spread(await _claims(server, waiting), 1)] for waiting in backlogs]
     print("\n" + table(["waiting", "claim of 64 and its commit, ms"], claims))
-    keep("nodes", {"rates": rates, "commits": commits})
+    keep("nodes", {name: [each._asdict() for each in of_case] for name, of_case in found.items()})
+
+
+def _ratios(rates: Sequence[float], bare: Sequence[Turn]) -> str:
+    """Of the bare insert in the same turn."""
+    return spread([rate / each.answered_per_s for rate, each in zip(rates, bare, strict=True)], 2)
 
 
 async def callers(insert: Insert, numbers: "itertools.count[int]", end: float) -> int:
@@ -92,17 +145,19 @@ async def callers(insert: Insert, numbers: "itertools.count[int]", end: float) -
     return sum(await asyncio.gather(*(caller() for _ in range(CALLERS))))
 
 
-async def _bare(server: Server, turn: int, seconds: float) -> float:
+async def _bare(server: Server, turn: int, seconds: float) -> Turn:
     server.ask("DROP TABLE IF EXISTS bare", ROW)
     connection = await asyncpg.connect(**server.address)
     waiting: list[tuple[int, asyncio.Future[None]]] = []
     wake = asyncio.Event()
+    commits = itertools.count()
 
     async def commit() -> None:
         while True:
             await wake.wait()
             wake.clear()
             batch, waiting[:] = waiting[:], []
+            next(commits)
             numbers = [number for number, _ in batch]
             keys = [f"key-{number}" for number in numbers]
             await connection.execute(BARE, numbers, ["kiosk"] * len(batch), keys, [SEALED] * len(batch))
@@ -115,10 +170,29 @@ async def _bare(server: Server, turn: int, seconds: float) -> float:
         wake.set()
         return answer
 
+    used = _Used(server)
     async with _working(commit()):
         answered = await callers(insert, itertools.count(1 + turn), time.perf_counter() + seconds)
+    here_us, server_us = 1e6 * used.here_s() / answered, 1e6 * used.server_s() / answered
     await connection.close()
-    return answered / seconds
+    return Turn(answered / seconds, here_us, server_us, next(commits) / answered)
+
+
+class _Used:
+    """What processors were used from now on."""
+
+    def __init__(self, server: Server) -> None:
+        assert server.process is not None, "it runs"
+        self._pid = server.process.pid
+        self._here_s, self._server_s = time.process_time(), cpu_of(self._pid)
+
+    def here_s(self) -> float:
+        """Seconds of this process."""
+        return time.process_time() - self._here_s
+
+    def server_s(self) -> float:
+        """Seconds of the server and all its processes."""
+        return cpu_of(self._pid) - self._server_s
 
 
 @contextlib.asynccontextmanager
@@ -145,19 +219,46 @@ async def _stores(server: Server, name: str, nodes: int) -> AsyncGenerator[list[
             await store.close()
 
 
-async def _nodes(server: Server, turn: int, nodes: int, seconds: float) -> tuple[float, float]:
-    async with _stores(server, f"bench_{turn}_{nodes}", nodes) as stores:
-        numbers, end = itertools.count(1), time.perf_counter() + seconds
-
-        def insert_at(store: PostgresStore) -> Insert:
-            return lambda number: store.insert(draft(number), 1, SEALED)
-
-        answered = sum(await asyncio.gather(*(callers(insert_at(store), numbers, end) for store in stores)))
+async def _nodes(server: Server, turn: int, nodes: int, seconds: float) -> Turn:
+    name, most = f"bench_{turn}_{nodes}", round(MOST_A_SECOND * seconds)
+    server.ask(f"DROP SCHEMA IF EXISTS {name} CASCADE", f"CREATE SCHEMA {name}")
+    start = _SPAWNING.Barrier(nodes + 1)
+    told: SimpleQueue[tuple[int, float]] = _SPAWNING.SimpleQueue()
+    works = [_Node(server.dsn(search_path=name), node * most + 1, most, seconds) for node in range(nodes)]
+    processes = [_SPAWNING.Process(target=_node, args=(work, start, told)) for work in works]
+    for process in processes:
+        process.start()
+    start.wait()
+    used = _Used(server)
+    start.wait()
+    server_s = used.server_s()
+    counted = [told.get() for _ in processes]
+    for process in processes:
+        process.join()
+    answered, here_s = map(sum, zip(*counted, strict=True))
     ((blocks, entries),) = server.ask(
-        f"SELECT (SELECT count(*) FROM bench_{turn}_{nodes}.block), (SELECT count(*) FROM bench_{turn}_{nodes}.entry)"  # noqa: S608 - names of ours
+        f"SELECT (SELECT count(*) FROM {name}.block), (SELECT count(*) FROM {name}.entry)"  # noqa: S608 - names of ours
     )
     assert entries == answered, "what was answered is there, and nothing else"
-    return answered / seconds, blocks / entries
+    return Turn(answered / seconds, 1e6 * here_s / answered, 1e6 * server_s / answered, blocks / entries)
+
+
+def _node(work: _Node, start: Any, told: Any) -> None:
+    """One node in a process of its own: says how many payments were answered, and what it used of a processor, in seconds."""
+    asyncio.run(_at_work(work, start, told))
+
+
+async def _at_work(work: _Node, start: Any, told: Any) -> None:
+    payments = list(map(draft, range(work.first, work.first + work.most)))
+    store = PostgresStore(PostgresSettings(dsn=work.dsn, node=f"node-{work.first}"))
+    await store.open(NOW_US)
+    start.wait()
+    used_s, end = time.process_time(), time.perf_counter() + work.seconds
+    answered = await callers(lambda number: store.insert(payments[number], 1, SEALED), itertools.count(), end)
+    used_s = time.process_time() - used_s
+    start.wait()
+    told.put((answered, used_s))
+    await store.close()
 
 
 async def _claims(server: Server, waiting: int) -> list[float]:

@@ -2,8 +2,8 @@
 
 The scripted core (its ledger on disk) runs on the load's core, Nightsafe on the servers'. Each round measures, at one
 connection one call after another and at a modest fixed rate: calls to the core as Nightsafe makes them, and payments of
-the JSON API through Nightsafe to the same core; and what one write and sync cost at that moment. Passing through holds two
-commits (the payment before it is sent, its fate before it is answered).
+the JSON API through Nightsafe to the same core; and what one write and sync cost at that moment. One commit stands before
+the answer (the payment, before it is sent); what the core said goes to disk behind the answer's back.
 """
 
 import argparse

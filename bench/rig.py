@@ -97,7 +97,7 @@ class Server:
 
     def cpu_s(self) -> float:
         """Seconds of CPU it and its children have used so far."""
-        return sum(_cpu_s(pid) for pid in family(self.pid))
+        return cpu_of(self.pid)
 
     def rested_s(self) -> float:
         """Wait until it does nothing any more; seconds of CPU it used up to there since its start."""
@@ -126,6 +126,11 @@ def family(pid: int) -> list[int]:
             for child in (task / "children").read_text().split():
                 found += family(int(child))
     return found
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU a process and its descendants have used so far."""
+    return sum(_cpu_s(each) for each in family(pid))
 
 
 def _cpu_s(pid: int) -> float:

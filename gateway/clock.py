@@ -20,6 +20,10 @@ class Clock(Protocol):
         """
         ...
 
+    def follow(self, now_us: int) -> None:
+        """The time of the database that nodes share, microseconds since 1970: theirs from now on, whatever their machines say."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds that only go forward. For measuring and waiting."""
         ...
@@ -55,12 +59,18 @@ class SystemClock:
     outlive the process. So a wall clock that is moved (by a time server, by a person, an hour or a year, either way)
     must not move them: the time is taken from it once, goes on with the monotonic clock, and comes nearer to it by at
     most a hundredth of what passes. A restart takes the machine's time as it is.
+
+    Of nodes that share a database each follows that one's time in the same way, so that what one writes another can read
+    (`follow`). When it first hears of it it takes it as it is, as a restart would.
     """
 
     def __init__(self, wall_ns: Nanoseconds = time.time_ns, monotonic_ns: Nanoseconds = time.monotonic_ns) -> None:
         """Begin at `wall_ns` (since 1970 in UTC)."""
         self._wall_ns, self._monotonic_ns = wall_ns, monotonic_ns
         self._now_ns, self._read_ns = wall_ns(), monotonic_ns()
+        #: How far the machine's clock is behind whoever is followed, if anybody is.
+        self._behind_ns = 0
+        self._follows = False
         #: How far off the machine's clock was when that was last said.
         self._told_ns = 0
         self._chance = b""
@@ -70,7 +80,7 @@ class SystemClock:
         """Microseconds since 1970 in UTC; never less than before."""
         read_ns = self._monotonic_ns()
         passed_ns, self._read_ns = read_ns - self._read_ns, read_ns
-        off_ns = self._wall_ns() - self._now_ns - passed_ns
+        off_ns = self._wall_ns() + self._behind_ns - self._now_ns - passed_ns
         follow_ns = passed_ns // _FOLLOW
         # Spelt out, as max(-follow_ns, min(off_ns, follow_ns)) costs every payment as much as all the rest of it.
         self._now_ns += passed_ns + (
@@ -82,6 +92,17 @@ class SystemClock:
 
             log.warning("clock_moved", machine_is_ahead_s=round(off_ns / 1_000_000_000, 1))
         return self._now_ns // 1000
+
+    def follow(self, now_us: int) -> None:
+        """Go by this time, microseconds since 1970; the first time at once, then by a hundredth of what passes."""
+        self._behind_ns = now_us * 1000 - self._wall_ns()
+        if self._follows:
+            return
+        self._follows, self._now_ns, self._read_ns = True, now_us * 1000, self._monotonic_ns()
+        if not -_STEP_NS <= self._behind_ns <= _STEP_NS:
+            from gateway.log import log  # noqa: PLC0415 - as below
+
+            log.warning("clock_apart", machine_is_ahead_s=round(-self._behind_ns / 1_000_000_000, 1))
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""
@@ -119,6 +140,9 @@ class ManualClock:
     def now_us(self) -> int:
         """The time it was moved to."""
         return self._now_us
+
+    def follow(self, now_us: int) -> None:
+        """It is moved by its owner, and by nobody else."""
 
     def monotonic(self) -> float:
         """Seconds it was advanced by."""

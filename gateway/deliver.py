@@ -1,15 +1,17 @@
 """Making a core's delivery of an entry, and handing it over."""
 
-from collections.abc import Coroutine
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from adapters.core import Core, Delivery
+from adapters.cores.leave import may_leave
 from adapters.outcome import Cause, InquiryOutcome, Outcome, Unknown
 from gateway import content
 from gateway.content import Content
 from gateway.route.breaker import Permit
 from gateway.route.health import RouteHealth
 from spool.entry import Entry
+from spool.errors import RecordDamaged
 from spool.lifecycle import Kind
 from spool.number import id_text
 from spool.spool import Spool
@@ -29,13 +31,15 @@ async def original_of(spool: Spool, entry: Entry) -> Original | None:
     """The payment of a reversal; None for payments.
 
     Raises:
-        RecordDamaged, ValueError: the payment's record doesn't open.
+        RecordDamaged, ValueError: the payment's record doesn't open, or is there no more.
         SpoolClosed, StorageUncertain, KeysUnfit: it, or its key, can't be had now.
     """
     if entry.kind is Kind.PAYMENT:
         return None
     payment = await spool.store.get(entry.reverses)
-    assert payment is not None, "a reversal's payment is kept as long as the reversal"
+    if payment is None:
+        # It was forgotten, and persons had the reversal sent again in the moment before that would have been as well.
+        raise RecordDamaged(entry.reverses)
     return await open_original(spool, payment)
 
 
@@ -57,12 +61,16 @@ def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
     )
 
 
-def deliver(
-    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float
-) -> Coroutine[Any, Any, Outcome]:
-    """Post a payment, or undo one, once it is awaited; the bytes are the same on every attempt."""
+async def deliver(
+    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float, *, holds: Callable[[], bool]
+) -> Outcome:
+    """Post a payment, or undo one, if this node still `holds` it right before the first byte; the bytes are the same on every attempt."""
     delivery = _delivery(core, entry, kept, original)
-    return core.post(delivery, timeout_s) if original is None else core.reverse(delivery, timeout_s)
+    before = may_leave.set(holds)
+    try:
+        return await (core.post if original is None else core.reverse)(delivery, timeout_s)
+    finally:
+        may_leave.reset(before)
 
 
 async def inquire(

@@ -1,14 +1,17 @@
-"""A start while the spool's database is away: the doors are open, and nothing that needs the database is done yet.
+"""A start while the spool's database is away, or goes: the doors are open, and what needs the database waits for it.
 
 Without leave to go on alone channels are told to ask again. With it this node takes payments into its own file, as it
 does when the database goes while it runs, by what it kept there of it (`spool.away.seen`). When the database answers, it
 takes nothing for a moment, lets go of the file, and starts as ever: what must hold before a spool is worked on is looked
 at before anything is brought over.
+
+A database that answers and has no room for what a start writes is waited for in the same way, but never alone, as it is
+while the service runs: others may be at work on it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.clock import Clock
 from gateway.custody.keeper import Keeper
@@ -17,13 +20,20 @@ from gateway.http.doors import Doors
 from gateway.log import log
 from gateway.standin.kept import Policies
 from spool.away.store import AwayStore
-from spool.errors import SpoolAway, SpoolError
+from spool.errors import KeysAway, SpoolAway, SpoolBusy, SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.number import Numbers
 from spool.postgres import PostgresStore
 from spool.spool import Spool, Unlock
 
 RETRY_S: Final = 0.5
 """How often it is looked whether the database answers."""
+
+_WENT: Final = (SpoolClosed, StorageUncertain)
+"""What a spool whose database goes in the middle of the start says."""
+
+NO_ROOM: Final = "the database has no room"
+
+T = TypeVar("T")
 
 
 class Joining:
@@ -56,6 +66,7 @@ class Joining:
             listen: has both sides listen, where they don't yet.
         """
         self._spool = spool
+        spool.store.nodes.on_time = clock.follow
         self._unlock = unlock
         self._keeper = keeper
         self._numbers = numbers
@@ -84,17 +95,45 @@ class Joining:
         self._door = self.doors
 
     async def open(self, now_us: int) -> None:
-        """Open the spool, as soon as its database is there. Errors: see `Spool.open`; never `SpoolAway`."""
+        """Open the spool, as soon as its database and that of its keys are there. Errors: see `Spool.open`; never `SpoolAway`."""
         if self.move_here is not None:
             await self._move(self.move_here)
         while True:
             try:
-                await self._spool.open(now_us, self._unlock)
-            except SpoolAway as error:
-                await self._wait(str(error))
+                await self._spool.open(await self._time_us(now_us), self._unlock)
+            except (SpoolAway, KeysAway) as error:
+                await self._wait(str(error), answers=isinstance(error, SpoolBusy))
+            except (*_WENT, StorageFull) as error:
+                if not isinstance(self._spool.store, PostgresStore):
+                    raise
+                await self._wait(_trouble_in(error), answers=isinstance(error, StorageFull))
             else:
                 self.waits = ""
                 return
+
+    async def through(self, step: Callable[[], Awaitable[T]]) -> T:
+        """A step of the start, after the spool is open; done anew when its database went in the middle of it, and is back."""
+        while True:
+            try:
+                done = await step()
+            except (SpoolAway, *_WENT, StorageFull) as error:
+                if not isinstance(self._spool.store, PostgresStore):
+                    raise
+                self._say(_trouble_in(error))
+                await self._listen()
+                self.is_waiting = True
+                await self._clock.sleep(RETRY_S)
+            else:
+                self.waits, self.is_waiting = "", False
+                return done
+
+    async def _time_us(self, now_us: int) -> int:
+        """The database's, which this node goes by from now on, as all others do."""
+        store = self._spool.store
+        if not isinstance(store, PostgresStore):
+            return now_us
+        self._clock.follow(await store.time_us())
+        return self._clock.now_us()
 
     async def _move(self, move_here: Callable[[], Awaitable[object]]) -> None:
         """Have the spool moved here at open doors: channels are told to ask again as long as it takes."""
@@ -111,14 +150,21 @@ class Joining:
         self.waits, self.is_waiting = "it is being opened", False
         log.warning("spool_moved", anew=moved is not None)
 
-    async def _wait(self, why: str) -> None:
+    def _say(self, why: str) -> None:
+        if why != self.waits:
+            log.warning("database_away", why=why)
         self.waits = why
-        log.warning("database_away", why=why)
+
+    async def _wait(self, why: str, *, answers: bool) -> None:
+        self._say(why)
         await self._listen()
-        self.alone = await self._goes_alone()
+        self.alone = not answers and await self._goes_alone()
         self.is_waiting = True
         try:
-            await self._until_it_answers()
+            # At least once: what is away may be the keys' own database.
+            await self._clock.sleep(RETRY_S)
+            if not answers:
+                await self._until_it_answers()
         finally:
             self.is_waiting = False
             if self.alone:
@@ -148,3 +194,7 @@ class Joining:
         self.waits, self._door = "", self.doors
         log.warning("alone", beside=store.kept.entries)
         return True
+
+
+def _trouble_in(error: SpoolError) -> str:
+    return NO_ROOM if isinstance(error, StorageFull) else f"the database can't be reached: {type(error).__name__}"

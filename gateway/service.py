@@ -19,15 +19,16 @@ from gateway.accept.closed import Closed
 from gateway.admin.desk import Desk
 from gateway.admin.http.listener import AdminListener
 from gateway.admin.http.server import AdminSide
-from gateway.admin.state.trend import Sample, Trend
+from gateway.admin.state.trend import Sample, Trend, sample_of
 from gateway.clock import Clock
 from gateway.config.load import load_access
 from gateway.config.model import Config, RouteSettings
 from gateway.custody.keeper import Keeper
 from gateway.custody.provider import open_chest
 from gateway.custody.resealing import Resealer
+from gateway.engines.forgetting import forgetting
 from gateway.engines.moving import require_here
-from gateway.engines.opening import shelf_of, store_of
+from gateway.engines.opening import keeper_of, shelf_of, store_of, trend_keeper_of
 from gateway.evidence.evidence import Evidence
 from gateway.forward.forwarder import Forwarder
 from gateway.http.doors import Doors
@@ -41,9 +42,7 @@ from gateway.page.side import PageSide
 from gateway.route.endpoints import Endpoints
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
-from gateway.route.kept import KeptInFile
-from gateway.route.opening import open_route_core, probe_of
-from gateway.route.record import KeptInMemory, RecordKeeper
+from gateway.route.opening import open_route_core, probe_of, watched_by
 from gateway.route.route import Route, Routing
 from gateway.route.zone import PASSING, Operation
 from gateway.settle import Settler
@@ -62,7 +61,6 @@ from gateway.windows.plan import ACTOR as WINDOW_ACTOR
 from gateway.windows.plan import Plan
 from spool.errors import SpoolError
 from spool.keys import KeyRing
-from spool.lifecycle import FINAL
 from spool.number import Numbers
 from spool.office import Office
 from spool.spool import Spool
@@ -116,7 +114,7 @@ class Service:
         self.routes = [self._route(name, settings) for name, settings in config.routes.items()]
         self.policies = Policies(self.spool.store, self.routes, clock)
         self.headroom = Headroom()
-        self.trend = Trend()
+        self.trend = Trend(clock, self._samples, trend_keeper_of(config))
         self.plan = Plan(self.spool.store, self.routes, clock)
         self.outages = self._outages()
         self.telling = self._telling()
@@ -189,17 +187,17 @@ class Service:
             self.config.cores[settings.core],
             settings.breaker,
             self.clock,
-            lambda endpoint: _keeper(self.config, f"{name}.{endpoint}"),
+            lambda endpoint: keeper_of(self.config, f"{name}.{endpoint}"),
         )
         health = RouteHealth(
             name,
-            settings.breaker,
+            watched_by(core, settings.breaker),
             self.clock,
             probe_of(core, settings.breaker),
-            keeper=_keeper(self.config, name),
+            keeper=keeper_of(self.config, name),
             sending=forward,
             apart={
-                each: _keeper(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
+                each: keeper_of(self.config, f"{name}.{each.value}") for each in Operation if each is not Operation.POST
             },
         )
         if isinstance(core, Endpoints):
@@ -253,27 +251,12 @@ class Service:
             tally = self.spool.store.tally
             scopes = [(route.name, channel) for route in self.routes for channel in ("", *route.channels)]
             self.headroom.note(self.clock.monotonic(), {scope: tally.exposure(*scope) for scope in scopes})
-            if self.trend.is_due(self.clock.monotonic()):
-                for route in self.routes:
-                    self.trend.note(route.name, self._sample(route))
             await self.clock.sleep(SAMPLE_S)
 
-    def _sample(self, route: Route) -> Sample:
-        """A route as it stands, for the charts."""
-        own = [
-            (cell.state, total.entries) for cell, total in self.spool.store.tally.cells() if cell.route == route.name
-        ]
-        taken, finished = sum(count for _, count in own), sum(count for state, count in own if state in FINAL)
-        attempts, attempts_s = self.meter.asked(route.name)
-        return Sample(
-            at_us=self.clock.now_us(),
-            zone=route.health.zone.value,
-            waiting=taken - finished,
-            taken=taken,
-            finished=finished,
-            attempts=attempts,
-            attempts_s=attempts_s,
-        )
+    def _samples(self) -> dict[str, Sample]:
+        """The routes as they stand, for the charts."""
+        tally, now_us = self.spool.store.tally, self.clock.now_us()
+        return {route.name: sample_of(route, tally, self.meter, now_us) for route in self.routes}
 
     def _outages(self) -> Recorder:
         return Recorder(
@@ -370,6 +353,7 @@ class Service:
         self.started_at_us = self.clock.now_us()
         try:
             await self.joining.open(self.started_at_us)
+            self.started_at_us = self.clock.now_us()
         except BaseException:
             await self.channel_listener.stop()
             await self.page.close()
@@ -377,27 +361,33 @@ class Service:
             await self.keeper.close()
             raise
         try:
-            self.numbers.start_above(await self.spool.store.highest_number())
+            through = self.joining.through
+            self.numbers.start_above(await through(self.spool.store.highest_number))
             found = self._found()
             log.info("spool_opened", **{state: total.entries for state, total in found.by_state.items()})
-            epoch = await self.evidence.open()
-            await self._open_admin_side()
+            epoch = await through(self.evidence.open)
+            await through(self._open_admin_side)
             self._loops.append(asyncio.create_task(self.keeper.run(), name="keeper of keys"))
             if self.spool.store.nodes.shared:
                 self._loops.append(asyncio.create_task(self._follow_keys(), name="keys of other nodes"))
             self._loops.append(asyncio.create_task(self.resealer.run(), name="resealing"))
-            await self.accounts.refresh()
-            await self.policies.follow()
-            await self.plan.follow()
-            await self.outages.open()
-            await self.telling.open()
+            for step in (
+                self.accounts.refresh,
+                self.policies.follow,
+                self.plan.follow,
+                self.outages.open,
+                self.telling.open,
+            ):
+                await through(step)
             self._loops.append(asyncio.create_task(self.plan.run(), name="planned windows"))
             self._loops.append(asyncio.create_task(self.policies.run(), name="policies"))
             self._loops.append(asyncio.create_task(self.admin.run(), name="jobs"))
             self._loops.append(asyncio.create_task(self._watch_headroom(), name="headroom"))
+            self._loops.append(asyncio.create_task(self.trend.run(), name="charts"))
             self._loops.append(asyncio.create_task(self.accounts.run(), name="accounts"))
             self._loops.append(asyncio.create_task(self.outages.run(), name="outages"))
             self._loops += self.telling.tasks()
+            self._loops += forgetting(self.config.spool, self.spool.store, self.clock)
             if self.config.telling.payers:
                 self._loops.append(asyncio.create_task(self.payers.run(), name="payers"))
             if epoch.accepted:
@@ -413,7 +403,7 @@ class Service:
         Raises:
             OSError: the channels' port can't be listened on.
         """
-        await self.evidence.note_configuration(self.config)
+        await self.joining.through(partial(self.evidence.note_configuration, self.config))
         self._loops += self.evidence.tasks()
         if self.spool.store.nodes.shared:
             self._loops.append(asyncio.create_task(self._gossip().run(), name="gossip of nodes"))
@@ -487,12 +477,6 @@ class Service:
         if self.tracing is not None:
             await self.tracing.close()
         log.info("stopped", left_in_doubt=left)
-
-
-def _keeper(config: Config, route: str) -> RecordKeeper:
-    if config.spool.engine == "memory":
-        return KeptInMemory()
-    return KeptInFile(config.spool.path.with_name(f"route-{route}.json"))
 
 
 def _log_zone(route: str, old: Any, new: Any, diagnosis: Any) -> None:

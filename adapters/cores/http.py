@@ -15,6 +15,7 @@ from adapters.cores.carried import NOTHING, carried
 from adapters.cores.dial import Dial
 from adapters.cores.http_answer import RETRY_AFTER_S_MAX, HttpAnswer, retry_after_s
 from adapters.cores.http_request import Requests, Unsendable
+from adapters.cores.leave import WITHHELD, may_leave
 from adapters.cores.place import place_of
 from adapters.cores.pool import CLOSED, Pool
 from adapters.cores.settings import HttpSettings
@@ -83,7 +84,10 @@ class HttpClient:
             if isinstance(taken, NotSent):
                 return taken
             connection = taken
-        # Before this line surely nothing was sent, after it perhaps; no await stands between the check and it.
+        if not may_leave.get()():
+            pool.unused(connection)
+            return WITHHELD
+        # Before this line surely nothing was sent, after it perhaps; no await stands between the checks and it.
         answer = connection.ask(request, now_s + timeout_s, is_bodiless=method == "HEAD")
         try:
             return await answer

@@ -223,7 +223,7 @@ class OsmpCore:
         if isinstance(found, Posted) and found.core_id:
             named = msgspec.structs.replace(delivery, wire=wire + quote(found.core_id, safe="").encode())
             return await self.post(named, until - asyncio.get_running_loop().time())
-        if isinstance(found, Misconfigured):
+        if isinstance(found, Misconfigured | NotSent):
             return found
         return NotSent(cause=Cause.CONTRACT, detail="the core's id of the payment to undo isn't known")
 

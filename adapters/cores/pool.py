@@ -136,6 +136,11 @@ class Pool:
             self._loop, self, answer_bytes_max=settings.answer_bytes_max, idle_s=settings.connection_idle_s
         )
 
+    def unused(self, connection: Connection) -> None:
+        """Its slot was taken, and nothing was asked by it."""
+        connection.drop()
+        self._give_on()
+
     # As the keeper of its connections
 
     def freed(self, connection: Connection, *, stays: bool) -> None:

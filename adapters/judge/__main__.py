@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 from adapters.judge.verdict import Verdict, judge
@@ -21,7 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 for path in (asked.diary, asked.ledger, asked.export)
                 if path is not None
             ]
-            verdict = judge(diary, ledger, export=rest[0] if rest else None, blind=asked.blind, several=asked.several)
+            gone = [files.enter_context(path.open(encoding="utf-8")) for path in asked.forgotten]
+            verdict = judge(
+                diary,
+                ledger,
+                export=rest[0] if rest else None,
+                forgotten=chain.from_iterable(gone),
+                blind=asked.blind,
+                several=asked.several,
+            )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         sys.stderr.write(f"judge: the records can't be read: {type(error).__name__}: {error}\n")
         return 2
@@ -36,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("diary", type=Path, help="what the senders asked and heard, JSON lines")
     parser.add_argument("ledger", type=Path, help="what the core booked and was asked, JSON lines")
     parser.add_argument("export", type=Path, nargs="?", help="what `nightsafe export` says, JSON lines")
+    parser.add_argument(
+        "--forgotten", type=Path, action="append", default=[], help="the same of what was over and has left it since"
+    )
     parser.add_argument("--blind", action="store_true", help="the core can't tell what it booked (level C)")
     parser.add_argument(
         "--several", action="store_true", help="several nodes took them: order is what senders know of it"

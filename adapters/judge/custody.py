@@ -82,20 +82,29 @@ class Custody:
         stories: Mapping[str, Story],
         credits_: Sequence[Credit],
         arrivals: Sequence[Arrival],
+        forgotten: Sequence[Kept] = (),
     ) -> None:
-        """Compare these; nothing is decided yet."""
+        """Compare these; nothing is decided yet. `forgotten` was over, and has left the spool since."""
+        here, kept = kept, [*forgotten, *kept]
+        #: What is there, and what was.
         self.kept = kept
+        #: Entries that are no more and had a mark, counted by it.
+        self.forgotten = Counter(entry.mark for entry in forgotten if not entry.given_back)
+        self._here = here
+        self._gone = forgotten
         self._stories = stories
         self._credits = credits_
         self._arrivals = arrivals
-        #: The entry that stands for a mark.
+        #: The entry that stands for a mark: the one that is there, or else the last one that was.
         self.by_mark = {entry.mark: entry for entry in kept if not entry.given_back}
         self._by_number = {entry.number: entry for entry in kept}
+        #: Marks that had more than one life: forgotten, and taken anew as another payment.
+        lives = Counter(entry.mark for entry in kept if not entry.given_back)
+        self._anew = {mark for mark in self.forgotten if lives[mark] > 1}
         #: Numbers that were told for a mark beside its entry's, which stands for them as well.
         self._joined: dict[str, set[str]] = defaultdict(set)
-        for entry in kept:
-            if entry.joined:
-                self._joined[entry.mark].add(str(entry.number))
+        for entry in [*forgotten, *(entry for entry in here if entry.joined)]:
+            self._joined[entry.mark].add(str(entry.number))
         #: (mark of the payment, is it a reversal) -> bookings.
         self._booked: dict[tuple[str, bool], list[Credit]] = defaultdict(list)
         for credit in credits_:
@@ -136,8 +145,9 @@ class Custody:
 
     def ghosts(self) -> list[str]:
         """Entries nobody asked for, and marks that two entries stand for."""
-        owners = Counter(entry.mark for entry in self.kept if not entry.given_back)
-        return [mark for mark, count in owners.items() if mark not in self._stories or count > 1]
+        owners = Counter(entry.mark for entry in self._here if not entry.given_back)
+        unasked = [entry.mark for entry in self._gone if entry.mark not in self._stories]
+        return [*unasked, *(mark for mark, count in owners.items() if mark not in self._stories or count > 1)]
 
     def wrong(self) -> list[str]:
         """Entries of another sum, currency, kind or payment than was asked for."""
@@ -157,8 +167,14 @@ class Custody:
         return [
             mark
             for mark, story in self._stories.items()
-            if (entry := self.by_mark.get(mark)) is not None and _differs(story, entry, self._joined.get(mark, set()))
+            if (entry := self.by_mark.get(mark)) is not None and self._answered_otherwise(story, entry)
         ]
+
+    def _answered_otherwise(self, story: Story, entry: Kept) -> bool:
+        told = self._joined.get(story.mark, set())
+        if story.mark in self._anew or (story.mark in self.forgotten and len(set(story.answers)) > 1):
+            return not story.numbers <= told | {str(entry.number)}
+        return _differs(story, entry, told)
 
     def unbalanced(self) -> list[str]:
         """Posted and not in the ledger under the id and sum it says, or said not to be booked and booked."""
@@ -171,8 +187,9 @@ class Custody:
                 (entry.core_id, entry.amount, entry.currency) == (str(each.sequence), each.amount, each.currency)
                 for each in found
             )
-        # A payment given back may have been taken anew under its key, and a reversal that failed may have a successor.
-        stands_alone = not entry.given_back and not entry.reversal
+        # A payment given back, or forgotten, may have been taken anew under its key, and a reversal that failed may have a
+        # successor.
+        stands_alone = not entry.given_back and not entry.reversal and entry.mark not in self._anew
         return not (entry.state in UNBOOKED and stands_alone and found)
 
     def broken_histories(self) -> list[str]:

@@ -13,12 +13,21 @@ class Effects:
     """Stories beside bookings. Every method gives marks."""
 
     def __init__(
-        self, stories: Mapping[str, Story], credits_: Sequence[Credit], *, excused: Collection[str] = frozenset()
+        self,
+        stories: Mapping[str, Story],
+        credits_: Sequence[Credit],
+        *,
+        excused: Collection[str] = frozenset(),
+        forgotten: Mapping[str, int] | None = None,
     ) -> None:
-        """Compare these; `excused` are marks that need not be booked: still waiting, or a return is due."""
+        """Compare these; `excused` are marks that need not be booked: still waiting, or a return is due.
+
+        `forgotten` says how often a mark was forgotten when it was over: a repeat after that is another payment.
+        """
         self._stories = stories
         self._credits = credits_
         self._excused = excused
+        self.forgotten = forgotten or {}
         self._payments = Counter(credit.mark for credit in credits_ if not credit.reversal)
         self._undone = Counter(credit.mark for credit in credits_ if credit.reversal)
         #: Mark of a payment -> the reversals asked for.
@@ -47,9 +56,13 @@ class Effects:
         ]
 
     def doubled(self) -> list[str]:
-        """Payments booked more than once, or given back more than once."""
-        twice = [mark for mark, count in self._payments.items() if count > 1]
-        return [*twice, *(mark for mark, count in self._undone.items() if count > 1 and mark not in twice)]
+        """Payments booked more than once, or given back more than once, in one life."""
+        twice = [mark for mark, count in self._payments.items() if count > self._lives(mark)]
+        undone = [mark for mark, count in self._undone.items() if count > self._lives(mark)]
+        return [*twice, *(mark for mark in undone if mark not in twice)]
+
+    def _lives(self, mark: str) -> int:
+        return 1 + self.forgotten.get(mark, 0)
 
     def ghosts(self) -> list[str]:
         """Payments booked, or given back, that nobody asked for."""
@@ -57,8 +70,18 @@ class Effects:
         return [*unasked, *(mark for mark in self._undone if mark not in self._reversals)]
 
     def after_no(self) -> list[str]:
-        """The last word was no: the payment is booked all the same, or given back all the same."""
-        return [mark for mark, story in self._stories.items() if story.meaning == "no" and self._took_effect(story)]
+        """The last word was no: the payment is booked all the same, or given back all the same.
+
+        Of what was forgotten the last word is another's: it took effect, and was then unknown.
+        """
+        return [
+            mark
+            for mark, story in self._stories.items()
+            if story.meaning == "no" and self._took_effect(story) and not self._is_forgotten(story)
+        ]
+
+    def _is_forgotten(self, story: Story) -> bool:
+        return story.mark in self.forgotten or story.reverses in self.forgotten
 
     def _took_effect(self, story: Story) -> bool:
         if not story.reverses:
@@ -72,7 +95,7 @@ class Effects:
             for mark, story in self._stories.items()
             if story.reverses
             and story.yes_at
-            and self._net(story.reverses) > 0
+            and self._net(story.reverses) > self.forgotten.get(story.reverses, 0)
             and not {mark, story.reverses} & set(self._excused)
         ]
 
@@ -86,15 +109,17 @@ class Effects:
         ]
 
 
-def inconsistent(stories: Mapping[str, Story]) -> list[str]:
-    """No after yes or yes after no, two receipts for one key, one receipt for two, posted once and provisional once."""
+def inconsistent(stories: Mapping[str, Story], forgotten: Mapping[str, int]) -> list[str]:
+    """No after yes or yes after no, two receipts for one key, one receipt for two, posted once and provisional once.
+
+    What was forgotten may have an answer and a receipt of its own in each of its lives.
+    """
     holders = Counter((_channel(mark), number) for mark, story in stories.items() for number in story.numbers)
     return [
         mark
         for mark, story in stories.items()
-        if len(set(story.answers)) > 1
-        or len(story.numbers) > 1
-        or len(story.statuses) > 1
+        if (mark not in forgotten and (len(set(story.answers)) > 1 or len(story.statuses) > 1))
+        or len(story.numbers) > 1 + forgotten.get(mark, 0)
         or any(holders[_channel(mark), number] > 1 for number in story.numbers)
     ]
 

@@ -41,6 +41,8 @@ class Verdict:
     books: list[str] = field(default_factory=list[str])
     #: Answered yes and refused by the core afterwards: the payers get it back. No fault of anybody's.
     returns_due: int = 0
+    #: Entries that were over and have left the spool since.
+    forgotten: int = 0
 
     #: Answered yes, and not booked (nor undone on purpose, nor still waiting, nor refused with a return due).
     lost: list[str]
@@ -106,6 +108,7 @@ class Verdict:
         open_ = ", ".join(f"{count} {state}" for state, count in sorted(self.waiting.items()))
         kept = [f"not finished: {open_}"] if open_ else []
         due = [f"refused after a yes, to be returned: {self.returns_due}"] if self.returns_due else []
+        due += [f"over and forgotten: {self.forgotten}"] if self.forgotten else []
         found = [f"{name}: {len(marks)} {marks[:SHOWN_MAX]}" for name, marks in self.faults().items() if marks]
         return "\n".join([counts, *self.books, *kept, *due, *found])
 
@@ -116,10 +119,14 @@ def judge(
     attempts: Iterable[str] = (),
     export: Iterable[str] | None = None,
     *,
+    forgotten: Iterable[str] = (),
     blind: bool = False,
     several: bool = False,
 ) -> Verdict:
     """Compare the lines of a diary with the lines of a ledger's bookings and attempts, and with a spool's export.
+
+    `forgotten` are lines of what has left the spool since, as they were exported before: what was said of these must hold as
+    well, and the same key after that is another payment.
 
     Bookings and attempts may come in one. `blind` says that the core can't tell what it booked (level C) and that
     everything is quiet by now: then nothing unclear may have been sent again, and all of it must be parked. `several`
@@ -133,9 +140,9 @@ def judge(
     credits_, arrivals = read_ledger(line for lines in (bookings, attempts) for line in lines)
     if export is None:
         return _by_effects(stories, credits_, arrivals, Effects(stories, credits_))
-    custody = Custody(read_export(export), stories, credits_, arrivals)
+    custody = Custody(read_export(export), stories, credits_, arrivals, read_export(forgotten))
     excused = custody.open_marks() | set(custody.returns_due())
-    effects = Effects(stories, credits_, excused=excused)
+    effects = Effects(stories, credits_, excused=excused, forgotten=custody.forgotten)
     return _with_custody(
         _by_effects(stories, credits_, arrivals, effects), custody, credits_, blind=blind, several=several
     )
@@ -163,7 +170,7 @@ def _by_effects(
         credited_after_negative=effects.after_no(),
         not_undone=effects.not_undone(),
         wrong_effect=effects.wrong(),
-        inconsistent_answers=inconsistent(stories),
+        inconsistent_answers=inconsistent(stories, effects.forgotten),
         out_of_order=out_of_order(stories, credits_),
         concurrent=sorted(set(crowded(arrivals))),
     )
@@ -179,6 +186,7 @@ def _with_custody(
         waiting={state: count for state, count in waiting.items() if state in OPEN},
         books=[str(balance) for balance in balances(custody.kept, credits_)],
         returns_due=len(custody.returns_due()),
+        forgotten=sum(custody.forgotten.values()),
         lost=_merged(verdict.lost, custody.lost()),
         ghost=_merged(verdict.ghost, custody.ghosts()),
         wrong_effect=_merged(verdict.wrong_effect, custody.wrong()),

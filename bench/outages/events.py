@@ -48,6 +48,9 @@ class Events:
         """Microseconds since 1970, from 2026 on."""
         return 1_767_225_600_000_000 + round(self._now_s * 1_000_000)
 
+    def follow(self, now_us: int) -> None:
+        """There is no database."""
+
     def monotonic(self) -> float:
         """Seconds since the beginning."""
         return self._now_s

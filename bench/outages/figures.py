@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from bench.outages.quiet import quiet
+from bench.outages.quiet import QUICK, USUAL, quiet
 from bench.outages.rules import FAULTS, RULES
 from bench.outages.stage import Outcome, Play
 from bench.plot import Line, lines
@@ -33,11 +33,13 @@ def run(told: argparse.Namespace) -> None:
         tell(table(fault, outcomes))
         (PLOTS / f"outage-{fault}.svg").write_text(drawn(fault, outcomes), encoding="utf-8")
     if told.hours:
-        seen = quiet(told.hours)
-        tell(
-            f"a core that is well, {seen.hours:g} h: {seen.payments} payments, {seen.errors} errors,"
-            f" {seen.openings} openings, {seen.softenings} times soft ({seen.soft_s:g} s), {seen.aside} turned aside"
-        )
+        for name, times in (("well", USUAL), ("well and quick", QUICK)):
+            seen = quiet(told.hours, times=times)
+            tell(
+                f"a core that is {name}, {seen.hours:g} h: {seen.payments} payments, {seen.errors} errors,"
+                f" {seen.openings} openings, {seen.softenings} times soft ({seen.soft_s:g} s), {seen.aside} turned aside,"
+                f" hung after {seen.hung_s:g} s"
+            )
 
 
 def table(fault: str, outcomes: list[Outcome]) -> str:

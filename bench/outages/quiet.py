@@ -3,6 +3,9 @@
 Payments come at random, `RATE` a second. Nine in ten errors are 500s, the others broken connections. Times are lognormal
 (a median of 80 ms, nine in ten below 230), and one in a hundred is from a Pareto tail (alpha 1.3 from half a second on:
 one in twenty of those takes five seconds and more), cut off by the attempt's limit of 30 s, which is an error as well.
+
+The second core is quick, so that half a second of silence is enough to take it for hung: a median of 50 ms, ninety-nine in
+a hundred below a quarter of a second, and four in a thousand from the same tail.
 """
 
 import math
@@ -19,13 +22,24 @@ from gateway.route.zone import Zone
 HOUR_S: Final = 3600.0
 RATE: Final = 5.0
 ERRORS: Final = 0.01
-TAIL: Final = 0.01
 LIMIT_S: Final = 30.0
 DAY_HOURS: Final = 24.0
 
 FAULT: Final = Unknown(cause=Cause.SERVER_ERROR, detail="500")
 BROKEN: Final = Unknown(cause=Cause.RESET)
 SILENCE: Final = Unknown(cause=Cause.ANSWER_TIMEOUT)
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a core takes: lognormal, and for a share of the calls a Pareto tail from half a second on."""
+
+    median_s: float
+    sigma: float
+    tail: float
+
+
+USUAL: Final = Times(median_s=0.08, sigma=0.8, tail=0.01)
+QUICK: Final = Times(median_s=0.05, sigma=0.5, tail=0.004)
 
 
 class Quiet(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +54,14 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
     softenings: int
     soft_s: float
     aside: int
-    #: Seconds above which an answer was sluggish in the end.
+    #: Seconds above which an answer was sluggish in the end, and of silence after which it would have been hung.
     sluggish_s: float
+    hung_s: float
 
 
 class _Day:
-    def __init__(self, seed: int, rate: float) -> None:
+    def __init__(self, seed: int, rate: float, times: Times) -> None:
+        self._times = times
         self.events = Events(seed)
         self.health = RouteHealth("quiet", BreakerSettings(), self.events)
         self.health.on_change(lambda _old, new, _diagnosis: self._changed(new))
@@ -80,9 +96,10 @@ class _Day:
         self.events.after(seconds, lambda: self.health.report(permit, outcome, seconds))
 
     def _answer(self) -> tuple[float, Posted | Unknown]:
-        draw = self.events.chance_of
-        in_tail = draw.random() < TAIL
-        seconds = 0.5 * draw.paretovariate(1.3) if in_tail else draw.lognormvariate(math.log(0.08), 0.8)
+        draw, times = self.events.chance_of, self._times
+        in_tail = draw.random() < times.tail
+        lognormal = math.log(times.median_s), times.sigma
+        seconds = 0.5 * draw.paretovariate(1.3) if in_tail else draw.lognormvariate(*lognormal)
         if seconds >= LIMIT_S:
             return LIMIT_S, SILENCE
         if draw.random() < ERRORS:
@@ -90,9 +107,9 @@ class _Day:
         return seconds, Posted()
 
 
-def quiet(hours: float, seed: int = 1, rate: float = RATE) -> Quiet:
+def quiet(hours: float, seed: int = 1, rate: float = RATE, times: Times = USUAL) -> Quiet:
     """So many hours of it."""
-    day = _Day(seed, rate)
+    day = _Day(seed, rate, times)
     day.events.run(hours * HOUR_S)
     return Quiet(
         hours=hours,
@@ -103,4 +120,5 @@ def quiet(hours: float, seed: int = 1, rate: float = RATE) -> Quiet:
         soft_s=round(day.soft_s, 1),
         aside=day.aside,
         sluggish_s=round(day.health.sluggish_s(), 2),
+        hung_s=round(day.health.hung_s(), 2),
     )

@@ -53,6 +53,7 @@ class Nightsafe:
         self._payers: dict[int, Callable[[], None]] = {}
         self._number = 0
         self.health.backlog_waits = self.health.pace.backlog_waits = lambda: self._queue > 0
+        self.health.pace.drained_in_s = lambda: self.estimate_s
         self.health.room_freed = self._drain
         self.health.on_change(lambda _old, new, _diagnosis: self._changed(new))
         events.every(0.1, self._tick)

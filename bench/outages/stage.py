@@ -144,9 +144,11 @@ class Play:
         fault: str,
         seed: int = 1,
         core: Callable[[Events], Core] = Core,
+        *,
+        rate: float = RATE,
     ) -> None:
-        """Of one `fault`, of this core."""
-        self._name, self._fault = name, fault
+        """Of one `fault`, of this core, under so many payments a second."""
+        self._name, self._fault, self._rate = name, fault, rate
         self.events = Events(seed)
         self.core = core(self.events)
         self.rule = make(self.events, self.core)
@@ -157,12 +159,21 @@ class Play:
         self._half: float = -1
         self._at_half = (math.nan, math.nan)
 
-    def run(self) -> Outcome:
-        """From health over the outage until nothing waits."""
+    def known_s(self) -> float:
+        """From health into the outage: seconds until it is known, infinite when that takes longer than a payer waits."""
+        self._break()
+        self.events.run(WARM_S + DEADLINE_S)
+        return self._detected_s
+
+    def _break(self) -> None:
         self._next()
         self.events.run(WARM_S)
         self.core.fault = self._fault
         self.events.every(0.01, self._look)
+
+    def run(self) -> Outcome:
+        """From health over the outage until nothing waits."""
+        self._break()
         self.events.every(60.0, lambda: self._waited.append(self.rule.waiting))
         self.events.run(WARM_S + OUTAGE_S)
         self.core.fault = ""
@@ -195,7 +206,7 @@ class Play:
             self._half, self._at_half = -1.0, (self.events.monotonic(), self.rule.estimate_s)
 
     def _next(self) -> None:
-        self.events.after(-math.log(1.0 - self.events.fraction()) / RATE, self._pay)
+        self.events.after(-math.log(1.0 - self.events.fraction()) / self._rate, self._pay)
 
     def _pay(self) -> None:
         self._next()

@@ -258,7 +258,8 @@ class Acceptor:
             facts = await self._accounts.facts(terms, lanes, route.outage, look=route.order.asks_accounts)
             decision = self._decide(route, payment, terms, facts)
             if decision is STAND_IN and terms.account_day is not None:
-                spending = await self._accounts.spend(route.policies[payment.channel], terms, lanes, payment.amount)
+                policy, whose = route.policies[payment.channel], (route.name, payment.account)
+                spending = await self._accounts.spend(policy, terms, whose, payment.amount)
                 # Others may have used up a limit while it was counted.
                 decision = self._decide(route, payment, terms, facts) if spending else ACCOUNT_FULL
         except SpoolError:

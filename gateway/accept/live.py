@@ -97,7 +97,8 @@ class Live:
         tries = route.core.capabilities.level is _BLIND and route.health.zone is _TRIAL
         if tries and not self._limit(route, channel, amount, Leeway(route.policies[channel].terms)):
             return None
-        return route.health.admit() if operation is _POST else route.health.admit_reversal()
+        admit = route.health.admit if operation is _POST else route.health.admit_reversal
+        return admit(later=True)
 
     async def send(
         self,
@@ -117,6 +118,7 @@ class Live:
         if not (route.health.holds(permit) and self._nodes.holds()):
             route.health.withdraw(permit)
             return await self._finish(route, entry, kept, leave_ended(repeated=False), until)
+        route.health.sends(permit)
         started = self._clock.monotonic()
         timeout_s = self._timeout_s(route, entry, permit, until - started)
         try:
@@ -170,7 +172,9 @@ class Live:
         self, route: Route, entry: Entry, kept: Content, original: Original | None, timeout_s: float
     ) -> Outcome:
         what = "post" if original is None else "reverse"
-        attempt = route.spans.asked(what, entry, deliver(route.core, entry, kept, original, timeout_s))
+        attempt = route.spans.asked(
+            what, entry, deliver(route.core, entry, kept, original, timeout_s, holds=self._nodes.holds)
+        )
         if route.core.capabilities.level is Level.C:
             return await attempt
         outcome = await self._unless_opened(route, attempt)
@@ -254,7 +258,7 @@ class Live:
             facts = await self._accounts.facts(terms, lanes, route.outage)
             if terms.account_day is None or self._limit(route, entry.channel, entry.amount, Leeway(terms, facts)):
                 return Leeway(terms, facts)
-            spending = await self._accounts.spend(policy, terms, lanes, entry.amount)
+            spending = await self._accounts.spend(policy, terms, (route.name, kept.account), entry.amount)
         except SpoolError:
             return Leeway(terms, why=Why.STORAGE)
         return Leeway(terms, facts, why=Why.FINE if spending else Why.ACCOUNT_LIMIT, spending=spending)

@@ -26,11 +26,30 @@ PASS_ON: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "hel
 """For verbs that read their own arguments."""
 
 
-app: Final = group(f"Takes payments while billing can't, and posts each exactly once when it is back.\n\n{CODES}")
+WHAT: Final = f"Takes payments while billing can't, and posts each exactly once when it is back.\n\n{CODES}"
+
+app: Final = group(WHAT)
 config_app: Final = group("Look at the configuration.")
 token_app: Final = group("Bearer tokens.")
 app.add_typer(config_app, name="config")
 app.add_typer(token_app, name="token")
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback(help=WHAT)
+def before(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_tell_version),
+    ] = False,
+) -> None:
+    """Before any verb."""
 
 
 # The service
@@ -60,20 +79,25 @@ def serve(
             dir_okay=False,
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what a start would change of the spool's layout.")
+    ] = False,
 ) -> None:
     """Run the service until SIGTERM."""
     from gateway.cli import serve as serving  # noqa: PLC0415 - the help is there at once
     from gateway.config.path import config_path  # noqa: PLC0415 - as above
 
+    if dry_run:
+        raise typer.Exit(serving.outlook(config_path(config)))
     raise typer.Exit(serving.run(config_path(config), moved_from))
 
 
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def core(context: typer.Context) -> None:
     """Run a scripted billing system to rehearse with. Its own help: nightsafe core --help."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import playing  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.core(context.args))
+    raise typer.Exit(playing.core(context.args))
 
 
 @app.command()
@@ -84,9 +108,9 @@ def demo(
     rate: Annotated[float | None, typer.Option("--rate", help="Payments a second.")] = None,
 ) -> None:
     """Watch an outage. Payments in, billing down, payments taken, billing back, each booked once."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import playing  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.demo(folder, seconds, rate))
+    raise typer.Exit(playing.demo(folder, seconds, rate))
 
 
 @app.command()
@@ -95,7 +119,9 @@ def rehearse(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            "--kind", help="Only this outage: refused, hangs, errors, slow, maintenance, lost; may be repeated."
+            "--kind",
+            help="Only this outage: refused, hangs, errors, slow, maintenance, reset, garbage, throttled, credentials, lost;"
+            " may be repeated.",
         ),
     ] = None,
     outage: Annotated[float, typer.Option("--outage", min=1.0, help="Seconds each outage lasts.")] = 10.0,
@@ -118,9 +144,9 @@ def rehearse(
 @app.command()
 def version() -> None:
     """Say which version this is, and what it stands on."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import playing  # noqa: PLC0415 - the help is there at once
 
-    sys.stdout.write(setting_up.version() + "\n")
+    sys.stdout.write(playing.version() + "\n")
 
 
 @verb(app, "completion")
@@ -136,17 +162,17 @@ def completion(
 @verb(config_app, "check")
 def config_check(*, config: ConfigOption = None) -> None:
     """Say every fault at once, with its line. Without faults, say what is joined."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import checking  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.check(config))
+    raise typer.Exit(checking.check(config))
 
 
 @verb(config_app, "show")
 def config_show(*, config: ConfigOption = None) -> None:
     """Print all of it, with defaults, as JSON. Secrets stay references, hashes are cut short."""
-    from gateway.cli import setting_up  # noqa: PLC0415 - the help is there at once
+    from gateway.cli import checking  # noqa: PLC0415 - the help is there at once
 
-    raise typer.Exit(setting_up.show(config))
+    raise typer.Exit(checking.show(config))
 
 
 @verb(token_app, "hash")

@@ -89,7 +89,10 @@ def _view(found: OutageShown) -> RenderableType:
         ("answered before", _spread(found.answers.before)),
         ("while away", _spread(found.answers.during)),
         ("while it drained", _spread(found.answers.after)),
-        ("turned away", ", ".join(f"{why} {count}" for why, count in found.turned_away.items()) or "nobody"),
+        (
+            "turned away",
+            ", ".join(f"{count} ({tables.why_in_words(why)})" for why, count in found.turned_away.items()) or "nobody",
+        ),
     ):
         times.add_row(Text(name), Text(told))
     sums = tables.table_of("", "payments and sum")

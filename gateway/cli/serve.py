@@ -15,6 +15,7 @@ from gateway.cli.exits import Exit, Failure
 from gateway.clock import SystemClock
 from gateway.config.load import load
 from gateway.config.model import Config
+from gateway.engines.layout import words
 from gateway.engines.moving import move_here
 from gateway.http.settings import ListenerSettings
 from gateway.log import log, set_up
@@ -36,6 +37,21 @@ def run(path: Path, moved_from: Path | None = None) -> int:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(config, path, former))
     except (SpoolHeld, SpoolUnfit, KeysUnfit, SecretMissing, TlsFileUnusable, TracingUnfit) as error:
+        raise Failure(str(error), Exit.CANNOT_START) from error
+    return Exit.DONE
+
+
+def outlook(path: Path) -> int:
+    """Say what a start would change of the spool's layout, and change nothing.
+
+    Raises:
+        ConfigUnfit: every fault at once; nothing was opened.
+        Failure: it couldn't start.
+    """
+    config = load(path)
+    try:
+        sys.stdout.write(f"{words(config)}\n")
+    except (SpoolUnfit, SecretMissing) as error:
         raise Failure(str(error), Exit.CANNOT_START) from error
     return Exit.DONE
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gateway.admin.state.shown import (
     ChannelShown,
+    DiagnosisShown,
     EndpointShown,
     EstimateShown,
     EvidenceShown,
@@ -19,7 +20,6 @@ from gateway.admin.state.shown import (
 )
 from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, TurnShown, TurnWhy, VerdictShown
 from gateway.page.verdict import verdict
-from gateway.page.words import say
 from gateway.route.zone import Operation, Use, Zone
 from spool.lifecycle import WAITING
 
@@ -91,6 +91,8 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
 
 def _headline(status: Status) -> Text:
     """How billing stands, in the words of the page's first screen."""
+    from gateway.page.words import say  # noqa: PLC0415 - a tenth of a second of reading, for this word alone
+
     found = verdict(status)
     words = f"{say('en', f'mood.{found.mood}')}. {say('en', f'happens.{found.mood}')}"
     return Text(words, TONE_STYLES[found.tone])
@@ -217,9 +219,8 @@ def _diagnosis(route: RouteShown) -> Text:
         words.append(f"{route.name}: NOT BACK from its planned window, due since {brief(route.overrun_since)}")
     if route.diagnosis and route.diagnosis.cause != "forced":
         found = route.diagnosis
-        seen = f"{found.seen} times since {brief(found.first_seen)}, last {brief(found.last_seen)}"
         example = f" [{found.example}]" if found.example else ""
-        words.append(f"{route.name}: {found.words} ({found.cause}, {seen}){example}")
+        words.append(f"{route.name}: {found.words} ({found.cause}, {how_often(found)}){example}")
     return plain("\n".join(words))
 
 
@@ -360,3 +361,18 @@ def brief(at: str) -> str:
 def plain(text: str) -> Text:
     """Text as it is; what a terminal could take for a command is made visible."""
     return Text("".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text))
+
+
+def why_in_words(why: str) -> str:
+    """Why a payer was turned away, as the page says it; the name itself where a newer service knows more of them."""
+    from gateway.page.words import WORDS, say  # noqa: PLC0415 - as above
+
+    key = f"why.{why}"
+    return "billing said so" if not why else say("en", key) if key in WORDS else why
+
+
+def how_often(found: DiagnosisShown) -> str:
+    """How often something was seen, and when."""
+    if found.seen == 1:
+        return f"once, {brief(found.first_seen)}"
+    return f"{found.seen} times since {brief(found.first_seen)}, last {brief(found.last_seen)}"

@@ -20,6 +20,9 @@ from gateway.config.tree import leaves
 from gateway.http.settings import ListenerSettings
 from gateway.telling.settings import HttpSmsSinkSettings, SmppSinkSettings, SmtpSinkSettings
 
+RETENTION_DAYS_MIN: Final = 30
+"""No payment is forgotten sooner, however an operator errs."""
+
 KEYED: Final = ("cores", "channels", "routes")
 """Tables whose parts have names: a fault in one leaves the others standing."""
 
@@ -60,6 +63,7 @@ def disagreements(parts: Parts) -> list[Finding]:
         _listeners,
         _alone,
         _engine,
+        _retention,
         _shared_keys,
         _nothing_to_do,
         _unserved,
@@ -142,6 +146,14 @@ def _engine(parts: Parts) -> Iterator[Finding]:
     evidence = parts.config.evidence
     if ("evidence",) not in parts.broken and evidence.key_file is not None and not evidence.origin:
         yield _found(("evidence", "origin"), "missing", "name the log, the same for every node on this database")
+
+
+def _retention(parts: Parts) -> Iterator[Finding]:
+    """A key is known longer than any channel repeats."""
+    days = parts.config.spool.retention_days
+    if ("spool",) not in parts.broken and 0 < days < RETENTION_DAYS_MIN:
+        advice = f"write at least {RETENTION_DAYS_MIN}, or 0: a repeat of what was forgotten is taken as a new payment"
+        yield _found(("spool", "retention_days"), "too short", advice)
 
 
 def _shared_keys(parts: Parts) -> Iterator[Finding]:

@@ -32,7 +32,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     what_to_write: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.where}: {self.found_kind}; {self.what_to_write}"
+        line = f"line {self.line}: " if self.line else ""
+        return f"{line}{self.where}: {self.found_kind}; {self.what_to_write}"
 
 
 class ConfigUnfit(Exception):

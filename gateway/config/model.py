@@ -97,7 +97,12 @@ class SecondPersonSettings(BaseModel):
     ] = 1_000
     act_alone_max: Annotated[
         Decimal,
-        Field(description="Largest sum of such a job, in its own currency; above it a second person confirms."),
+        Field(
+            description=(
+                "Largest sum of such a job, and of a payment that one person may release or retry by itself, in its own"
+                " currency; above it a second person confirms."
+            )
+        ),
     ] = "1000000"
     proposal_expires_s: Annotated[
         int,

@@ -12,13 +12,15 @@ from typing import Final
 
 import msgspec
 
+from gateway.aging import Aging
 from gateway.clock import Clock
 from gateway.custody.chest import Chest, Opened, words_of_closed
 from gateway.custody.local import FileMaster
 from gateway.custody.settings import KeysSettings
+from gateway.custody.trouble import Trouble
 from gateway.log import log
 from spool.entry import Act
-from spool.errors import KeysChanged, KeysUnfit, MasterUnreachable, SpoolError
+from spool.errors import KeysChanged, KeysUnfit, SpoolError
 from spool.keys import KeyRing
 from spool.keystore import DataKey, KeptKeys, destroyed
 from spool.nodes import SEATS_MAX
@@ -84,9 +86,10 @@ class Keeper:
         #: Keys in clear, by id; also those the spool has not adopted yet.
         self._opened = Opened({}, {}, {})
         self._one_at_a_time = asyncio.Lock()
-        self._trouble, self._troubled_since_us = "", 0
+        self._trouble = Trouble(clock)
         #: When a key that was still needed is looked at again, as that means to count its entries.
         self._not_before_us: dict[int, int] = {}
+        self._aging = Aging(spool.store, clock, "keys")
         #: Records sealed under the key that seals before this process adopted it.
         self._sealed_before = 0
         #: Records sealed under it at other nodes, as of the last look.
@@ -155,9 +158,9 @@ class Keeper:
             except KeysChanged:
                 await self._take_up_what_is_there()
             except (SpoolError, OSError) as error:
-                self._note_trouble(error)
+                self._trouble.meet(error)
             else:
-                self._note_well()
+                self._trouble.is_over()
 
     async def _look(self) -> None:
         if self._shared and await self._chest.read() != self.kept:
@@ -204,7 +207,7 @@ class Keeper:
         try:
             await self._take_up()
         except (SpoolError, OSError) as error:
-            self._note_trouble(error)
+            self._trouble.meet(error)
 
     async def _take_up(self) -> None:
         kept = await self._chest.read()
@@ -226,18 +229,6 @@ class Keeper:
         await self._spool.adopt(ring)
         if ring.current_id != was:
             self._sealed_before = self._sealed_elsewhere = 0
-
-    def _note_trouble(self, error: Exception) -> None:
-        why = str(error) if isinstance(error, SpoolError) else f"{type(error).__name__}"
-        if why != self._trouble:
-            log.error("keys_in_trouble", unreachable=isinstance(error, MasterUnreachable), error=type(error).__name__)
-        self._troubled_since_us = self._troubled_since_us or self._clock.now_us()
-        self._trouble = why
-
-    def _note_well(self) -> None:
-        if self._trouble:
-            log.warning("keys_well_again", after_s=(self._clock.now_us() - self._troubled_since_us) // 1_000_000)
-        self._trouble, self._troubled_since_us = "", 0
 
     # What persons ask for
 
@@ -270,8 +261,8 @@ class Keeper:
         """How it stands."""
         return Custody(
             master=self._chest.master.place,
-            trouble=self._trouble,
-            troubled_since_us=self._troubled_since_us,
+            trouble=self._trouble.why,
+            troubled_since_us=self._trouble.since_us,
             kept=self.kept,
             outdated=self._outdated(),
             sealed_count=self.sealed_count,
@@ -426,14 +417,14 @@ class Keeper:
             KeysChanged, KeysUnfit: nothing was destroyed.
         """
         async with self._one_at_a_time, self._up_to_date():
-            return await self._destroy(key_id, by)
+            return await self._destroy(key_id, self._clock.now_us(), by)
 
-    async def _destroy(self, key_id: int, by: By = ITSELF) -> KeyUse:
+    async def _destroy(self, key_id: int, now_us: int, by: By = ITSELF) -> KeyUse:
         self._require_destructible(key_id)
         # What was sealed under it and is on its way to disk is there after this.
         await self._spool.store.remember(_DESTROYING, str(key_id).encode())
         use = await self.use_of(key_id)
-        why = _too_early(use, self._settings.retention_days, self._clock.now_us())
+        why = _too_early(use, self._settings.retention_days, now_us)
         if why:
             raise Refused(f"key {key_id} is not destroyed: {why}")
         # Told first: what can't be told isn't done, as it can't be undone.
@@ -473,13 +464,15 @@ class Keeper:
 
     async def _destroy_what_is_past(self) -> None:
         """What the retention says, oldest first; a key that is still needed waits for the next look."""
-        days, now_us = self._settings.retention_days, self._clock.now_us()
-        for key in self.kept.data_keys if days else ():
+        if not (days := self._settings.retention_days):
+            return
+        now_us = await self._aging.now_us()
+        for key in self.kept.data_keys:
             past = key.last and now_us - key.made_us > (days + 1) * DAY_US
             if past and not key.destroyed_us and now_us >= self._not_before_us.get(key.id, 0):
                 self._not_before_us[key.id] = now_us + HOUR_US
                 with contextlib.suppress(Refused):
-                    await self._destroy(key.id)
+                    await self._destroy(key.id, now_us)
 
     async def close(self) -> None:
         """Let go of the master."""

@@ -18,7 +18,7 @@ from spool.errors import KeysUnfit, SpoolAbsent, SpoolAway, SpoolUnfit
 from spool.evidence.findings import Mark
 from spool.moving import ARRIVING, MOVED, Carried, Filling, carry
 from spool.postgres import PostgresStore
-from spool.postgres.connection import lies_outside, means_gone
+from spool.postgres.connection import lies_outside, passes_by_itself
 from spool.postgres.filling import PostgresFilling
 from spool.postgres.reading import PostgresReading
 from spool.postgres.seat import unheard
@@ -79,7 +79,7 @@ async def move_here(source: Config, target: Config, now_us: int, step: Step = on
     Whatever ended an earlier try, the same again goes on from there: so a service may do this at each start.
 
     Raises:
-        SpoolAway: a database can't be reached now; nothing was moved, or the same has to be done again.
+        SpoolAway: a database can't be reached now, or has no room; nothing was moved, or the same has to be done again.
         SpoolHeld, SpoolUnfit, KeysUnfit: as move.
     """
     try:
@@ -88,9 +88,9 @@ async def move_here(source: Config, target: Config, now_us: int, step: Step = on
         step("carry")
         return await move(source, target, now_us, step)
     except Exception as error:
-        if means_gone(error):
+        if passes_by_itself(error):
             raise SpoolAway(
-                f"a database that the spool is moved between can't be reached: {type(error).__name__}"
+                f"a database that the spool is moved between can't be asked now: {type(error).__name__}"
             ) from error
         raise
 

@@ -3,7 +3,11 @@
 from pathlib import Path
 from typing import Final
 
+from gateway.admin.state.kept_trend import TrendInFile
+from gateway.admin.state.trend import TrendKeeper
 from gateway.config.model import Config
+from gateway.route.kept import KeptInFile
+from gateway.route.record import KeptInMemory, RecordKeeper
 from spool.away.allowance import Allowance
 from spool.away.store import AwayStore
 from spool.memory import MemoryStore
@@ -60,6 +64,20 @@ def reading_of(config: Config) -> Reading:
 def place_of(config: Config) -> str:
     """Where the entries are, in words; a database's URL is never shown."""
     return "in the database" if config.spool.engine == "postgres" else f"at {config.spool.path}"
+
+
+def keeper_of(config: Config, route: str) -> RecordKeeper:
+    """Where what a node learns of a route is kept: beside the spool's file, or nowhere."""
+    if config.spool.engine == "memory":
+        return KeptInMemory()
+    return KeptInFile(config.spool.path.with_name(f"route-{route}.json"))
+
+
+def trend_keeper_of(config: Config) -> TrendKeeper | None:
+    """Where what a node drew of its routes is kept: there too."""
+    if config.spool.engine == "memory":
+        return None
+    return TrendInFile(config.spool.path.with_name("charts.jsonl"), len(config.routes))
 
 
 def is_durable(config: Config) -> bool:

@@ -125,7 +125,7 @@ class SpoolSettings(BaseModel):
             strict=False,
             description=(
                 "The database file, on a local disk; its folder is made if need be. With the engine postgres only the folder"
-                " counts: what a node remembers of its routes is there."
+                " counts: what a node remembers of its routes and of the last hours is there."
             ),
         ),
     ] = Path("var/spool/nightsafe.db")
@@ -144,6 +144,25 @@ class SpoolSettings(BaseModel):
             description="MiB kept free on its disk: below it new payments get try later while waiting ones go on.",
         ),
     ] = 64
+    retention_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=36_500,
+            description=(
+                "Days after a payment ended, and nothing of it is owed back, until it leaves the spool with its key and its"
+                " history; 0 = never. A repeat that comes later is a new payment: at least 30."
+            ),
+        ),
+    ] = 0
+    forget_per_s: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Most entries a second that are looked at for that, in the background.",
+        ),
+    ] = 500
     postgres: Annotated[
         DatabaseSettings | None, Field(description="The database of the engine postgres, which needs this table.")
     ] = None

@@ -1,6 +1,7 @@
 """Carrying one entry to its core, or a question about it: what came of it, as the step to be recorded."""
 
 import asyncio
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -22,9 +23,10 @@ from spool.lifecycle import State
 class Courier:
     """Sends and asks on one route; tells health and meter what it heard."""
 
-    def __init__(self, *, route: Route, clock: Clock, meter: Meter) -> None:
-        """Carry along `route`."""
+    def __init__(self, *, route: Route, clock: Clock, meter: Meter, holds: Callable[[], bool]) -> None:
+        """Carry along `route` what this node `holds`."""
         self._route = route
+        self._holds = holds
         self._clock = clock
         self._meter = meter
         self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
@@ -39,7 +41,8 @@ class Courier:
         outcome: InquiryOutcome
         try:
             what = "post" if original is None else "reverse"
-            sent = deliver(self._route.core, claimed, kept, original, self._route.forward.attempt_timeout_s)
+            timeout_s = self._route.forward.attempt_timeout_s
+            sent = deliver(self._route.core, claimed, kept, original, timeout_s, holds=self._holds)
             outcome = await self._route.spans.asked(what, claimed, sent)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)

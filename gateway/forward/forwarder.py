@@ -75,7 +75,7 @@ class Forwarder:
         self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max, route.order.ahead)
         self._reading = Reading(route.order.ranks)
         self.pace = route.health.pace
-        courier = Courier(route=route, clock=clock, meter=meter)
+        courier = Courier(route=route, clock=clock, meter=meter, holds=self._store.nodes.holds)
         self._flow = Flow()
         self._walks = Walks(route=route, spool=spool, clock=clock, settler=settler, courier=courier, line=self)
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.
@@ -87,6 +87,8 @@ class Forwarder:
         self._finished: set[int] | None = None
         #: When everything is looked at anew at the latest, where other nodes write too.
         self._anew_at = 0.0
+        #: Everything is to be read anew, by the next round.
+        self._all_anew = False
         #: Nothing is started before this monotonic time.
         self._paused_until = 0.0
         self._wake = asyncio.Event()
@@ -96,6 +98,7 @@ class Forwarder:
         route.lane_unsure = self.lane_unsure
         route.health.backlog_waits = self.may_wait
         self.pace.backlog_waits = lambda: self._walks.claimed > 0 or self.may_wait()
+        self.pace.drained_in_s = lambda: self.estimate.empty_s
         route.health.room_freed = self._room_freed
         route.health.on_change(lambda _old, _new, _diagnosis: self._zone_changed())
 
@@ -129,6 +132,7 @@ class Forwarder:
         """Other nodes took payments, or are gone: what waits may stand anywhere, and fall due at any time."""
         self._due_at_us = 0
         self._anew_at = self._clock.monotonic() + IDLE_S
+        self._all_anew = True
         self.rewind(1)
 
     def _zone_changed(self) -> None:
@@ -215,8 +219,11 @@ class Forwarder:
         if self._route.health.zone is Zone.OPEN:
             return Round(wait_s=IDLE_S)
         if self._store.nodes.shared and self._clock.monotonic() >= self._anew_at:
-            # What another node gave up, or put back in arrival order, is no news of anybody's.
+            # What another node gave up, finished, or put back in arrival order, is no news of anybody's.
             self.look_anew()
+        if self._all_anew:
+            self._all_anew = False
+            self._window.open_all()
         set_behind = await self._free_lanes()
         loaded, more_behind = await self._load()
         due = await self._take_up_due()
@@ -253,6 +260,8 @@ class Forwarder:
         behind, limit = 0, self._route.forward.lane_entries_max
         while self._freed:
             lane = self._freed.pop()
+            # One that is here already stands before those that are behind: whoever finishes it is to look again.
+            self._window.overflow(lane)
             try:
                 await self._put_in_line(lane)
                 self._window.open(lane)

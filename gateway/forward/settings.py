@@ -65,12 +65,24 @@ class ForwardSettings(BaseModel):
             ),
         ),
     ] = 10.0
+    explore_after_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=31 * 86_400,
+            description=(
+                "Seconds a drain may take at as many attempts at once as the core was seen to bear while it was well (at"
+                " least 8); where it would take longer, more are tried, up to in_flight_max, at the risk that it falls"
+                " over once. 0 = at once, where in_flight_max is what it surely bears."
+            ),
+        ),
+    ] = 1800
     fall_kept_s: Annotated[
         float,
         Field(
             ge=1,
             le=31 * 86_400,
-            description="Seconds for which it is remembered above how many at once the core fell over, once it did.",
+            description="Seconds for which it is remembered how many at once the core bore, and above how many it fell over.",
         ),
     ] = 86_400.0
     attempt_timeout_s: Annotated[

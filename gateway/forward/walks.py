@@ -251,7 +251,8 @@ class Walks:
         for errand, move, was_made in zip(errands, moves, made, strict=True):
             if was_made:
                 errand.entry = move.after()
-                self._claimed.append(errand)
+                # A trial has its place at the core already: behind one that waits for a place it would keep it for ever.
+                (self._claimed.append if errand.permit is None else self._claimed.appendleft)(errand)
             else:
                 self._withdraw(errand.permit)
                 self._let_go(errand.entry)

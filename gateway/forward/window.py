@@ -158,6 +158,13 @@ class Window:
         """A lane given back may be taken in again: whoever calls has nothing of it read and not yet offered."""
         self._shut.discard(lane)
 
+    def open_all(self) -> None:
+        """Everything is read anew from its beginning, and tells by itself what stands before it.
+
+        Whom a lane was given back for, another node may have finished, and nobody here would open it.
+        """
+        self._shut.clear()
+
     def look_anew(self) -> None:
         """What was passed over may go again."""
         while self._passed_over:

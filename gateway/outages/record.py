@@ -62,7 +62,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     route: str
     began_us: int
-    #: When its cause was seen first: before it began, as evidence has to gather.
+    #: When the first call that met it had begun: before the outage did, as evidence has to gather.
     seen_us: int
     #: The cause first named, and for how many seconds each was.
     cause: str

@@ -192,12 +192,12 @@ class Recorder:
             await self._keep(after)
 
     def _begun(self, route: Route, figures: Figures, now_us: int) -> Outage:
-        began_us, diagnosis = route.outage.began_us or now_us, route.health.diagnosis
+        began_us = route.outage.began_us or now_us
         return Outage(
             number=self._last + 1,
             route=route.name,
             began_us=began_us,
-            seen_us=min(began_us, began_us if diagnosis is None else diagnosis.first_seen_us),
+            seen_us=min(began_us, route.health.trouble_us or began_us),
             cause=_cause(route),
             planned=self._planned(route.name),
             before=figures,

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.admin.state.trend import Sample
+from gateway.admin.state.trend import SAMPLE_S, Sample
 from gateway.admin.steering.outage_side import OutageShown
 
 WIDTH: Final = 600
@@ -23,12 +23,15 @@ SPAN_MIN_US: Final = 600_000_000
 
 US: Final = 1_000_000
 
+GAP_US: Final = round(4 * SAMPLE_S * US)
+"""Longer than this between two samples nobody looked; only so long a break can be seen."""
+
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line, as SVG's points."""
+    """One line, as SVG's points: in parts, where in between nobody looked."""
 
     name: str
-    points: str
+    parts: tuple[str, ...]
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,10 +39,10 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     lines: tuple[Line, ...]
-    #: What the top edge stands for, what was highest, and what is now, in the chart's unit.
+    #: What the top edge stands for, what was highest, and what is now (None: not known yet), in the chart's unit.
     top: float
     highest: float
-    now: float
+    now: float | None
 
 
 class Band(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,9 @@ class Charts(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds from the left edge to the right.
     span_s: int
     bands: tuple[Band, ...]
+    #: When nobody looked, as the service was not running, and the seconds of it.
+    gaps: tuple[Band, ...]
+    gaps_s: int
     charts: tuple[Chart, ...]
 
 
@@ -96,45 +102,76 @@ def charts(samples: Sequence[Sample]) -> Charts | None:
     """The pictures of a route; None while there are too few samples for a line."""
     if len(samples) < 3:  # noqa: PLR2004 - one difference is no line
         return None
-    samples = _thinned(samples)
     end_us = samples[-1].at_us
     span_us = max(SPAN_MIN_US, end_us - samples[0].at_us)
 
     def x(at_us: int) -> float:
         return round(WIDTH * (1 - (end_us - at_us) / span_us), 1)
 
-    places = [x(each.at_us) for each in samples]
-    steps = [(x(after.at_us), before, after) for before, after in pairwise(samples)]
-    later = [place for place, _, _ in steps]
-    backlog = [float(each.waiting) for each in samples]
-    came = [_rate(after.taken - before.taken, before, after) for _, before, after in steps]
-    went = [_rate(after.finished - before.finished, before, after) for _, before, after in steps]
-    took = [(place, mean) for place, before, after in steps if (mean := _mean_s(before, after)) is not None]
+    runs = [_thinned(run, end_us, span_us) for run in _runs(samples)]
+    steps = [[(x(after.at_us), before, after) for before, after in pairwise(run)] for run in runs]
+    backlog = [[(x(each.at_us), float(each.waiting)) for each in run] for run in runs]
+    came = [[(at, _rate(after.taken - before.taken, before, after)) for at, before, after in run] for run in steps]
+    went = [
+        [(at, _rate(after.finished - before.finished, before, after)) for at, before, after in run] for run in steps
+    ]
+    took = [[(at, mean) for at, before, after in run if (mean := _mean_s(before, after)) is not None] for run in steps]
+    gaps = [(before[-1].at_us, after[0].at_us) for before, after in pairwise(runs)]
+    wide = [(begin, end) for begin, end in gaps if end - begin >= GAP_US]
     return Charts(
         span_s=span_us // US,
-        bands=tuple(_bands(samples, places)),
-        charts=(
-            _chart("backlog", {"waiting": (places, backlog)}),
-            _chart("flow", {"in": (later, came), "out": (later, went)}),
-            *(
-                [_chart("answer", {"core": ([at for at, _ in took], [each for _, each in took])})]
-                if len(took) > 1
-                else []
-            ),
+        bands=tuple(band for run in runs for band in _bands(run, [x(each.at_us) for each in run])),
+        gaps=tuple(Band(zone="off", x=x(begin), width=round(x(end) - x(begin), 1)) for begin, end in wide),
+        gaps_s=sum(end - begin for begin, end in wide) // US,
+        charts=tuple(
+            _chart(name, lines)
+            for name, lines in (
+                ("backlog", {"waiting": backlog}),
+                ("flow", {"in": came, "out": went}),
+                ("answer", {"core": took}),
+            )
+            # A single value is no line; the first picture there is always.
+            if name == "backlog" or sum(map(len, next(iter(lines.values())))) > 1
         ),
     )
 
 
-def _chart(name: str, lines: dict[str, tuple[list[float], list[float]]]) -> Chart:
-    highest = max(value for _, values in lines.values() for value in values)
+def _runs(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """What was seen without a break: not over a restart, nor over a time in which the process got nowhere."""
+    runs = [[samples[0]]]
+    for before, after in pairwise(samples):
+        if after.anew or after.at_us - before.at_us >= GAP_US:
+            runs.append([])
+        runs[-1].append(after)
+    return runs
+
+
+Values = list[list[tuple[float, float]]]
+"""A line in parts, one for each run: places and values."""
+
+
+def _chart(name: str, lines: dict[str, Values]) -> Chart:
+    highest = max(value for parts in lines.values() for part in parts for _, value in part)
     top = _round_up(highest)
+    last = next(iter(lines.values()))[-1]
     return Chart(
         name=name,
-        lines=tuple(Line(name=each, points=_points(*places, top)) for each, places in lines.items()),
+        lines=tuple(
+            Line(name=each, parts=tuple(_points(*_wide(part), top) for part in parts if part))
+            for each, parts in lines.items()
+        ),
         top=top,
         highest=highest,
-        now=next(iter(lines.values()))[1][-1],
+        now=last[-1][1] if last else None,
     )
+
+
+def _wide(part: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """Places and values; a single one as wide as can be seen."""
+    if len(part) == 1:
+        at, value = part[0]
+        return [at - 1, at + 1], [value, value]
+    return [at for at, _ in part], [value for _, value in part]
 
 
 def _points(places: list[float], values: list[float], top: float) -> str:
@@ -163,11 +200,17 @@ def _mean_s(before: Sample, after: Sample) -> float | None:
     return (after.attempts_s - before.attempts_s) / asked if asked > 0 else None
 
 
-def _thinned(samples: Sequence[Sample]) -> list[Sample]:
+def _thinned(run: Sequence[Sample], end_us: int, span_us: int) -> list[Sample]:
     """As many as can be told apart; of those that fall together the one with the most waiting, and always the last."""
-    before, size = samples[:-1], -(-len(samples) // COLUMNS_MAX)
-    groups = [before[at : at + size] for at in range(0, len(before), size)]
-    return [*(max(group, key=lambda each: each.waiting) for group in groups), samples[-1]]
+
+    def column(sample: Sample) -> int:
+        return min(COLUMNS_MAX - 1, (end_us - sample.at_us) * COLUMNS_MAX // span_us)
+
+    return [*(max(group, key=_waiting) for _, group in groupby(run[:-1], key=column)), run[-1]]
+
+
+def _waiting(sample: Sample) -> int:
+    return sample.waiting
 
 
 def _bands(samples: Sequence[Sample], places: Sequence[float]) -> list[Band]:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from aiohttp import ClientConnectionResetError, web
 
+from gateway.admin.http.share import aside
 from gateway.clock import Clock
 from gateway.log import log
 from gateway.page.words import Language
@@ -56,7 +57,8 @@ class Live:
         stream = asyncio.create_task(self._send(response, language, counts), name="page stream")
         self._streams.add(stream)
         try:
-            await asyncio.wait([stream])
+            async with aside():
+                await asyncio.wait([stream])
         finally:
             stream.cancel()
             self._streams.discard(stream)

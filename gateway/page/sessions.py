@@ -7,6 +7,7 @@ token's own end, and with the process. What is drawn here is secret, so it comes
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -82,6 +83,16 @@ class Sessions:
     def _forget(self, now: float) -> None:
         for key in [key for key, session in self._known.items() if self._is_over(session, now)]:
             del self._known[key]
+
+
+def cookies_in(headers: Iterable[str]) -> dict[str, str]:
+    """What a browser's Cookie headers hold, by name; of several of a name the first."""
+    found: dict[str, str] = {}
+    for header in headers:
+        for part in header.split(";"):
+            name, _, value = part.strip().partition("=")
+            found.setdefault(name, value)
+    return found
 
 
 def _hashed(id_: str) -> bytes:

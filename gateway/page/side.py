@@ -13,16 +13,18 @@ import msgspec
 from aiohttp import web
 
 from gateway.admin import asks
+from gateway.admin.access.errand import Errand
 from gateway.admin.access.tokens import Person, Right, may
 from gateway.admin.desk import Desk
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.http.server import DAY_EXPORT, EXPORT, AdminSide
 from gateway.log import log
+from gateway.page.errands import LASTS_S, Errands, fault_in
 from gateway.page.files import PREFIX
 from gateway.page.live import Live, Parts
 from gateway.page.look import Look
 from gateway.page.screens import Screens
-from gateway.page.sessions import Session, Sessions
+from gateway.page.sessions import Session, Sessions, cookies_in
 from gateway.page.visit import Elsewhere, Kept, Shown, Visit
 from gateway.page.words import LANGUAGES, Language, chosen
 from gateway.page.writing import FILES, written
@@ -51,6 +53,7 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _OWN_PAGE: Final = re.compile(r"/page/[A-Za-z0-9/_.-]*(\?[A-Za-z0-9_.=&%+:-]*)?")
+_ISSUER: Final = re.compile(r"/page/(sign-in|signed-in|sign-out)/([a-z0-9_-]{1,32})")
 _LANGUAGE: Final = re.compile(r"/page/language/([a-z]{2})")
 
 
@@ -84,6 +87,8 @@ class PageSide:
         self._is_tls = desk.config.listen.admin.tls is not None
         # Under TLS the browser itself sees to it that nobody but this host has set it.
         self._cookie = "__Host-nightsafe" if self._is_tls else "nightsafe"
+        self._errand_cookie = f"{self._cookie}-errand"
+        self._errands = Errands()
         self._sessions = Sessions(self._settings)
         self._screens = Screens(admin, desk)
         self._live = Live(self._render_parts, desk.clock)
@@ -136,7 +141,7 @@ class PageSide:
         if not asked.is_posted and asked.path in WRITTEN:
             return await self._admin.file(asked.request, session.person, WRITTEN[asked.path], asked.query)
         if asked.path == "/page/sign-out":
-            return self._sign_out(asked)
+            return self._sign_out(asked, session)
         return await self._screen(asked, session, form)
 
     async def _open_to_all(self, asked: Asked) -> web.Response | None:
@@ -147,6 +152,11 @@ class PageSide:
             return await self._sign_in(asked) if asked.is_posted else self._door(asked)
         if asked.path.startswith(PREFIX):
             raise Trouble(Code.NO_SUCH_PATH)
+        if gone := _ISSUER.fullmatch(asked.path):
+            if asked.request.method != "GET":
+                raise Trouble(Code.METHOD, headers={"Allow": "GET"})
+            ways = {"sign-in": self._send, "signed-in": self._receive, "sign-out": self._send_away}
+            return await ways[gone[1]](asked, gone[2])
         return None
 
     async def _screen(self, asked: Asked, session: Session, form: Mapping[str, str]) -> web.Response:
@@ -163,12 +173,24 @@ class PageSide:
 
     # Signing in
 
-    def _door(self, asked: Asked, *, wrong: bool = False, why: str = "") -> web.Response:
-        to = asks.parameters(asked.query).get("to", [HOME])[0]
+    def _door(
+        self, asked: Asked, *, fault: str = "", why: str = "", issuer: str = "", to: str = "", status: int = 200
+    ) -> web.Response:
+        told = asks.parameters(asked.query)
+        to = to or told.get("to", [HOME])[0]
+        left = told.get("left", [""])[0]
         shown = Shown(
             template="sign_in.html",
-            fields={"to": to if _OWN_PAGE.fullmatch(to) else HOME, "wrong": wrong, "why": why},
-            status=401 if wrong else 200,
+            fields={
+                "to": to if _OWN_PAGE.fullmatch(to) else HOME,
+                "fault": fault,
+                "why": why,
+                "issuer": issuer,
+                "issuers": self._admin.doors,
+                # Where one may still be signed in.
+                "left": left if left in self._admin.doors else "",
+            },
+            status=status,
         )
         return self._page(shown, self._look(asked.language), None, SIGN_IN)
 
@@ -179,26 +201,87 @@ class PageSide:
         except Trouble as trouble:
             if trouble.code is not Code.UNAUTHORISED:
                 raise
-            return self._door(asked, wrong=True, why=trouble.detail)
+            return self._door(asked, fault="wrong", why=trouble.detail, status=401)
         if not may(person, Right.READ):
             raise Trouble(Code.FORBIDDEN)
         return self._let_in(asked, person, form.get("to", HOME))
 
+    async def _send(self, asked: Asked, issuer: str) -> web.Response:
+        """To an issuer's page."""
+        _demand_own_link(asked.request)
+        to = asks.parameters(asked.query).get("to", [HOME])[0]
+        cookie, errand = self._errands.begin(issuer, to if _OWN_PAGE.fullmatch(to) else HOME, self._clock.now_us())
+        try:
+            address = await self._admin.sent_to(issuer, errand, asked.request.remote)
+        except Trouble as trouble:
+            return self._turned_away(asked, issuer, trouble)
+        response = _elsewhere(address)
+        # A browser brings strict ones along to nobody's links, and it is the issuer's that it comes back by.
+        response.set_cookie(
+            self._errand_cookie, cookie, path="/", max_age=LASTS_S, secure=self._is_tls, httponly=True, samesite="Lax"
+        )
+        return response
+
+    async def _receive(self, asked: Asked, issuer: str) -> web.Response:
+        """Back from an issuer's page."""
+        told, now_us = asks.parameters(asked.query), self._clock.now_us()
+        errand = self._errands.end(issuer, _cookies(asked.request).get(self._errand_cookie, ""), told, now_us)
+        if errand is None:
+            return self._door(asked, fault="astray", to=HOME, status=400)
+        if fault := fault_in(told):
+            response = self._door(asked, fault="refused", why=fault, issuer=issuer, to=errand.to, status=401)
+        else:
+            response = await self._ask_issuer(asked, issuer, errand)
+        response.del_cookie(self._errand_cookie, path="/", secure=self._is_tls, httponly=True, samesite="Lax")
+        return response
+
+    async def _ask_issuer(self, asked: Asked, issuer: str, errand: Errand) -> web.Response:
+        try:
+            person = await self._admin.came_back(issuer, errand, asked.request.remote)
+        except Trouble as trouble:
+            return self._turned_away(asked, issuer, trouble, errand.to)
+        # The next page is our own page's to ask for, not the issuer's: to that the browser brings no strict cookie.
+        shown = Shown(template="signed_in.html", fields={"to": errand.to})
+        response = self._page(shown, self._look(asked.language), None, SIGN_IN)
+        self._sign(asked, response, person)
+        return response
+
+    def _turned_away(self, asked: Asked, issuer: str, trouble: Trouble, to: str = "") -> web.Response:
+        faults = {Code.UNAUTHORISED: "unproven", Code.FORBIDDEN: "unproven", Code.ISSUER_AWAY: "away"}
+        if trouble.code not in faults:
+            raise trouble
+        why = trouble.detail if faults[trouble.code] == "unproven" else ""
+        status = trouble.code.status
+        return self._door(asked, fault=faults[trouble.code], why=why, issuer=issuer, to=to, status=status)
+
     def _let_in(self, asked: Asked, person: Person, to: str) -> web.Response:
+        response = _elsewhere(to if _OWN_PAGE.fullmatch(to) else HOME)
+        self._sign(asked, response, person)
+        return response
+
+    def _sign(self, asked: Asked, response: web.Response, person: Person) -> None:
         # Whatever the browser held before ends, and what it holds from now on it did not bring along.
         if held := self._held(asked.request):
             self._sessions.end(held)
         id_ = self._sessions.begin(person, self._clock.monotonic())
-        response = _elsewhere(to if _OWN_PAGE.fullmatch(to) else HOME)
         self._give(response, self._cookie, id_)
         log.info("page_signed_in", actor=person.name, role=person.role)
-        return response
 
-    def _sign_out(self, asked: Asked) -> web.Response:
+    async def _send_away(self, asked: Asked, issuer: str) -> web.Response:
+        """To where one signs out at an issuer: by a link, as no form of ours may lead to another site."""
+        _demand_own_link(asked.request)
+        try:
+            address = await self._admin.sent_away(issuer, asked.request.remote)
+        except Trouble as trouble:
+            return self._turned_away(asked, issuer, trouble)
+        return _elsewhere(address) if address else self._door(asked, fault="stays", issuer=issuer)
+
+    def _sign_out(self, asked: Asked, session: Session) -> web.Response:
         if not asked.is_posted:
             raise Trouble(Code.METHOD, headers={"Allow": "POST"})
         self._sessions.end(self._held(asked.request))
-        response = _elsewhere(SIGN_IN)
+        vouched, (issuer, _, _) = session.person.vouched, session.person.name.partition(":")
+        response = _elsewhere(f"{SIGN_IN}?left={issuer}" if vouched and vouched.sign_in else SIGN_IN)
         response.del_cookie(self._cookie, path="/", secure=self._is_tls, httponly=True, samesite="Strict")
         return response
 
@@ -296,6 +379,16 @@ def _demand_own_form(request: web.BaseRequest) -> None:
         raise Trouble(Code.INVALID, "a form is sent as application/x-www-form-urlencoded")
 
 
+def _demand_own_link(request: web.BaseRequest) -> None:
+    """From nobody else's page: he would have people leave what they do here.
+
+    Raises:
+        Trouble: it is one of another site.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+        raise Trouble(Code.FOREIGN_FORM)
+
+
 def _form(body: bytes) -> dict[str, str]:
     """The fields of a form; of one that is there twice, the last."""
     try:
@@ -306,12 +399,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 def _cookies(request: web.BaseRequest) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for header in request.headers.getall("Cookie", []):
-        for part in header.split(";"):
-            name, _, value = part.strip().partition("=")
-            found.setdefault(name, value)
-    return found
+    return cookies_in(request.headers.getall("Cookie", []))
 
 
 def _kept(file: Kept) -> web.Response:

@@ -23,6 +23,14 @@ class Kind(enum.StrEnum):
     """It answers, after ten seconds."""
     MAINTENANCE = "maintenance"
     """It says that it is under maintenance."""
+    RESET = "reset"
+    """It breaks connections before it answers, and books nothing."""
+    GARBAGE = "garbage"
+    """It books, and what it answers can't be read."""
+    THROTTLED = "throttled"
+    """It asks to be sent less."""
+    CREDENTIALS = "credentials"
+    """It refuses ours: somebody changed the password."""
     LOST = "lost"
     """It books, and its answers are lost on the way: what nobody knows must not be booked twice."""
 
@@ -33,6 +41,10 @@ FAULTS: Final[Mapping[Kind, Fault]] = {
     Kind.ERRORS: Fault(kind=FaultKind.ERROR_BEFORE),
     Kind.SLOW: Fault(kind=FaultKind.SLOW, delay_s=10.0),
     Kind.MAINTENANCE: Fault(kind=FaultKind.MAINTENANCE, retry_after_s=1),
+    Kind.RESET: Fault(kind=FaultKind.RESET_BEFORE),
+    Kind.GARBAGE: Fault(kind=FaultKind.GARBAGE),
+    Kind.THROTTLED: Fault(kind=FaultKind.THROTTLE, retry_after_s=1),
+    Kind.CREDENTIALS: Fault(kind=FaultKind.UNAUTHORISED),
     Kind.LOST: Fault(kind=FaultKind.RESET_AFTER, operation=Operation.PAY),
 }
 """What the scripted core is told to do."""
@@ -53,9 +65,13 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     #: "Ask again with the same key".
     unclear: int
-    #: Seconds the slowest answer took, in health and in the outage.
+    #: Seconds the slowest answer took in health; in the outage, the one that came nearest to its channel's deadline.
     slowest_before_s: float
     slowest_s: float
+    #: That channel's.
+    deadline_s: float
+    #: Why payers were told to try later, and how many for each reason.
+    turned_away: Mapping[str, int]
     #: Seconds until the route was opened, from the outage's beginning; None when it never was.
     known_after_s: float | None
     #: Seconds from the outage's end until payments passed through again, and until nothing waited; None: not in time.

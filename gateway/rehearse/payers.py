@@ -25,6 +25,8 @@ class Paid(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     took_s: float
     told: AnswerKind
+    #: Where the payer was turned away: by what.
+    why: str = ""
 
 
 class Payers:
@@ -72,7 +74,8 @@ class Payers:
         until = began + self._service.config.channels[channel].deadline_s
         answer = await self._told(payment, until)
         took_s = self._clock.monotonic() - began
-        self.paid.append(Paid(channel=channel, key=payment.key, at=began, took_s=took_s, told=answer.kind))
+        why = answer.text if answer.kind is AnswerKind.TRY_LATER else ""
+        self.paid.append(Paid(channel=channel, key=payment.key, at=began, took_s=took_s, told=answer.kind, why=why))
 
     def _account(self, number: int) -> str:
         """One that the route is for, if it is for some."""

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -149,14 +150,16 @@ class _Stage:
 
     async def _seen(self, route: Route, begun: float, ended: float, drained_s: float | None) -> Seen:
         paid, watch = self._payers[route.name].paid, self._watches[route.name]
-        core = self._service.config.routes[route.name].core
         entries = [await self._service.spool.store.find(each.channel, each.key) for each in paid]
         verdict = judged(paid, entries, self._bookings())
         told = Counter(each.told for each in paid)
+        config = self._service.config
+        deadlines = {name: config.channels[name].deadline_s for name in config.routes[route.name].channels}
+        slowest_s, deadline_s = nearest([each for each in paid if begun <= each.at < ended], deadlines)
         return Seen(
             kind=self._kind.value,
             route=route.name,
-            core=core,
+            core=config.routes[route.name].core,
             level=route.core.capabilities.level.value,
             payments=len(paid),
             posted=told[AnswerKind.POSTED],
@@ -164,8 +167,10 @@ class _Stage:
             try_later=told[AnswerKind.TRY_LATER],
             refused=told[AnswerKind.REFUSED],
             unclear=len(paid) - sum(told[kind] for kind in (*_POSITIVE, AnswerKind.TRY_LATER, AnswerKind.REFUSED)),
-            slowest_before_s=_slowest(each for each in paid if each.at < begun),
-            slowest_s=_slowest(each for each in paid if begun <= each.at < ended),
+            slowest_before_s=round(max((each.took_s for each in paid if each.at < begun), default=0.0), 2),
+            slowest_s=slowest_s,
+            deadline_s=deadline_s,
+            turned_away=Counter(each.why for each in paid if each.told is AnswerKind.TRY_LATER),
             known_after_s=_after(watch.opened, begun),
             back_after_s=_after(watch.closed, ended),
             drained_after_s=None if drained_s is None else round(drained_s, 1),
@@ -201,8 +206,12 @@ def judged(paid: Sequence[Paid], entries: Sequence[Entry | None], booked: Counte
     return {name: counts[name] for name in ("booked", "doubled", "lost", "booked_after_no", "for_a_person")}
 
 
-def _slowest(paid: Iterable[Paid]) -> float:
-    return round(max((each.took_s for each in paid), default=0.0), 2)
+def nearest(paid: Sequence[Paid], deadlines: Mapping[str, float]) -> tuple[float, float]:
+    """The answer that came nearest to the deadline of its channel: seconds it took, of how many."""
+    took = max(((each.took_s / deadlines[each.channel], each) for each in paid), default=None, key=itemgetter(0))
+    if took is None:
+        return 0.0, min(deadlines.values())
+    return round(took[1].took_s, 2), deadlines[took[1].channel]
 
 
 def _after(times: Sequence[float], since: float) -> float | None:

@@ -13,6 +13,7 @@ A caller does this:
 Each change of zone begins a new epoch; results of permits of an older one are ignored. One event loop, no locks.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -23,14 +24,16 @@ from gateway.route.pace import Slot
 from gateway.route.record import BreakerRecord, Forced, PaceKept, RecordKeeper, Speaker
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
-from gateway.route.softness import Habit, share
+from gateway.route.softness import Habit, share, silence
 from gateway.route.telling import tell
-from gateway.route.window import Figures, Window, decide
+from gateway.route.window import Figures, Silence, Window, decide
 from gateway.route.zone import PASSING, Operation, Trip, Zone
 
 STALL_S: Final = 0.5
 """A look at waiting calls that comes later than this is not believed: we stood still, answers may lie unread."""
 
+PAUSE_S: Final = 0.1
+"""An answer that comes sooner after the one before it ends no pause."""
 
 _TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
 _TRIPS: Final = {
@@ -95,8 +98,14 @@ class Breaker:
         #: What was kept of the pace, and what is to be kept of it: set by whoever has one (`gateway.route.health`).
         self.pace_found: PaceKept | None = record.pace
         self.pace_now: Callable[[], PaceKept | None] = _no_pace
+        #: Whether the core comes back from an outage: set by whoever has a pace.
+        self.comes_back: Callable[[], bool] = _never
+        #: How many calls may be at the core at once now: set as the one above.
+        self.places: Callable[[], int] = _any_number
         #: What this core's answers usually take.
-        self.habit = Habit(settings, now, record.baseline)
+        self.habit = Habit(settings, now, record.baseline, record.pause)
+        #: When the core fell silent, if that opened the route.
+        self._silent_since: float | None = None
         self._patience = Patience(settings, now, record.level)
         self._try_at = now + self._patience.open_for_s
         self._trial: Permit | None = None
@@ -111,6 +120,8 @@ class Breaker:
         self.forced: Forced | None = record.forced
         #: Microseconds since 1970 at which the present zone began.
         self.since_us = record.since_us
+        #: When the trouble began that ended its health last, by the first call that met it; 0 when no trouble did.
+        self.trouble_us = 0
         #: The rule that opened the route last.
         self.trip: Trip | None = None if self.zone is Zone.CLOSED else Trip.RESTARTED
 
@@ -141,13 +152,18 @@ class Breaker:
         """Seconds the last opening lasts at least."""
         return self._patience.open_for_s
 
+    @property
+    def silence(self) -> Silence:
+        """What counts as silence now."""
+        return silence(self.habit, self._settings, self.places(), comes_back=self.comes_back())
+
     def tries_in_s(self) -> float:
         """Seconds until an opening is over and one real payment is tried, where no probe tells sooner."""
         return max(0.0, self._try_at - self._clock.monotonic())
 
     def figures(self) -> Figures:
         """The window now."""
-        return self._window.figures(self._clock.monotonic())
+        return self._window.figures(self._clock.monotonic(), self.silence.calls)
 
     def current(self, permit: Permit) -> bool:
         """Whether what became of `permit` still matters."""
@@ -155,22 +171,32 @@ class Breaker:
 
     # Calls
 
-    def admit(self) -> Permit | None:
-        """Leave to send one new call: any while closed, a share while soft, else nothing."""
+    def admit(self, *, later: bool = False) -> Permit | None:
+        """Leave to send one new call: any while closed, a share while soft, else nothing.
+
+        One that is sent `later`, as it is recorded first, waits for the core from `sends` on.
+        """
         zone = self.zone
         if zone not in PASSING or (zone is Zone.SOFT and self._clock.fraction() >= self._share):
             return None
-        return self._begin()
+        return self._permit() if later else self._begin()
+
+    def sends(self, permit: Permit) -> None:
+        """A call that was let in earlier leaves now."""
+        if permit.epoch == self.epoch and not permit.trial:
+            self._window.begin(permit, self._clock.monotonic())
 
     def admit_waiting(self) -> Permit | None:
         """Leave to send what waits while closed or soft; how much of it goes at once is a matter of pace."""
         return self._begin() if self.zone in PASSING else None
 
     def _begin(self) -> Permit:
-        now = self._clock.monotonic()
-        permit = Permit(epoch=self.epoch, begun_s=now, trial=False, operation=self.operation)
-        self._window.begin(permit, now)
+        permit = self._permit()
+        self._window.begin(permit, permit.begun_s)
         return permit
+
+    def _permit(self) -> Permit:
+        return Permit(epoch=self.epoch, begun_s=self._clock.monotonic(), trial=False, operation=self.operation)
 
     def trial(self, *, free_for_s: float = 0.0) -> Permit | None:
         """The one trial of a half-open route, if it is free and has been for `free_for_s`; else nothing."""
@@ -193,12 +219,38 @@ class Breaker:
         if permit is self._trial:
             self._judge(evidence, wait_s, now)
             return True
+        if now - self._window.answered_at >= PAUSE_S and evidence in ANSWERED:
+            self._heard_again(self._unheard_s)
         if not self._window.end(permit):
             return False
-        self._window.record(evidence, now)
+        self._window.record(evidence, now, permit.begun_s)
         if evidence > Evidence.ALIVE:
-            self._consider(evidence, now)
+            self._believe(evidence, wait_s, now)
         return True
+
+    def _believe(self, evidence: Evidence, wait_s: float, now: float) -> None:
+        """A core that asks to be left alone for a whole window is away: held back so long, no other call could say so."""
+        away = evidence is Evidence.FAULT and wait_s >= self._settings.window_s
+        if not (away and self.zone in PASSING and self._open(Trip.AWAY, now, wait_s)):
+            self._consider(evidence, now)
+
+    def heard_late(self, permit: Permit) -> None:
+        """The core answered, properly, a call from before the last change: was it silence that opened, it was a pause."""
+        if self._silent_since is not None and permit.epoch == self.epoch - 1:
+            self._heard_again(self._clock.monotonic() - self._silent_since)
+            self._silent_since = None
+
+    @property
+    def _unheard_s(self) -> float:
+        """For how long it said nothing, as far as that is a silence by the calls that met it."""
+        needed = self.silence
+        first_s, last_s = self._window.unheard_s(needed.calls)
+        return first_s if last_s >= needed.last_s else 0.0
+
+    def _heard_again(self, unheard_s: float) -> None:
+        """It was well after a silence: a pause. Not so one that comes back, which may fall over any moment."""
+        if not self.comes_back():
+            self.habit.paused(unheard_s, self._clock.now_us())
 
     def overhear(self, evidence: Evidence) -> None:
         """What another operation's call says of the core as a whole: it can't be reached, it can, it refuses us."""
@@ -221,16 +273,17 @@ class Breaker:
     def watch(self) -> None:
         """Look at what only time brings: waiting calls, a stuck trial, an expired word, the end of an opening."""
         now = self._clock.monotonic()
-        stalled = now - self._watched_at > self._settings.watch_interval_s + STALL_S
+        late_s = now - self._watched_at - self._settings.watch_interval_s
         self._watched_at = now
+        self._window.listen(now, anew=late_s >= self._settings.watch_interval_s)
         if self.forced is not None and self._clock.now_us() >= self.forced.until_us:
             self.release()
         if self.zone is Zone.OPEN:
             if not self._probed:
                 self._try_again(now)
-        elif not stalled:
+        elif late_s <= STALL_S:
             self._watch_calls(now)
-        if self.habit.look(now):
+        if self.habit.look(now, self._clock.now_us()):
             self.keep()
 
     def _watch_calls(self, now: float) -> None:
@@ -291,7 +344,7 @@ class Breaker:
         if word.zone is self.zone:
             self.keep()
         elif word.zone is Zone.OPEN:
-            self.trip = _TRIPS[word.speaker]
+            self.trip, self.trouble_us = _TRIPS[word.speaker], 0
             self._move(Zone.OPEN, self._clock.monotonic())
         else:
             self._move(Zone.CLOSED, self._clock.monotonic())
@@ -318,8 +371,10 @@ class Breaker:
     def _consider(self, evidence: Evidence, now: float) -> None:
         if self.zone not in PASSING:
             return
-        figures = self._window.figures(now)
-        trip = Trip.MISCONFIGURED if evidence is Evidence.MISCONFIGURED else decide(figures, self._settings)
+        needed = self.silence
+        figures = self._window.figures(now, needed.calls)
+        misconfigured = evidence is Evidence.MISCONFIGURED
+        trip = Trip.MISCONFIGURED if misconfigured else decide(figures, self._settings, needed)
         if trip is None or not self._open(trip, now):
             self._soften(figures, now)
 
@@ -340,7 +395,7 @@ class Breaker:
         """
         self._window.record(evidence, now)
         match evidence:
-            case Evidence.GOOD:
+            case Evidence.GOOD | Evidence.SLUGGISH:
                 self._passed += 1
             case Evidence.SLOW:
                 self._passed = 0
@@ -352,7 +407,7 @@ class Breaker:
                 return
             case _:
                 misconfigured = evidence is Evidence.MISCONFIGURED
-                self._open(Trip.MISCONFIGURED if misconfigured else Trip.TRIAL_FAILED, now)
+                self._open(Trip.MISCONFIGURED if misconfigured else Trip.TRIAL_FAILED, now, wait_s)
                 return
         self._free_trial(now)
         if self._passed >= self._settings.trials_needed:
@@ -366,13 +421,19 @@ class Breaker:
         if self.zone is Zone.OPEN and self.forced is None and now >= self._try_at:
             self._move(Zone.TRIAL, now)
 
-    def _open(self, trip: Trip, now: float) -> bool:
+    def _open(self, trip: Trip, now: float, wait_s: float = 0.0) -> bool:
+        """Open, and leave the core alone for `wait_s` at least, which it asked for."""
         if self.forced is not None and self.forced.zone is Zone.CLOSED:
             return False
+        unheard_s = self._unheard_s if trip is Trip.HUNG else 0.0
+        if self.zone in PASSING:
+            began = self._probe_failing_at if trip is Trip.PROBES else self._window.trouble_since(trip, now)
+            self.trouble_us = self._clock.now_us() - round((now - (now if began is None else began)) * 1_000_000)
         self._patience.opened(now)
-        self._try_at = now + self._patience.open_for_s
+        self._try_at = now + max(self._patience.open_for_s, min(wait_s, self._settings.open_for_max_s))
         self.trip = trip
         self._move(Zone.OPEN, now)
+        self._silent_since = now - unheard_s if unheard_s else None
         return True
 
     def _move(self, zone: Zone, now: float) -> None:
@@ -382,7 +443,7 @@ class Breaker:
         self._window.clear(now)
         self._free_trial(now)
         self._passed = self._probes_failed = 0
-        self._probe_failing_at = None
+        self._probe_failing_at = self._silent_since = None
         self._share = 1.0
         was, self.zone = self.zone, zone
         match zone:
@@ -407,6 +468,7 @@ class Breaker:
             level=self._patience.level,
             forced=self.forced,
             baseline=self.habit.kept,
+            pause=self.habit.pause,
             pace=self.pace_now(),
         )
         tell(self._keeper.keep, self.name, record)
@@ -418,3 +480,13 @@ class Breaker:
 
 def _no_pace() -> None:
     """There is none beside this breaker."""
+
+
+def _never() -> bool:
+    """As above."""
+    return False
+
+
+def _any_number() -> int:
+    """As above."""
+    return sys.maxsize

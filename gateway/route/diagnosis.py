@@ -7,6 +7,9 @@ from typing import Final
 import msgspec
 
 from adapters.outcome import Cause
+from gateway.route.settings import BreakerSettings
+from gateway.route.window import Silence
+from gateway.route.zone import Trip
 
 RECENT: Final = 10
 """So many latest sightings decide which cause is named: enough to outvote a stray one, few enough to follow a change."""
@@ -37,6 +40,7 @@ WORDS: Final[dict[Cause | OwnCause, str]] = {
     Cause.UNREADABLE: "the core's answers can't be read: a proxy's page, or another version",
     Cause.SERVER_ERROR: "the core answers with errors of its own",
     Cause.THROTTLED: "the core asks us to slow down",
+    Cause.WITHHELD: "this node stood still, and what it was about to send may be another node's by now",
     Cause.MAINTENANCE: "the core says it is under maintenance",
     Cause.CREDENTIALS: "the core refuses our credentials: every payment would fail",
     Cause.CONTRACT: "the core does not understand our requests: every payment would fail",
@@ -48,6 +52,36 @@ WORDS: Final[dict[Cause | OwnCause, str]] = {
     OwnCause.RESTARTED: "the route was not closed when the service stopped; nothing has been heard of the core since",
 }
 """What each cause means and where to look."""
+
+
+def told_by(
+    trip: Trip, settings: BreakerSettings, silence: Silence, reason: str
+) -> tuple[Cause | OwnCause, str] | None:
+    """The cause that a rule names by itself, and its example; None where single answers told it.
+
+    `silence` is what counted as one, `reason` a person's.
+    """
+    match trip:
+        case Trip.HUNG:
+            calls, silent_s = silence.calls, silence.first_s
+            return Cause.ANSWER_TIMEOUT, f"no answer for over {silent_s:.1f} s, while {calls} calls and more wait"
+        case Trip.SLOW_RATE:
+            return (
+                OwnCause.SLOW,
+                f"a share of {settings.slow_rate:g} of the calls and more takes over {settings.slow_call_s:g} s",
+            )
+        case Trip.TRIAL_LOST:
+            return Cause.ANSWER_TIMEOUT, f"a trial told nothing within {settings.trial_deadline_s:g} s"
+        case Trip.ELSEWHERE:
+            return OwnCause.ELSEWHERE, ""
+        case Trip.DRAIN:
+            return OwnCause.DRAIN, reason
+        case Trip.MAINTENANCE:
+            return Cause.MAINTENANCE, reason
+        case Trip.FORCED:
+            return OwnCause.FORCED, reason
+        case _:
+            return None
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):

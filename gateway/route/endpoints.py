@@ -203,9 +203,9 @@ def without_a_common_ledger(first: Capabilities) -> Capabilities:
 
 
 def goes_on(outcome: object) -> bool:
-    """Whether a call may go on to another endpoint: surely nothing was sent, and nobody asked us to slow down."""
+    """Whether a call may go on to another endpoint: surely nothing was sent, nobody asked us to slow down, and it is ours."""
     if isinstance(outcome, NotSent):
-        return outcome.cause is not Cause.THROTTLED
+        return outcome.cause not in (Cause.THROTTLED, Cause.WITHHELD)
     return isinstance(outcome, Misconfigured)
 
 

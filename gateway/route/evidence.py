@@ -82,6 +82,7 @@ _BY_CAUSE: Final = {
     Cause.UNREADABLE: Evidence.FAULT,
     Cause.MAINTENANCE: Evidence.FAULT,
     Cause.THROTTLED: Evidence.NOTHING,
+    Cause.WITHHELD: Evidence.NOTHING,
     Cause.CREDENTIALS: Evidence.MISCONFIGURED,
     Cause.CONTRACT: Evidence.MISCONFIGURED,
 }

@@ -21,21 +21,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
 from adapters.outcome import Cause, Misconfigured, NotSent, Outcome, Unknown
 from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.log import log
 from gateway.route.baseline import Usual
 from gateway.route.breaker import Breaker, Permit
-from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause
+from gateway.route.counts import RouteCounts
+from gateway.route.diagnosis import Casebook, Diagnosis, OwnCause, told_by
 from gateway.route.evidence import ANSWERED, NOT_THERE, PROPER, Evidence, Heard, classify
 from gateway.route.pace import Pace, Who
 from gateway.route.record import Forced, RecordKeeper, Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
-from gateway.route.window import Figures
 from gateway.route.zone import PASSING, Operation, Trip, Zone
 
 OWN_FORGOTTEN_US: Final = 10_000_000
@@ -51,26 +49,6 @@ Probe = Callable[[], Awaitable[Outcome]]
 
 ChangeListener = Callable[[Zone, Zone, Diagnosis | None], None]
 """Called after each change: the old zone, the new zone, and what is (on closing: was) wrong."""
-
-
-class RouteCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a route has seen since the start of the process; for metrics and status."""
-
-    #: Outcomes by kind of evidence (`good`, `did_not_reach`, ...).
-    evidence: dict[str, int]
-    #: Openings by rule (`unreached`, `hung`, ...).
-    trips: dict[str, int]
-    #: Results that came after their zone had ended, and so were ignored.
-    late: int
-    #: Calls withdrawn by their caller.
-    withdrawn: int
-    probes_passed: int
-    probes_failed: int
-    #: Calls of a closed route under way now.
-    waiting: int
-    #: Changes of zone so far, plus one.
-    epoch: int
-    window: Figures
 
 
 class RouteHealth:
@@ -101,12 +79,15 @@ class RouteHealth:
             each: self._apart_breaker(each, apart.get(each)) for each in (Operation.CHECK, Operation.REVERSAL)
         }
         self._casebook = Casebook(forget_us=round(2_000_000 * settings.open_for_max_s))
-        #: What is wrong on our own side.
         #: How much may be at the core, and whose.
         self.pace = Pace(sending or ForwardSettings(), clock, self._breaker.pace_found)
         self._breaker.pace_now = lambda: self.pace.kept
+        for each in (self._breaker, *self._apart.values()):
+            each.comes_back = lambda: self.pace.recovering
+            each.places = lambda: self.pace.places
         #: Told when a live call has left its place at a core that is limited: set by the forwarder.
         self.room_freed: Callable[[], None] = _nobody_waits
+        #: What is wrong on our own side.
         self._own_case = Casebook(forget_us=OWN_FORGOTTEN_US)
         self._listeners: list[ChangeListener] = []
         self._evidence = [0] * len(Evidence)
@@ -149,6 +130,10 @@ class RouteHealth:
         """Seconds above which an answer is slower than the core's habit."""
         return self._own(operation).habit.sluggish_s
 
+    def hung_s(self, operation: Operation = Operation.POST) -> float:
+        """Seconds of silence after which the core is hung now."""
+        return self._own(operation).silence.first_s
+
     def _own(self, operation: Operation) -> Breaker:
         return self._breaker if operation is Operation.POST else self._apart[operation]
 
@@ -163,19 +148,34 @@ class RouteHealth:
         return self._breaker.trip
 
     @property
+    def trouble_us(self) -> int:
+        """When the trouble began that opened the route, by the first call that met it; 0 when nothing like it did."""
+        return self._breaker.trouble_us
+
+    @property
     def forced(self) -> Forced | None:
         """A person's word, while it stands."""
         return self._breaker.forced
 
     @property
+    def forced_max_us(self) -> int:
+        """The longest time for which a word may hold, microseconds."""
+        return round(self._settings.forced_max_s * 1_000_000)
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
         """What is wrong; nothing while the route is closed (unless a person keeps it so) and our own side works."""
-        own = self._own_case.diagnosis
-        if own is not None and self._clock.now_us() - own.last_seen_us < OWN_FORGOTTEN_US:
-            return own
+        if self.disk_fails:
+            return self._own_case.diagnosis
         if self.zone is Zone.CLOSED and self.forced is None:
             return None
         return self._casebook.diagnosis
+
+    @property
+    def disk_fails(self) -> bool:
+        """Our own spool takes nothing, as far as anybody has tried of late."""
+        own = self._own_case.diagnosis
+        return own is not None and self._clock.now_us() - own.last_seen_us < OWN_FORGOTTEN_US
 
     def disk_failed(self, example: str) -> None:
         """Our own spool took nothing: it isn't the core that keeps payments."""
@@ -207,10 +207,11 @@ class RouteHealth:
 
     # Calls
 
-    def admit(self) -> Permit | None:
+    def admit(self, *, later: bool = False) -> Permit | None:
         """Leave to send a live payment, or nothing: then it is stood in for.
 
-        On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
+        One that is sent `later`, as it is recorded first, waits for the core from `sends` on: our own disk's time is not
+        the core's. On a route in trial a live payment may be the trial itself; while entries wait, they come first, for as long
         as `trial_reserved_s`.
         """
         if self.pace.full:
@@ -219,23 +220,27 @@ class RouteHealth:
             free_for_s = self._settings.trial_reserved_s if self.backlog_waits() else 0.0
             return self._placed(self._breaker.trial(free_for_s=free_for_s), Who.LIVE)
         if self.pace.free or (self._breaker.zone in PASSING and self.pace.lets_live()):
-            return self._placed(self._breaker.admit(), Who.LIVE)
+            return self._placed(self._breaker.admit(later=later), Who.LIVE)
         return None
+
+    def sends(self, permit: Permit) -> None:
+        """A call that was let in earlier leaves now."""
+        self._own(permit.operation).sends(permit)
 
     def admit_check(self) -> Permit | None:
         """Leave to ask about an account: while the route passes payments, and checks are answered."""
         return self._admit_apart(self._apart[Operation.CHECK])
 
-    def admit_reversal(self) -> Permit | None:
+    def admit_reversal(self, *, later: bool = False) -> Permit | None:
         """Leave to send a live reversal; on a route in trial it may be the trial, as any live payment."""
         if self._breaker.zone is Zone.TRIAL:
-            return self.admit()
-        return self._admit_apart(self._apart[Operation.REVERSAL])
+            return self.admit(later=later)
+        return self._admit_apart(self._apart[Operation.REVERSAL], later=later)
 
-    def _admit_apart(self, breaker: Breaker) -> Permit | None:
+    def _admit_apart(self, breaker: Breaker, *, later: bool = False) -> Permit | None:
         if self._breaker.zone not in PASSING or self.pace.full or not (self.pace.free or self.pace.lets_live()):
             return None
-        return self._placed(breaker.admit() or breaker.trial(), Who.LIVE)
+        return self._placed(breaker.admit(later=later) or breaker.trial(), Who.LIVE)
 
     def trial(self, operation: Operation = Operation.POST) -> Permit | None:
         """Leave to send a waiting entry: any on a passing route, the single trial on one in trial, else nothing."""
@@ -269,6 +274,8 @@ class RouteHealth:
         breaker = self._own(permit.operation)
         if not breaker.current(permit):
             self._late += 1
+            if isinstance(outcome, PROPER):
+                breaker.heard_late(permit)
             return
         evidence = classify(outcome, duration_s, self._settings.slow_call_s, breaker.habit.sluggish_s)
         self._evidence[evidence] += 1
@@ -284,7 +291,7 @@ class RouteHealth:
         self._note(
             outcome, f"{'answered' if isinstance(outcome, PROPER) else 'a call, ended'} after {duration_s:.1f} s"
         )
-        breaker.report(permit, evidence)
+        breaker.report(permit, evidence, wait_s=_retry_after_s(outcome))
 
     def withdraw(self, permit: Permit) -> None:
         """A permitted call was cancelled, or never made: it says nothing of the core."""
@@ -304,6 +311,8 @@ class RouteHealth:
             pace.answered()
             if pace.free and permit.live:
                 pace.ramp.noted(level, permit.failures)
+                if duration_s <= self._settings.slow_call_s:
+                    pace.ramp.saw_health(level, permit.failures)
             else:
                 timed_s = duration_s if permit.operation is Operation.POST else 0.0
                 pace.ramp.succeeded(level, permit.failures, self._clock.monotonic(), timed_s)
@@ -443,24 +452,10 @@ class RouteHealth:
 
     def _note_trip(self, trip: Trip) -> None:
         """Name what no single answer told: the rule that opened the route knows."""
-        now_us, settings = self._clock.now_us(), self._settings
-        if trip is Trip.HUNG:
-            example = f"{settings.hung_calls} calls and more wait for over {settings.hung_after_s:g} s"
-            self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
-        elif trip is Trip.SLOW_RATE:
-            example = f"a share of {settings.slow_rate:g} of the calls and more takes over {settings.slow_call_s:g} s"
-            self._casebook.note(OwnCause.SLOW, example, now_us, sure=True)
-        elif trip is Trip.TRIAL_LOST:
-            example = f"a trial told nothing within {settings.trial_deadline_s:g} s"
-            self._casebook.note(Cause.ANSWER_TIMEOUT, example, now_us, sure=True)
-        elif trip is Trip.ELSEWHERE:
-            self._casebook.note(OwnCause.ELSEWHERE, "", now_us, sure=True)
-        elif trip is Trip.DRAIN:
-            self._casebook.note(OwnCause.DRAIN, self.forced.reason if self.forced else "", now_us, sure=True)
-        elif trip is Trip.MAINTENANCE:
-            self._casebook.note(Cause.MAINTENANCE, self.forced.reason if self.forced else "", now_us, sure=True)
-        elif trip is Trip.FORCED:
-            self._casebook.note(OwnCause.FORCED, self.forced.reason if self.forced else "", now_us, sure=True)
+        reason = self.forced.reason if self.forced else ""
+        told = told_by(trip, self._settings, self._breaker.silence, reason)
+        if told is not None:
+            self._casebook.note(*told, self._clock.now_us(), sure=True)
 
     def _changed_apart(self, operation: Operation, old: Zone, new: Zone) -> None:
         log.warning("operation_zone", route=self.name, operation=operation.value, old=old.value, new=new.value)

@@ -25,7 +25,7 @@ def open_route_core(
     addresses = each_endpoint(settings)
     if len(addresses) == 1:
         return open_core(name, settings)
-    watched = breaker.model_copy(update={"hung_after_s": sooner(breaker.hung_after_s)})
+    watched = unhurried(breaker).model_copy(update={"hung_after_s": sooner(breaker.hung_after_s)})
     endpoints = list[Endpoint]()
     for place, (address, own) in enumerate(addresses, start=1):
         core = open_core(name, own)
@@ -33,6 +33,19 @@ def open_route_core(
         health = RouteHealth(f"{name} at {address}", watched, clock, probe, keeper=keeper(f"endpoint-{place}"))
         endpoints.append(Endpoint(address, core, health))
     return Endpoints(name, endpoints, clock, shared_ledger=settings.shared_ledger)
+
+
+def watched_by(core: Core, breaker: BreakerSettings) -> BreakerSettings:
+    """How a route's own health watches this core.
+
+    Where endpoints are watched one by one, the others get the time to do the work of one that says nothing.
+    """
+    return unhurried(breaker) if isinstance(core, Endpoints) else breaker
+
+
+def unhurried(breaker: BreakerSettings) -> BreakerSettings:
+    """The same, but for no silence shorter than `hung_after_s`."""
+    return breaker.model_copy(update={"hung_early_share": 1.0})
 
 
 def probe_of(core: Core, breaker: BreakerSettings) -> Probe | None:

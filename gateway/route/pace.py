@@ -43,6 +43,9 @@ KEEP_S: Final = 2.0
 RESUMED_S: Final = 60.0
 """A recovery that was left alone for longer begins slowly again: the core's caches are cold by then."""
 
+EXPLORES_AFTER_S: Final = 30.0
+"""So long all places have to be used that the core was seen to bear before the estimate is one of that pace."""
+
 TOLD_FOR_US: Final = 2_000_000
 """What another node told longer ago than that is over."""
 
@@ -108,6 +111,11 @@ class Pace:
         self._next_at: list[float] = [-math.inf, -math.inf]
         #: Says whether entries wait for a place; set by the forwarder.
         self.backlog_waits: Callable[[], bool] = _nothing_waits
+        #: Seconds until nothing waits, at the present pace; infinite where that isn't known. Set by the forwarder.
+        self.drained_in_s: Callable[[], float] = _nobody_knows
+        #: Since when the limit is as high as it may be without exploring, while entries wait.
+        self._full_at = now
+        self.ramp.explores = settings.explore_after_s == 0
         #: What was kept last, and when.
         self._kept, self._kept_at = self._memorable, now
         if found is not None:
@@ -117,6 +125,11 @@ class Pace:
     def limit(self) -> int:
         """Calls of this node that may be at the core at once while it is limited."""
         return self.share().part(self.ramp.limit)
+
+    @property
+    def places(self) -> int:
+        """Calls of this node that may be at the core at once now."""
+        return self.limit if self._bound else self._live_max
 
     @property
     def backlog_limit(self) -> int:
@@ -199,7 +212,9 @@ class Pace:
 
     def restart(self) -> None:
         """The route closed after an outage."""
-        self._restarted_at = self._clock.monotonic()
+        self._restarted_at = self._full_at = self._clock.monotonic()
+        self.ramp.explores = self._settings.explore_after_s == 0
+        self.ramp.of = self.share().of
         self.ramp.restart(self._restarted_at)
         self.recovering = True
         self.free = False
@@ -246,12 +261,15 @@ class Pace:
     def kept(self) -> PaceKept:
         """For the next run."""
         now, now_us, learned = self._clock.monotonic(), self._clock.now_us(), self.ramp.learned
+        borne = self.ramp.borne(now)
         return PaceKept(
             at_us=now_us,
             limit=self.ramp.limit,
             recovering=self.recovering,
             falls_above=learned or 0,
             fell_at_us=0 if learned is None else now_us - round((now - self.ramp.learned_at) * US),
+            borne=borne.level,
+            borne_at_us=now_us - round((now - borne.at) * US),
         )
 
     def _recall(self, found: PaceKept) -> None:
@@ -259,6 +277,7 @@ class Pace:
         now, now_us = self._clock.monotonic(), self._clock.now_us()
         if found.falls_above:
             self.ramp.recall(found.falls_above, now - max(0, now_us - found.fell_at_us) / US, now)
+        self.ramp.recall_borne(found.borne, now - max(0, now_us - found.borne_at_us) / US)
         if found.recovering:
             self.restart()
             if 0 <= now_us - found.at_us < RESUMED_S * US:
@@ -290,7 +309,16 @@ class Pace:
             self.recovering = False
         if not self.recovering:
             self.ramp.forget_old(now)
+        self.ramp.of = self.share().of
+        self._look_further(now)
         self._see_who_is_free(now)
+
+    def _look_further(self, now: float) -> None:
+        """Where what the core was seen to bear drains too slowly, more is tried, until the end of the next outage."""
+        if not (self.ramp.is_full and self.backlog_waits()):
+            self._full_at = now
+        elif now - self._full_at >= EXPLORES_AFTER_S and self.drained_in_s() > self._settings.explore_after_s:
+            self.ramp.explores = True
 
     def _see_who_is_free(self, now: float) -> None:
         self.free = not (self._bound or self._settings.rate_max_per_s or now < self._held_until)
@@ -349,6 +377,11 @@ class Pace:
 def _all_of_it() -> Share:
     """One process has the core to itself."""
     return ALL
+
+
+def _nobody_knows() -> float:
+    """Before there is a forwarder."""
+    return math.inf
 
 
 def _nothing_waits() -> bool:

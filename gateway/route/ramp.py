@@ -14,14 +14,18 @@ comes at a level not proved yet, after a clean run, and that goes on, is taken f
 a little below what was proved. It is not tried again before the end of another outage that comes much later; the core may
 be another one by then.
 
+Nor is a fall risked without need: the limit grows to what the core was seen to bear while it was well, and goes on from
+there only when it is told to, as the drain would take too long (`explores`; docs/decisions/0069).
+
 Of several nodes each reckons with the whole: limits and levels are of all calls at the core, each answer stands for as many
 as there are nodes that send, and what one learned of a fall holds for all (docs/decisions/0057). Pure.
 """
 
 import math
-from collections import Counter
 from statistics import median
 from typing import Final, NamedTuple
+
+from gateway.route.proof import Proof
 
 START: Final = 2.0
 """Attempts at once right after a recovery."""
@@ -61,6 +65,13 @@ class _Fall(NamedTuple):
     failures: int
 
 
+class _Borne(NamedTuple):
+    """So many at once the core was seen to bear in health, and when."""
+
+    level: int
+    at: float
+
+
 class Ramp:
     """The limit of one route. `level` is the how many-th at once an attempt was, `failures` what was failed by then."""
 
@@ -75,9 +86,14 @@ class Ramp:
         self._learned: int | None = None
         self._learned_at = now
         #: The most at once that a whole round of good answers spoke for since the last recovery.
-        self._proved = 0
-        #: Good answers to attempts begun at a level above that, by level.
-        self._witnesses: Counter[int] = Counter()
+        self._proof = Proof()
+        #: The same of this node's calls while nothing was limited: what the core bears when it is well.
+        self._health = Proof()
+        self._borne = _Borne(0, now)
+        #: Each of so many nodes is taken to have had as many there in health as this one: its part is what it had.
+        self.of = 1
+        #: It may grow beyond what the core was seen to bear.
+        self.explores = True
         #: Good answers since the last failure.
         self._clean = 0
         #: The most at once that was begun and that no round of good answers came after yet, and good answers since.
@@ -118,14 +134,19 @@ class Ramp:
         if level > self._peak:
             self._peak, self._since_peak = level, 0
 
+    def saw_health(self, level: int, failures: int) -> None:
+        """A good answer in good time, while nothing is limited."""
+        if failures == self.failures:
+            self._health.bear(level)
+
     def noted(self, level: int, failures: int) -> None:
         """A good answer while nothing is limited: it bears witness, and the limit stays as it is."""
         self._clean += 1
         self._since_peak += 1
         if self._since_peak >= self._peak:
             self._peak = self._since_peak = 0
-        if level > self._proved and failures == self.failures:
-            self._bear_witness(level)
+        if failures == self.failures:
+            self._proof.bear(level, self.nodes)
         if self._fall is not None:
             self._tell(0.0, failed=False)
 
@@ -142,25 +163,28 @@ class Ramp:
         A core that falls takes down what was begun before, at levels that are proved: what counts is the most at once.
         """
         level = self._peak
-        unproved = level >= LEVEL_MIN and level > self._proved
+        unproved = level >= LEVEL_MIN and level > self._proof.level
         if teaches and self._fall is None and unproved and self._clean >= CLEAN_MIN:
             self._fall = _Fall(2 * level, 0)
         self._clean = 0
         self.failures += 1
-        self._witnesses.clear()
+        self._proof.doubt()
+        self._health.doubt()
         if self._fall is not None:
             self._tell(now, failed=True)
         self._limit = max(1.0, self._limit / 2)
 
     def restart(self, now: float) -> None:
         """The route closed after an outage: begin slowly again, knowing where it fell, but not that it is as strong."""
+        self._borne = self.borne(now)
         if self._fall is not None:
             # It fell, and the route opened for it.
             self._learn(now)
         else:
             self.forget_old(now)
-        self._proved = self._clean = self._peak = 0
-        self._witnesses.clear()
+        self._clean = self._peak = 0
+        self._proof.forget()
+        self._health.forget()
         self._times.clear()
         self.best_s = math.inf
         self._begun_at = now
@@ -168,6 +192,7 @@ class Ramp:
 
     def resume(self, limit: int, now: float) -> float:
         """Go on from a former run's limit; the seconds of the slow start that are over by then."""
+        self.explores = self.explores or limit > self._highest
         self._limit = min(self._highest, max(START, float(limit)))
         grown = (self._limit - START) / max(1.0, self._ceiling - START)
         self._begun_at = now - grown * self._slow_start_s
@@ -178,6 +203,17 @@ class Ramp:
         self._learned, self._learned_at = max(1, learned), at
         self.forget_old(now)
         self._limit = min(self._limit, self._highest)
+
+    def borne(self, now: float) -> "_Borne":
+        """The most calls of this node that the core was seen to bear in health, of late, and when it last was so many."""
+        seen = self._health.level
+        if seen < self._borne.level and now - self._borne.at < self._kept_s:
+            return self._borne
+        return _Borne(seen, now)
+
+    def recall_borne(self, level: int, at: float) -> None:
+        """A former run saw it bear so many."""
+        self._borne = _Borne(level, at)
 
     def hear(self, learned: int, at: float, now: float) -> None:
         """Another node learned at `at` that the core falls above so many.
@@ -199,7 +235,11 @@ class Ramp:
 
     @property
     def _highest(self) -> float:
-        return self._ceiling if self._learned is None else min(self._ceiling, float(self._learned))
+        if self._learned is not None:
+            return min(self._ceiling, float(self._learned))
+        if self.explores:
+            return self._ceiling
+        return min(self._ceiling, float(max(LEVEL_MIN - 1, self._borne.level * self.of)))
 
     def _slow_start(self, now: float) -> float:
         passed_s = now - self._begun_at
@@ -219,13 +259,6 @@ class Ramp:
             bound = max(GRADIENT_MIN, gradient) * self._limit + math.sqrt(self._limit)
             self._limit = min(self._limit, bound)
 
-    def _bear_witness(self, level: int) -> None:
-        """A level is proved by as many good answers to attempts begun at it or above as it is high."""
-        self._witnesses[level] += 1
-        while self._witnesses.total() * self.nodes > self._proved:
-            self._proved += 1
-            del self._witnesses[self._proved]
-
     def _tell(self, now: float, *, failed: bool) -> None:
         """Was it a fall, or an accident? Two rounds of outcomes tell."""
         assert self._fall is not None, "only while that is asked"
@@ -235,7 +268,8 @@ class Ramp:
             self._learn(now)
 
     def _learn(self, now: float) -> None:
-        self._learned = max(LEVEL_MIN - 2, self._proved - max(1, self._proved // MARGIN))
+        proved = self._proof.level
+        self._learned = max(LEVEL_MIN - 2, proved - max(1, proved // MARGIN))
         self._learned_at = now
         self._limit = min(self._limit, self._highest)
         self._fall = None

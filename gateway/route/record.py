@@ -49,6 +49,17 @@ class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
     #: Where the limit stops since the core fell over above it, and when it did; 0 when it never did.
     falls_above: int = 0
     fell_at_us: int = 0
+    #: So many at once it was seen to bear while it was well, and when it last was so.
+    borne: int = 0
+    borne_at_us: int = 0
+
+
+class PauseKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A time for which a core said nothing though it was well, as kept across restarts."""
+
+    #: When it ended, microseconds since 1970 in UTC.
+    at_us: int
+    seconds: float
 
 
 class PaceTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +88,8 @@ class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     level: int = 0
     #: What the core's answers usually take (`gateway.route.baseline`).
     baseline: Kept = ()
+    #: The longest time for which it said nothing of late, and was well.
+    pause: PauseKept | None = None
     forced: Forced | None = None
     #: Of posting alone: what is at the core at once is counted together.
     pace: PaceKept | None = None

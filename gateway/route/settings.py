@@ -111,15 +111,33 @@ class BreakerSettings(BaseModel):
     ] = 5
     hung_calls: Annotated[
         Some,
-        Field(description="Waiting calls needed to call a core hung. 5: more than one slow account can explain."),
+        Field(
+            description="Waiting calls needed to call a core hung. 5: more than chance can explain. While a route comes back "
+            "and fewer may be there at once, all of these, for `slow_call_s`."
+        ),
     ] = 5
     hung_after_s: Annotated[
         Seconds,
         Field(
-            description="Seconds those calls have waited, with no answer at all in between. 1: a hung core is noticed "
-            "in a second, long before the first time limit ends."
+            description="Seconds those calls have waited, with no answer at all in between, where less is known of the "
+            "core. 1: a hung core is noticed long before the first time limit ends."
         ),
     ] = 1.0
+    hung_early_share: Annotated[
+        Share,
+        Field(
+            description="Share of `hung_after_s` that is enough at a core whose habit is known, and far quicker: the "
+            "calls all began after its last answer, the first so long ago, the last longer than its usual worst. 0.5: with "
+            "ten payments a second it is noticed within a second. 1: nothing is enough but `hung_after_s`."
+        ),
+    ] = 0.5
+    hung_factor: Annotated[
+        Annotated[float, Field(ge=1, le=1000)],
+        Field(
+            description="So many times the core's usual worst its silence must last to be enough. 2: one answer in a "
+            "hundred takes longer than that worst, never five in a row. Pauses it came back from are kept in mind too."
+        ),
+    ] = 2.0
     open_for_s: Annotated[
         Seconds,
         Field(description="Seconds a route stays open at least, the first time. 1: a restart of the core is longer."),

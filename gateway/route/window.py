@@ -4,7 +4,9 @@ The window holds single calls, not buckets of seconds: with at most `window_call
 in both measures. Times are seconds of a clock that only goes forward, handed in by the caller.
 """
 
+import math
 from collections import deque
+from itertools import islice
 from typing import Final, NamedTuple
 
 from gateway.route.evidence import ANSWERED, FAILED, Evidence
@@ -16,6 +18,9 @@ FORGOTTEN_S: Final = 900.0
 
 _ANSWERED: Final = tuple(kind in ANSWERED for kind in Evidence)
 _FAILED: Final = tuple(kind in FAILED for kind in Evidence)
+_BAD: Final = frozenset({*FAILED, Evidence.SLOW})
+_IN_A_ROW: Final = frozenset({Trip.UNREACHED, Trip.FAILING, Trip.AWAY})
+_BY_SHARE: Final = frozenset({Trip.FAILURE_RATE, Trip.SLOW_RATE})
 
 
 class Figures(NamedTuple):
@@ -39,6 +44,25 @@ class Figures(NamedTuple):
     hung: int
     #: Seconds since the last proper answer, or since the window was begun.
     silent_s: float
+    #: Seconds, up to the last look, for which the first and the last of so many calls wait as have to wait for a silence,
+    #: which all began after the last proper answer; 0 where so many don't.
+    unheard_s: float
+    latest_unheard_s: float
+
+
+class Silence(NamedTuple):
+    """What silence a core never keeps while it is well."""
+
+    #: So many calls wait that all began after its last proper answer ...
+    calls: int
+    #: ... the first of them for so many seconds ...
+    first_s: float
+    #: ... and the last for so many.
+    last_s: float
+
+
+NEVER: Final = Silence(1, math.inf, math.inf)
+"""Nothing is known of its habit."""
 
 
 class Window:
@@ -48,13 +72,17 @@ class Window:
         """Begin, empty, at `now`."""
         self._settings = settings
         self._calls_max = settings.window_calls
-        self._ring: deque[tuple[float, Evidence]] = deque()
+        #: When each ended, what it said, and when it had begun.
+        self._ring: deque[tuple[float, Evidence, float]] = deque()
         self._counts = [0] * len(Evidence)
         self._waiting: dict[object, float] = {}
         self._unreached = 0
         self._failed = 0
+        #: When the first of the failed calls since the last proper answer had begun.
+        self._failing_since = now
         #: When the core last answered properly, or when the window was begun.
         self.answered_at = now
+        self._listened_at = self._listening_since = now
 
     def clear(self, now: float) -> None:
         """Begin anew: what was seen, and what still waits, belongs to another zone."""
@@ -62,7 +90,7 @@ class Window:
         self._counts = [0] * len(Evidence)
         self._waiting.clear()
         self._unreached = self._failed = 0
-        self.answered_at = now
+        self.answered_at = self._listened_at = self._listening_since = now
 
     @property
     def waiting(self) -> int:
@@ -77,12 +105,14 @@ class Window:
         """A call ended in whatever way; false when it wasn't waiting (ended before, or of another zone)."""
         return self._waiting.pop(call, None) is not None
 
-    def record(self, evidence: Evidence, now: float) -> None:
-        """Count what a call said; what says nothing of health (or all of it) is not counted."""
+    def record(self, evidence: Evidence, now: float, begun: float | None = None) -> None:
+        """Count what a call said, which had `begun` then; what says nothing of health (or all of it) is not counted."""
+        begun = now if begun is None else begun
         if _ANSWERED[evidence]:
             self._unreached = self._failed = 0
             self.answered_at = now
         elif _FAILED[evidence]:
+            self._failing_since = min(self._failing_since, begun) if self._failed else begun
             self._failed += 1
             self._unreached += evidence is Evidence.DID_NOT_REACH
         else:
@@ -90,7 +120,7 @@ class Window:
         ring = self._ring
         if len(ring) == self._calls_max:
             self._counts[ring.popleft()[1]] -= 1
-        ring.append((now, evidence))
+        ring.append((now, evidence, begun))
         self._counts[evidence] += 1
 
     def reached(self) -> None:
@@ -106,9 +136,48 @@ class Window:
             count += 1
         return count
 
-    def figures(self, now: float) -> Figures:
-        """The window at `now`."""
+    def listen(self, now: float, *, anew: bool) -> None:
+        """What had come until `now` was heard; `anew` when we stood still before, so that what was missed is no silence."""
+        self._listened_at = now
+        if anew:
+            self._listening_since = now
+
+    def unheard_s(self, calls: int) -> tuple[float, float]:
+        """Seconds, up to the last look, for which the first and the last of so many calls wait; 0 where so many don't.
+
+        Those that began before the last proper answer are left out: while the core answers others, a call that takes long
+        is one of a tail.
+        """
+        first = None
+        for begun in self._waiting.values():
+            if begun < self.answered_at:
+                continue
+            first = begun if first is None else first
+            calls -= 1
+            if calls <= 0:
+                return self._unheard_since(first), self._unheard_since(begun)
+        return 0.0, 0.0
+
+    def _unheard_since(self, begun: float) -> float:
+        return max(0.0, self._listened_at - max(begun, self._listening_since))
+
+    def trouble_since(self, trip: Trip, now: float) -> float:
+        """When what opens the route by this rule began: with a call, not with what came of it seconds later."""
+        if trip is Trip.HUNG:
+            return next((begun for begun in self._waiting.values() if begun >= self.answered_at), self.answered_at)
+        if trip in _IN_A_ROW and self._failed:
+            return self._failing_since
+        if trip in _BY_SHARE:
+            bad = [begun for _, kind, begun in self._ring if kind in _BAD]
+            # In order of beginning, so the first is the oldest.
+            overdue = list(islice(self._waiting.values(), min(1, self.overdue(now, self._settings.slow_call_s))))
+            return min(bad + overdue, default=now)
+        return now
+
+    def figures(self, now: float, calls: int | None = None) -> Figures:
+        """The window at `now`, where so many `calls` have to wait for a silence (`hung_calls` unless said)."""
         self._drop_old(now)
+        unheard_s, latest_unheard_s = self.unheard_s(self._settings.hung_calls if calls is None else calls)
         counts = self._counts
         return Figures(
             calls=len(self._ring),
@@ -120,6 +189,8 @@ class Window:
             overdue=self.overdue(now, self._settings.slow_call_s),
             hung=self.overdue(now, self._settings.hung_after_s),
             silent_s=now - self.answered_at,
+            unheard_s=unheard_s,
+            latest_unheard_s=latest_unheard_s,
         )
 
     def _drop_old(self, now: float) -> None:
@@ -133,11 +204,16 @@ class Window:
             del self._waiting[call]
 
 
-def decide(figures: Figures, settings: BreakerSettings) -> Trip | None:
-    """Whether a closed route opens, and by which rule; the surest rule is asked first."""
+def decide(figures: Figures, settings: BreakerSettings, silence: Silence = NEVER) -> Trip | None:
+    """Whether a closed route opens, and by which rule; the surest rule is asked first.
+
+    `silence` is one that this core never keeps, by its habit; the figures are of as many calls.
+    """
     if figures.unreached_in_a_row >= settings.unreached_in_a_row:
         return Trip.UNREACHED
     if figures.hung >= settings.hung_calls and figures.silent_s >= settings.hung_after_s:
+        return Trip.HUNG
+    if figures.unheard_s >= silence.first_s and figures.latest_unheard_s >= silence.last_s:
         return Trip.HUNG
     if figures.failed_in_a_row >= settings.failures_in_a_row:
         return Trip.FAILING

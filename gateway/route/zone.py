@@ -45,6 +45,8 @@ class Trip(enum.StrEnum):
     """Too large a share of the window's calls failed."""
     SLOW_RATE = "slow_rate"
     """Too large a share of the window's calls was, or still is, too slow."""
+    AWAY = "away"
+    """It said that it will be away for so long that nothing else can tell of it meanwhile."""
     PROBES = "probes"
     """Several probes in a row failed while no payment was answered."""
     MISCONFIGURED = "misconfigured"

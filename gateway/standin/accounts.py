@@ -107,9 +107,14 @@ class Accounts:
 
     # Counting
 
-    async def spend(self, policy: StandinPolicy, terms: Terms, lanes: Lanes, amount: int) -> Spending | None:
-        """Count a promise against the account's day; None when it doesn't fit. Errors: see `Store.spend`."""
+    async def spend(self, policy: StandinPolicy, terms: Terms, whose: tuple[str, str], amount: int) -> Spending | None:
+        """Count a promise against the day of an account (`whose`: route and account); None when it doesn't fit.
+
+        Its lanes are asked for in the moment in which the store gets it: were another index key to come between, what is
+        counted under that wouldn't count. Errors: see `Store.spend`.
+        """
         assert terms.account_day is not None, "only what has such a limit is counted"
+        lanes = self._spool.lanes_of(*whose)
         spending = Spending(
             day=day_of(self._clock.now_us(), policy.time_zone),
             lane=lanes[0],

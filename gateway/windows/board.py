@@ -1,13 +1,13 @@
 """What channels are told of billing: a look at routes and plan, for one channel at a time. No I/O."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from adapters.channels.json_bodies import PlannedView, ServiceView, StatusView
 from adapters.instant import instant
 from gateway.clock import Clock
 from gateway.route.route import Route
-from gateway.route.zone import Zone
+from gateway.route.zone import PASSING, Zone
 from gateway.windows.plan import Plan
 from gateway.windows.window import Span, concerns, following
 
@@ -33,9 +33,7 @@ class Board:
         return StatusView(services=tuple(self._line(channel, route, services) for route, services in lines))
 
     def _line(self, channel: str, route: Route, services: tuple[str, ...]) -> ServiceView:
-        zone, policy = route.health.zone, route.policies[channel]
-        instead = policy.enabled and policy.terms.answer == "provisional"
-        well = zone in (Zone.CLOSED, Zone.SOFT)
+        zone = route.health.zone
         return ServiceView(
             services=services,
             billing=(
@@ -47,7 +45,7 @@ class Board:
                 if zone is Zone.SOFT
                 else "down"
             ),
-            payments="posted" if well else "provisional" if instead else "try_later",
+            payments=_payments(route, channel),
             since=instant(route.health.since_us).decode("ascii"),
             planned=tuple(
                 PlannedView(begins=instant(each.begins_us).decode("ascii"), ends=instant(each.ends_us).decode("ascii"))
@@ -60,3 +58,13 @@ class Board:
         windows = [each for each in self._plan.windows if concerns(each, route.name)]
         coming = sorted({span for each in windows for span in following(each, now_us, PLANNED_MAX)})
         return coming[:PLANNED_MAX]
+
+
+def _payments(route: Route, channel: str) -> Literal["posted", "provisional", "try_later"]:
+    """What a payment gets now, within the limits; whoever has just been told of our own disk would be told so again."""
+    policy = route.policies[channel]
+    if route.health.disk_fails:
+        return "try_later"
+    if route.health.zone in PASSING:
+        return "posted"
+    return "provisional" if policy.enabled and policy.terms.answer == "provisional" else "try_later"

@@ -2,7 +2,8 @@
 
 A route is opened by the same word a person would give, until the window's end, so that everything that holds of a forced
 route holds here: it is shown, it ends by itself, and when it ends the core is probed and tried before traffic comes back.
-A person's own word about a route is never overruled.
+A person's own word about a route is never overruled. Where one that opened it ends by itself within a window, the window's takes
+its place: whoever opened a route early by hand need not know to the second when the window begins.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.log import log
+from gateway.route.record import Forced
 from gateway.route.route import Route
 from gateway.route.zone import PASSING, Zone
 from gateway.windows.window import Span, Window, concerns, entered, following
@@ -24,6 +26,9 @@ WINDOWS_MAX: Final = 200
 LOOK_S: Final = 1.0
 BACK_WITHIN_US: Final = 60_000_000
 """So long after a window a core may take to be tried before it is late; while it is on trial it isn't."""
+
+RENEWED_US: Final = 60_000_000
+"""So long before its end a word for a window is given anew, where the window lasts longer than a word may."""
 
 ACTOR: Final = "window"
 """Who opened a route for a window. No person may have this name."""
@@ -49,6 +54,8 @@ class Plan:
         self.windows: tuple[Window, ...] = ()
         #: By route: the window it stands in for now, and when that ends.
         self.entered: dict[str, tuple[Window, Span]] = {}
+        #: By route that stands in for a window: the word that was seen there last.
+        self._words: dict[str, Forced] = {}
         #: By route: what is over, and its core is being tried or soon will be; nobody has to be woken for that.
         self.returning: dict[str, Overrun] = {}
         #: By route: what is over and isn't back in time.
@@ -96,7 +103,9 @@ class Plan:
             before = self.entered.get(route.name)
             if current is not None and before != current:
                 self._enter(route, *current)
-            elif current is None and before is not None:
+            elif current is not None:
+                self._hold(route, *current, now_us)
+            elif before is not None:
                 self._leave(route, *before, now_us)
             self._see_whether_it_is_back(route, now_us)
 
@@ -125,19 +134,37 @@ class Plan:
 
     def _enter(self, route: Route, window: Window, span: Span) -> None:
         self.entered[route.name] = (window, span)
+        self._words.pop(route.name, None)
         self.returning.pop(route.name, None)
         self.overruns.pop(route.name, None)
         word = route.health.forced
         if word is not None and word.actor != ACTOR:
+            self._words[route.name] = word
             log.warning("window_entered", route=route.name, window=window.id, forced_by=word.actor)
             return
-        with contextlib.suppress(ValueError):
-            # A window that is longer than a route may be forced for ends sooner, and is entered again.
-            route.health.force(Zone.OPEN, until_us=span.ends_us, actor=ACTOR, reason=window.reason)
+        self._open(route, window, span)
         log.warning("window_entered", route=route.name, window=window.id)
+
+    def _open(self, route: Route, window: Window, span: Span) -> None:
+        """Until the window's end, or as long as any word may hold: then it is given anew."""
+        until_us = min(span.ends_us, self._clock.now_us() + route.health.forced_max_us)
+        # The window may end in this very moment.
+        with contextlib.suppress(ValueError):
+            route.health.force(Zone.OPEN, until_us=until_us, actor=ACTOR, reason=window.reason)
+
+    def _hold(self, route: Route, window: Window, span: Span, now_us: int) -> None:
+        """Whoever opened the route, or was opened by: it stays so until the window's end, unless a person says otherwise."""
+        word, last = route.health.forced, self._words.pop(route.name, None)
+        if word is not None:
+            self._words[route.name] = word
+            if word.actor == ACTOR and word.until_us < min(span.ends_us, now_us + RENEWED_US):
+                self._open(route, window, span)
+        elif last is not None and last.zone is Zone.OPEN and last.until_us <= now_us:
+            self._open(route, window, span)
 
     def _leave(self, route: Route, window: Window, span: Span, now_us: int) -> None:
         del self.entered[route.name]
+        self._words.pop(route.name, None)
         word = route.health.forced
         if word is not None and word.actor == ACTOR:
             route.health.release()

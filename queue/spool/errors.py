@@ -11,8 +11,10 @@ SpoolError
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
 │   ├── SpoolAbsent     there is none yet
 │   └── SpoolAway       its database can't be reached now; passes by itself
+│       └── SpoolBusy     it answers, and has no room now, or others are in the way; passes by itself
 ├── KeysUnfit         keys are missing, readable by others, or not the spool's: a person must act
 │   ├── KeysChanged      somebody else changed the key store meanwhile; nothing was done
+│   ├── KeysAway           the database that the key store is in can't be asked now; passes by itself
 │   └── MasterUnreachable  whoever keeps the master key can't be asked now; passes by itself
 └── RecordDamaged     a sealed record doesn't open: moved, edited, or under another key
     └── RecordShredded   its key was destroyed on purpose, when its time was over
@@ -70,6 +72,10 @@ class SpoolAway(SpoolUnfit):
     """The spool's database can't be reached now, or went in the middle of the start; passes by itself."""
 
 
+class SpoolBusy(SpoolAway):
+    """The spool's database answers, and can't open it now: it has no room, or others are in the way; passes by itself."""
+
+
 class KeysUnfit(SpoolError):
     """Keys can't be used; the message says why and how to mend it."""
 
@@ -80,6 +86,10 @@ class KeysChanged(KeysUnfit):
 
 class MasterUnreachable(KeysUnfit):
     """Whoever keeps the master key can't be asked now; what is in memory goes on serving."""
+
+
+class KeysAway(KeysUnfit):
+    """The database that the key store is in can't be asked now; passes by itself."""
 
 
 class RecordDamaged(SpoolError):

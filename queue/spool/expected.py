@@ -84,6 +84,9 @@ class Expected(Generic[L]):
                 self._settle_move(each, made=was_made)
         elif isinstance(work, works.Reversing):
             self._settle_reversing(work, result)
+        elif isinstance(work, works.Forgetting) and not isinstance(result, Exception):
+            for cell, (entries, amount) in work.cells.items():
+                self.tally.add(cell, -entries, -amount)
 
     def _take_back(self, work: works.Insertion) -> None:
         entry = work.entry

@@ -1,4 +1,4 @@
-"""What a spool keeps besides entries: small values, acts of persons, accounts and what they were promised."""
+"""What a spool keeps besides entries (small values, acts of persons, accounts and what they were promised), and forgetting."""
 
 import asyncio
 from abc import abstractmethod
@@ -7,7 +7,8 @@ from typing import Any
 
 from spool.account import AccountNote, Spending
 from spool.entry import Act
-from spool.work import Acting, Exchange, Memo, Notes, Spend, Work
+from spool.forgetting import Forgotten, Past
+from spool.work import Acting, Exchange, Forgetting, Memo, Notes, Spend, Work
 
 
 class Keeping:
@@ -30,6 +31,11 @@ class Keeping:
         """Keep what a person did that moves no entry. See `Store.act`."""
         kept: Act = await self._submit(Acting(act))
         return kept
+
+    async def forget(self, past: Past, after: int, limit: int, at_us: int) -> Forgotten:
+        """Forget entries that are over. See `Store.forget`."""
+        done: Forgotten = await self._submit(Forgetting(past, after, limit, at_us))
+        return done
 
     async def spend(self, spending: Spending) -> bool:
         """Count a promise to an account if it fits. See `Store.spend`."""

@@ -70,6 +70,9 @@ WAITING: Final = frozenset(State) - FINAL
 USUAL: Final = frozenset({State.READY, State.IN_FLIGHT, State.POSTED})
 """The way of most; whoever is in another state is one of few, and found apart."""
 
+UNFINISHED: Final = frozenset({State.READY, State.IN_FLIGHT})
+"""What an outage leaves: it is looked for without a look at anything settled."""
+
 UNSENT: Final = frozenset({State.READY, State.HELD})
 """States in which certainly nothing of the entry is at the core, so it can still be cancelled here."""
 

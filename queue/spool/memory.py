@@ -4,7 +4,7 @@ Nothing here awaits, so each call is one moment: no other sees half of it. What 
 object can be opened again and finds what a new process would find on disk.
 """
 
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +20,7 @@ from spool.evidence import leaf
 from spool.evidence.growth import Block, Growth
 from spool.evidence.resealing import resealed
 from spool.evidence.settings import setting
+from spool.forgetting import Forgotten, Past
 from spool.lanes import Entering, FormerLanes, HeldLanes
 from spool.lifecycle import CANCEL, DOUBT, FINAL, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_accounts import CLOSED, MemoryAccounts
@@ -30,7 +31,7 @@ from spool.store import Aged, Filter, Health, Inserted, Known, Move, NotReversib
 from spool.tally import Cell, Sum, Tally
 from spool.uses import KeyUse, uses_of
 from spool.waiting import Spot, Waiting, spot_of
-from spool.work import cell_of
+from spool.work import FORGOTTEN, Forgetting, cell_of
 
 RECOUNT_STEP: Final = 1000
 """Entries counted between two steps of a recount."""
@@ -108,7 +109,9 @@ class MemoryStore(MemoryAccounts):
         owner = self._owner(draft.channel, draft.key)
         if owner:
             return Known(entry=owner)
-        payment = self._entries[draft.reverses]
+        payment = self._entries.get(draft.reverses)
+        if payment is None:
+            raise SpoolClosed(FORGOTTEN)
         assert payment.kind is Kind.PAYMENT, "only payments are reversed"
         rival = self._reversals.get(payment.number)
         if rival is not None or payment.state in _OVER:
@@ -140,14 +143,45 @@ class MemoryStore(MemoryAccounts):
         return done
 
     def _reseal(self, known: Entry, sealed: bytes, key_id: int) -> bool:
-        now = self._entries[known.number]
-        if now.key_id != known.key_id:
+        now = self._entries.get(known.number)
+        if now is None or now.key_id != known.key_id:
             return False
         after = self._entries[known.number] = replace(now, key_id=key_id, sealed=sealed)
         event = resealed(now, after, self._growth.size)
         self._growth.add(leaf.moved(event), event.at_us)
         self._history[known.number].append(event)
         return True
+
+    async def forget(self, past: Past, after: int, limit: int, at_us: int) -> Forgotten:
+        """Forget entries of a stretch that are over."""
+        self._need_open()
+        begin, end = bisect_right(self._numbers, after), bisect_left(self._numbers, past.before)
+        stretch = self._numbers[begin : min(end, begin + limit)]
+        over = [entry for entry in map(self._entries.__getitem__, stretch) if self._is_over(entry, past)]
+        if over:
+            places = [event.leaf for entry in over for event in self._history[entry.number]]
+            work = Forgetting(past, after, limit, at_us)
+            work.take(over)
+            for entry in over:
+                self._forget(entry)
+            name, self._memos[name], told = work.told(over, places, self._growth.size)
+            await self.act(told.act)
+        return Forgotten(len(over), stretch[-1] if stretch else 0)
+
+    def _is_over(self, entry: Entry, past: Past) -> bool:
+        """Nothing came of it or its reversals lately, and nothing is to come of them any more."""
+        family = (entry, *(each for each in self._entries.values() if each.reverses == entry.number))
+        ended = all(each.state in FINAL and each.changed_at_us < past.changed_before_us for each in family)
+        return ended and entry.reverses not in self._entries and not any(map(_is_owed, family))
+
+    def _forget(self, entry: Entry) -> None:
+        del self._entries[entry.number], self._history[entry.number]
+        self._numbers.remove(entry.number)
+        if self._owners.get((entry.channel, entry.key)) == entry.number:
+            del self._owners[entry.channel, entry.key]
+        if self._reversals.get(entry.reverses) == entry.number:
+            del self._reversals[entry.reverses]
+        self.tally.add(cell_of(entry), -1, -entry.amount)
 
     async def key_uses(self) -> dict[int, KeyUse]:
         """By data key: what needs it; here counted anew."""

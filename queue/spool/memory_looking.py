@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from spool.entry import Act, Entry, Event
-from spool.lifecycle import USUAL, WAITING
+from spool.lifecycle import UNFINISHED, USUAL, WAITING
 from spool.rows import deeds_in_order
 from spool.store import Aged, Filter
 from spool.tally import NOTHING, Sum
@@ -23,6 +23,9 @@ def horizon_of(entries: Mapping[int, Entry], numbers: Sequence[int], wanted: Fil
     span = _span(numbers, wanted)
     if wanted.states and wanted.states.isdisjoint(USUAL):
         span = (number for number in span if entries[number].state not in USUAL)
+    elif wanted.states and wanted.states <= UNFINISHED:
+        found = (entries[number] for number in span)
+        span = (each.number for each in found if each.state in UNFINISHED and wanted.route in {"", each.route})
     return next(islice(span, count - 1, None), 0)
 
 

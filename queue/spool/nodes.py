@@ -32,6 +32,8 @@ class Nodes(Protocol):
     shared: bool
     #: Called when entries may wait for this node that it was not told of: others took them, or are gone.
     on_news: Callable[[], None]
+    #: Called with the time that all nodes are to go by, microseconds since 1970, whenever it was heard.
+    on_time: Callable[[int], None]
     #: Payments may have been taken, here or at another node, that the spool doesn't know yet.
     unheard: bool
 
@@ -75,6 +77,7 @@ class Alone:
         """Nobody else writes, so there is no news."""
         self.shared = False
         self.on_news: Callable[[], None] = nothing
+        self.on_time: Callable[[int], None] = unmoved
         self.unheard = False
 
     @property
@@ -111,3 +114,7 @@ class Alone:
 
 def nothing() -> None:
     """Nobody listens."""
+
+
+def unmoved(_now_us: int) -> None:
+    """Nobody goes by it."""

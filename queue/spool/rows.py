@@ -26,7 +26,7 @@ _KINDS: Final[tuple[Kind, ...]] = (Kind.PAYMENT, *Kind)
 _TOLD: Final[tuple[Told, ...]] = tuple(Told)
 
 
-PARTS: Final = ("entries", "recording", "filter")
+PARTS: Final = ("newcomers", "entries", "clear", "recording", "filter")
 """Named in `queries.sql` as statements are, but put into those that name them; in the order in which they hold each other."""
 
 

@@ -33,6 +33,7 @@ import msgspec
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry, Event
 from spool.evidence.records import Records
+from spool.forgetting import Forgotten, Past
 from spool.lanes import Entering, FormerLanes
 from spool.lifecycle import Kind, State, Told, Transition
 from spool.nodes import Nodes
@@ -262,6 +263,18 @@ class Store(Protocol):
 
         Nothing else of an entry changes, and moves made meanwhile are no hindrance: a record opens in its place whatever
         its state. A note that was heard meanwhile stays. Errors: as move.
+        """
+        ...
+
+    async def forget(self, past: Past, after: int, limit: int, at_us: int) -> Forgotten:
+        """Look at `limit` entries above number `after` that may be past, and forget those that are, and are over.
+
+        An entry goes with its key and its history, durably: its number and its key are then nobody's. The log tells in the
+        same commit, at this time, what went (`spool.evidence.gone`). These never go: an entry that isn't final, or whose money
+        is owed back; a payment before all of that holds of its reversals too; a reversal before its payment.
+
+        Raises:
+            As move.
         """
         ...
 

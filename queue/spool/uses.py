@@ -68,6 +68,10 @@ class UseChanges:
         waits = (after.state not in FINAL) - (before.state not in FINAL)
         self._count(key_id, 0, waits, after.changed_at_us)
 
+    def forget(self, entry: Entry) -> None:
+        """A finished entry is there no more."""
+        self._count(entry.key_id, -1, 0, 0)
+
     def reseal(self, before: Entry, key_id: int) -> None:
         """An entry was sealed anew under another key."""
         waits = before.state not in FINAL
@@ -77,6 +81,11 @@ class UseChanges:
     def _count(self, key_id: int, entries: int, waiting: int, changed_at_us: int) -> None:
         at = self._by_key.get(key_id, (0, 0, 0))
         self._by_key[key_id] = (at[0] + entries, at[1] + waiting, max(at[2], changed_at_us))
+
+    def add(self, other: "UseChanges") -> None:
+        """What another one gathered."""
+        for key_id, entries, waiting, changed_at_us in other.rows():
+            self._count(key_id, entries, waiting, changed_at_us)
 
     def rows(self) -> list[tuple[int, int, int, int]]:
         """Each as (key id, entries more, waiting more, when one last changed)."""

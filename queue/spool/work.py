@@ -1,12 +1,14 @@
 """What can be asked of a commit: each work as data, with what follows from it worked out on the event loop."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from spool.account import AccountNote, Spending
 from spool.entry import Act, Draft, Entry
+from spool.evidence.gone import gone, name_of
 from spool.evidence.settings import setting
+from spool.forgetting import Past
 from spool.lifecycle import FINAL, State
 from spool.store import Move
 from spool.tally import Cell
@@ -14,6 +16,10 @@ from spool.tally import Cell
 _IN_FLIGHT: Final = State.IN_FLIGHT  # looked up once: in an enumeration that costs as much as a call
 _ARRIVAL: Final = 1
 _ASIDE: Final = 2
+
+
+FORGOTTEN: Final = "the payment was forgotten a moment ago; nothing was stored"
+"""Of a reversal whose payment was there when it was looked for."""
 
 
 class Insertion:
@@ -145,7 +151,44 @@ class Notes:
         self.notes = notes
 
 
-Work = Insertion | Reversing | Moves | Behind | Followers | Memo | Exchange | Acting | Resealing | Spend | Notes
+class Forgetting:
+    """Finished entries to be forgotten, of a stretch of numbers."""
+
+    __slots__ = ("after", "at_us", "cells", "limit", "past")
+
+    def __init__(self, past: Past, after: int, limit: int, at_us: int) -> None:
+        """Keep which."""
+        self.past, self.after, self.limit, self.at_us = past, after, limit, at_us
+        #: Entries and amounts taken out of each cell, once they are.
+        self.cells: dict[Cell, tuple[int, int]] = {}
+
+    def take(self, entries: Sequence[Entry]) -> None:
+        """These are forgotten, if the commit is made."""
+        self.cells = {}
+        for entry in entries:
+            count, amount = self.cells.get(cell_of(entry), (0, 0))
+            self.cells[cell_of(entry)] = (count + 1, amount + entry.amount)
+
+    def told(self, entries: Sequence[Entry], places: Collection[int], size: int) -> tuple[str, bytes, Acting]:
+        """The name and the value by which it is told what went (at least one entry), and the act; the log is so long."""
+        name, value = name_of(size), gone([entry.number for entry in entries], self.cells, places)
+        return name, value, Acting(setting(name, value, self.at_us))
+
+
+Work = (
+    Insertion
+    | Reversing
+    | Moves
+    | Behind
+    | Followers
+    | Memo
+    | Exchange
+    | Acting
+    | Resealing
+    | Spend
+    | Notes
+    | Forgetting
+)
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 """Works that share a commit, each with who waits for its result."""
@@ -177,6 +220,8 @@ def _entries_of(work: Work) -> int:
         return len(work.planned)
     if isinstance(work, Notes):
         return 2 * len(work.notes)
+    if isinstance(work, Forgetting):
+        return 2 * work.limit
     return len(work.anew) if isinstance(work, Resealing) else 1
 
 

@@ -126,17 +126,25 @@ class Stage:
 
         And until nobody is left without an answer but for those.
         """
-        async with asyncio.timeout(WAIT_S):
-            while not await self._is_quiet(core, crowd):
-                await moment()
+        restless: list[Any] = []
+        try:
+            async with asyncio.timeout(WAIT_S) as limit:
+                while still := await self._restless(core, crowd):
+                    if still != restless:
+                        # A busy machine is slow; a backlog that stands still is not.
+                        restless = still
+                        limit.reschedule(asyncio.get_running_loop().time() + WAIT_S)
+                    await moment()
+        except TimeoutError:
+            raise AssertionError(f"nothing moved for {WAIT_S:.0f} s: {restless}, {await self.status()}") from None
 
-    async def _is_quiet(self, core: str, crowd: Crowd) -> bool:
-        if await self.entries(core, "in_flight,in_doubt"):
-            return False
+    async def _restless(self, core: str, crowd: Crowd) -> list[Any]:
+        """Entries that will move, and keys of senders who will ask again."""
+        under_way = await self.entries(core, "in_flight,in_doubt")
         parked, ready = await self.entries(core, "parked"), await self.entries(core, "ready")
         lanes = {entry["lane"] for entry in parked}
         keys = {(entry["channel"], entry["key"]) for entry in parked + ready}
-        return {entry["lane"] for entry in ready} <= lanes and crowd.unheard <= keys
+        return [*under_way, *(entry for entry in ready if entry["lane"] not in lanes), *(crowd.unheard - keys)]
 
     async def zone(self, zone: str) -> None:
         """Wait until every route stands so."""
@@ -210,7 +218,9 @@ class Stage:
         """What the senders of a core were told against what it booked."""
         return verdict_of(self.scene, core)
 
-    async def history(self, core: str, *, blind: bool = False, several: bool = False) -> tuple[int, Any]:
+    async def history(
+        self, core: str, *, blind: bool = False, several: bool = False, forgotten: Path | None = None
+    ) -> tuple[int, Any]:
         """What the judge says, as a command over files: of senders, core, and the spool's export of this route."""
         folder = self.scene.folder
         ledger, export = folder / f"{core}.ledger.jsonl", folder / f"{core}.export.jsonl"
@@ -228,6 +238,7 @@ class Stage:
             "--json",
             *(["--blind"] if blind else []),
             *(["--several"] if several else []),
+            *(["--forgotten", str(forgotten)] if forgotten else []),
         )
         code, said = await run_python("-m", "adapters.judge", *asked)
         return code, json.loads(said)

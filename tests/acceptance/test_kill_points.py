@@ -95,8 +95,17 @@ def marks(payments: list[tuple[Speech, Order]]) -> list[str]:
     return sorted(f"{order.channel}.{order.key}" for _, order in payments)
 
 
-@pytest.mark.parametrize("stage", CORES.values(), ids=CORES, indirect=True)
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("stage", "point"),
+    [
+        *((CORES["level A by JSON"], point) for point in POINTS),
+        *((CORES["level B by OSMP"], point) for point in POINTS),
+        (CORES["level A by OSMP"], "booked, not answered"),
+        (CORES["level B by JSON"], "booked, not answered"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else f"level {each.level} by {each.protocol}",
+    indirect=["stage"],
+)
 async def test_a_payment_cut_off_at_the_core_is_booked_once(stage: Stage, point: str) -> None:
     """Recorded in flight, sent, and then nobody heard: found again by its key, never guessed."""
     payments = orders(stage, range(1, 1 + PAYMENTS))

@@ -1,16 +1,18 @@
 """SIGKILLs of the gateway while its cores go on and off, under mixed traffic: nothing lost, nothing doubled or guessed.
 
-Twenty kills in the suite; `make storm KILLS=200` for more of them. The seed is printed, and NIGHTSAFE_SEED plays it again
+Eight kills in the suite; `make storm KILLS=200` for more of them. The seed is printed, and NIGHTSAFE_SEED plays it again
 as far as chance goes. Three cores hang on one gateway, one of each level, so every kill hits all of them.
 
-On PostgreSQL (`make storm ENGINE=postgres`) two gateways share a database, and each kill hits one of the three.
+On PostgreSQL (`make storm ENGINE=postgres`) two gateways share a database, and each kill hits one of the three. Beside them what is
+over is forgotten, seconds after it ended.
 """
 
 import asyncio
+import contextlib
 import os
 import random
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +22,13 @@ from adapters.channels.scripted.crowd import Crowd
 from adapters.channels.scripted.diary import Diary
 from adapters.core import Level
 from gateway.demo.scene import CorePart
+from tests.acceptance.leaving import Leaving, leaving
 from tests.acceptance.nodes import Cluster, clustered, database
 from tests.acceptance.stage import Stage, seed, staged
 
 pytestmark = pytest.mark.process
 
-KILLS: Final = int(os.environ.get("NIGHTSAFE_KILLS", "20"))
+KILLS: Final = int(os.environ.get("NIGHTSAFE_KILLS", "8"))
 KILLS_SHARED: Final = int(os.environ.get("NIGHTSAFE_KILLS", "3"))
 """Of two gateways and their database."""
 
@@ -89,9 +92,16 @@ async def kill_again_and_again(kills: list[Kill], diaries: list[Diary], chance: 
         await kill()
 
 
-async def storm(stage: Stage, chance: random.Random, crowds: dict[str, tuple[Crowd, Diary]], kills: list[Kill]) -> int:
+async def storm(
+    stage: Stage,
+    chance: random.Random,
+    crowds: dict[str, tuple[Crowd, Diary]],
+    kills: list[Kill],
+    beside: Callable[[Diary], Coroutine[Any, Any, None]],
+) -> int:
     """Traffic, troubles and kills at once; then health until all is answered or parked. How often a core was off."""
     calm, killed = asyncio.Event(), False
+    working = asyncio.create_task(beside(crowds["a"][1]))
     sending = [asyncio.create_task(crowd.send(calm)) for crowd, _ in crowds.values()]
     troubles = [
         asyncio.create_task(trouble(stage, core, diary, random.Random(chance.random()), lambda: killed))  # noqa: S311 - repeatable on purpose
@@ -104,11 +114,23 @@ async def storm(stage: Stage, chance: random.Random, crowds: dict[str, tuple[Cro
     await asyncio.gather(*sending)
     for core, (crowd, _) in crowds.items():
         await stage.quiet(core, crowd)
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
     return offs
 
 
+async def nothing(_diary: Diary) -> None:
+    """Nothing goes on beside it."""
+
+
 async def play(
-    stage: Stage, chance: random.Random, kills: list[Kill], rate: float, **habits: Any
+    stage: Stage,
+    chance: random.Random,
+    kills: list[Kill],
+    rate: float,
+    left: Leaving | None = None,
+    **habits: Any,
 ) -> dict[str, tuple[int, dict[str, Any]]]:
     """The whole storm, and what the judge says of each core, once the gateways are stopped."""
     several = bool(habits)
@@ -117,9 +139,13 @@ async def play(
         stage.crowd("b", rate, chance, reversals=REVERSALS, **habits) as b,
         stage.crowd("c", rate, chance, reversals=REVERSALS, **BLIND, **habits) as c,
     ):
-        offs = await storm(stage, chance, {"a": a, "b": b, "c": c}, kills)
+        offs = await storm(stage, chance, {"a": a, "b": b, "c": c}, kills, left.run if left else nothing)
     await stage.stop()
-    judged = {core: await stage.history(core, blind=core == "c", several=several) for core in stage.cores}
+    gone = {core: await left.exported(core) if left else None for core in stage.cores}
+    judged = {
+        core: await stage.history(core, blind=core == "c", several=several, forgotten=gone[core])
+        for core in stage.cores
+    }
     sys.stdout.write(f"{len(kills)} kills, cores off {offs} times\n")
     for core, (_, verdict) in judged.items():
         sys.stdout.write(f"core {core}: {verdict['text']}\n")
@@ -165,7 +191,10 @@ async def test_nothing_is_lost_doubled_or_guessed_when_nodes_and_their_database_
         each: list[Kill] = [stage.restart_database, stage.restart, stage.nodes[0].restart]
         kills = [each[i % 3] for i in range(KILLS_SHARED - 1)]
         chance.shuffle(kills)
-        judged = await play(stage, chance, [lambda: unclear(stage), *kills], RATE_SHARED, address=stage.round_robin())
+        async with leaving(stage) as left:
+            judged = await play(
+                stage, chance, [lambda: unclear(stage), *kills], RATE_SHARED, left, address=stage.round_robin()
+            )
         verified, words = await stage.command("verify")
         ((doubted,),) = server.ask("SELECT count(*) FROM event WHERE reason IN ('restart', 'node_gone', 'lease_lost')")
     insist(judged)

@@ -6,6 +6,7 @@ import datetime as dt
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.core import Core
-from adapters.outcome import Cause, Misconfigured, NotSent, Unknown
+from adapters.cores.leave import WITHHELD, may_leave
+from adapters.outcome import Cause, Misconfigured, NotSent, Outcome, Unknown
 from tests.contracts.core_examples import (
     PATIENCE_S,
     PROTOCOLS,
@@ -129,6 +131,25 @@ class TestNeverSent:
             second = await core.post(delivery_of(core), 0.4)
             assert isinstance(second, NotSent)
             assert isinstance(await first, Unknown)
+
+    async def test_without_leave_right_before_the_bytes_it_is_not_sent(self, make_core: MakeCore) -> None:
+        """A process that stood still meanwhile; the way is free for the next one, over a new connection or a kept one."""
+        heard: list[bytes] = []
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while request := await read_request(reader):
+                heard.append(request)
+                writer.write(http("500 No"))
+
+        async with raw_server(serve) as port:
+            core = make_core(port, connections_max=1)
+            outcomes = list[Outcome]()
+            for leave in (False, True, False, False, True):
+                before = may_leave.set(partial(bool, leave))
+                outcomes.append(await core.post(delivery_of(core), 5))
+                may_leave.reset(before)
+        assert [outcome is WITHHELD for outcome in outcomes] == [True, False, True, True, False]
+        assert len(heard) == 2
 
     async def test_with_no_time_left_it_is_not_sent(self, make_core: MakeCore) -> None:
         """A deadline that has passed while waiting."""

@@ -79,6 +79,16 @@ async def test_yesterday_is_kept_and_the_day_before_it_forgotten(store: Store) -
     assert await store.spend(spending(amount=250, day=20_000))
 
 
+async def test_what_was_promised_under_former_index_keys_counts(store: Store) -> None:
+    """The account is another lane by then, and the day is the same; what is taken back is taken from where it was counted."""
+    assert await store.spend(spending(lane=7))
+    assert await store.spend(spending(lane=8, former=(7,)))
+    newest = spending(lane=9, former=(8, 7))
+    assert not await store.spend(newest)
+    await store.refund(spending(lane=8, former=(7,)))
+    assert [await store.spend(newest), await store.spend(newest)] == [True, False]
+
+
 @given(
     entries=st.integers(0, 10),
     spent=st.integers(0, 1_000),

@@ -78,6 +78,7 @@ async def test_a_page_is_narrowed_by_sum_and_reason(store: Store, wanted: Filter
         (Filter(states=frozenset({State.REFUSED})), 1, 2),
         (Filter(states=frozenset({State.REFUSED}), newest_first=True), 1, 4),
         (Filter(states=frozenset({State.REFUSED, State.HELD})), 3, 0),
+        (Filter(states=frozenset({State.IN_FLIGHT})), 3, 0),
     ],
 )
 async def test_a_horizon_is_so_many_entries_away(store: Store, wanted: Filter, count: int, horizon: int) -> None:
@@ -163,3 +164,15 @@ async def test_what_persons_did_is_told_in_the_order_of_the_log(store: Store) ->
     assert deeds[1].detail == "ready to held"
     assert await store.deeds(0, 2) == deeds[:2]
     assert await store.deeds(deeds[1].leaf + 1, 10) == deeds[2:]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_look_for_what_waits_counts_nothing_that_is_settled(store: Store, *, newest_first: bool) -> None:
+    """After an outage's first hour a page of what waits isn't empty because millions were posted before or since."""
+    settled = [await put_as(store, draft(number), State.POSTED) for number in (*range(1, 9), *range(20, 28))]
+    assert len(settled) == 16
+    for number in range(10, 15):
+        await put(store, draft(number))
+    wanted = Filter(states=frozenset({State.READY}), newest_first=newest_first)
+    assert await store.horizon(wanted, 2) == (13 if newest_first else 11)
+    assert await store.horizon(replace(wanted, route="route-9"), 2) == 0

@@ -6,13 +6,18 @@ import os
 import random
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.demo.scene import CorePart
 from tests.acceptance.stage import WAIT_S, Stage, staged
+from tests.integration.house import open_house
+from tests.integration.test_planned_windows import TRIED_SOON, now, shown
+from tests.integration.test_planned_windows import told as told_of_billing
 
 pytestmark = pytest.mark.process
 
@@ -146,6 +151,42 @@ async def test_with_not_a_byte_left_what_was_taken_is_posted_when_there_is_room(
     assert sorted(booked) == sorted(f"{CORE}-bank.order-{serial}" for serial in range(1, 32))
     assert (code, verified) == (0, 0), said
     assert stage.gateway.starts == 1
+
+
+async def test_a_window_that_ends_on_a_full_disk_is_no_overrun_and_ends_by_itself(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """The route is let go in time and billing tried; nothing can be written down, so nothing goes to it, and it isn't late.
+
+    Channels are told the truth all the while. When there is room, what was taken is posted, and nobody has to do anything.
+    """
+
+    def onto_it(text: str) -> str:
+        return text.replace(f'"{tmp_path}/var/spool/nightsafe.db"', f'"{small_disk}/nightsafe.db"\nreserve_mib = 1')
+
+    async with open_house(tmp_path, TRIED_SOON, onto_it) as house:
+        plan = house.service.plan
+        begins = (now() - timedelta(minutes=1)).replace(tzinfo=None).isoformat()
+        await house.post("/admin/v1/windows", route="main", begins=begins, time_zone="UTC", duration_s=3600)
+        await shown(house, lambda route: route["forced"])
+        numbers = [await house.pay(str(key), account=f"1{key}") for key in range(3)]
+        fill(small_disk / "ballast")
+        # As if it had been planned to end now: on this disk no plan can be changed.
+        (planned,) = plan.windows
+        plan.windows = (replace(planned, duration_s=60),)
+        over = await shown(house, lambda route: route["zone"] == "trial" and route["diagnosis"]["cause"] == "disk")
+        plan.back_within_us = 0
+        tried_in_vain = over["diagnosis"]["seen"] + 3
+        over = await shown(house, lambda route: route["diagnosis"]["seen"] >= tried_in_vain)
+        (_, told, _), booked = await told_of_billing(house, tmp_path), house.core.ledger.bookings()
+        returning, overruns = list(plan.returning), list(plan.overruns)
+        (small_disk / "ballast").unlink()
+        async with asyncio.timeout(WAIT_S):
+            while house.service.spool.store.tally.exposure("main").entries or plan.returning:
+                await house.get("/metrics")
+        assert (over["window_until"], over["overrun_since"], returning, overruns, booked) == ("", "", ["main"], [], [])
+        assert (told["services"][0]["billing"], told["services"][0]["payments"]) == ("down", "try_later")
+        assert (plan.overruns, len(house.core.ledger.bookings())) == ({}, len(numbers))
 
 
 async def test_a_disk_that_fills_under_load_loses_and_doubles_nothing(small_disk: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from spool.entry import Act
 from spool.evidence.findings import Fault, Finding, Mark
+from spool.forgetting import Forgotten, Past
 from spool.lifecycle import CLAIM, GIVE_BACK, POST, State, Told
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import driver
@@ -17,7 +18,7 @@ from spool.verify import Verdict, verify
 from tests.contracts.spool_examples import LATER_US, NOW_US, draft, go, put, put_as
 from tests.tidy.house import ROOT
 
-POSTED, WAITING, IN_DOUBT, GIVEN_BACK, LAST, RESEALED = 1, 2, 3, 4, 6, 7
+POSTED, WAITING, IN_DOUBT, GIVEN_BACK, LAST, RESEALED, FORGOTTEN = 1, 2, 3, 4, 6, 7, 8
 """Numbers of the example's entries, by what became of them; 5 waits as 2 does."""
 
 
@@ -39,7 +40,17 @@ async def lived(path: Path) -> None:
     await store.reseal([(sealed, b"sealed anew")], 2)
     await store.exchange("policy/billing", None, b"the first", NOW_US)
     await store.exchange("policy/billing", b"the first", b"the second", LATER_US)
+    await put_as(store, draft(FORGOTTEN), State.POSTED)
     await store.close()
+    shutil.copy(path, path.with_name(OLDER))
+    store = SqliteStore(path, reserve_bytes=0, keys_held_max=0)
+    await store.open(LATER_US)
+    assert await store.forget(Past(100, LATER_US), RESEALED, 10, LATER_US) == Forgotten(1, FORGOTTEN)
+    await store.close()
+
+
+OLDER: Final = "older.db"
+"""A copy of the example from before it forgot anything."""
 
 
 class Tampering(NamedTuple):
@@ -171,6 +182,23 @@ TABLE: Final[dict[str, Tampering]] = {
     "a policy is put in": Tampering(
         "INSERT INTO memo VALUES ('policy/other', CAST('mine' AS BLOB))", {(F.SETTING_FORGED, 0)}
     ),
+    "a row that is deleted is called forgotten": Tampering(
+        "DELETE FROM event WHERE number = 1; DELETE FROM entry WHERE number = 1;"
+        "INSERT INTO memo VALUES ('gone/1', CAST('{\"first\":1,\"last\":1,\"entries\":1,\"sums\":[],"
+        "\"places\":\"eJxjZGQEAAAJAAQ=\"}' AS BLOB))",
+        {(F.SETTING_FORGED, 0), (F.ROW_MISSING, 0)},
+    ),
+    "what is told of what was forgotten is edited": Tampering(
+        "UPDATE memo SET value = CAST('{}' AS BLOB) WHERE name LIKE 'gone/%'", {(F.SETTING_FORGED, 0), (F.ROW_MISSING, 0)}
+    ),
+    "what is told of what was forgotten is deleted": Tampering(
+        "DELETE FROM memo WHERE name LIKE 'gone/%'", {(F.SETTING_FORGED, 0), (F.ROW_MISSING, 0)}
+    ),
+    "a row that was forgotten is put back to be sent again": Tampering(
+        "INSERT INTO entry SELECT * FROM older.entry WHERE number = 8;"
+        "UPDATE entry SET state = 1, place = 1, epoch = 0, attempts = 0, changed_at_us = accepted_at_us WHERE number = 8",
+        {(F.FORGOTTEN_BACK, FORGOTTEN), (F.KEY_LOST, FORGOTTEN)},
+    ),
     "a block's hashes are edited": Tampering(
         "UPDATE block SET leaves = zeroblob(32) WHERE first = 3", {(F.BLOCK_EDITED, 0), (F.ENTRY_EDITED, WAITING)}
     ),
@@ -191,6 +219,7 @@ def tamper(path: Path, script: str) -> None:
     """Do it as somebody with the file would: no check of ours stands in the way."""
     db = driver.connect(path, isolation_level=None)
     db.execute("PRAGMA ignore_check_constraints = 1")
+    db.execute("ATTACH ? AS older", (str(path.with_name(OLDER)),))
     db.executescript(script)
     db.close()
 
@@ -250,7 +279,7 @@ async def test_what_was_done_to_the_file_is_found(path: Path, case: Tampering) -
 
 async def test_an_older_copy_is_found_by_what_a_witness_kept(path: Path, tmp_path: Path) -> None:
     """By itself it is whole: only somebody outside can know that it went on."""
-    older = tmp_path / "older.db"
+    older = tmp_path / "older-whole.db"
     shutil.copy(path, older)
     store = SqliteStore(path, reserve_bytes=0)
     await store.open(LATER_US)

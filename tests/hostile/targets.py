@@ -35,17 +35,22 @@ from gateway import content
 from gateway.admin import asks
 from gateway.admin.http.problem import Trouble
 from gateway.admin.jobs.side import JobBody
+from gateway.admin.state.kept_trend import TrendInFile
+from gateway.admin.state.trend import Trend
 from gateway.clock import ManualClock
 from gateway.config.fault import ConfigUnfit
 from gateway.config.load import examine, load
 from gateway.http.connection import Asked, Connection
 from gateway.http.listener import Listener
 from gateway.http.settings import ChannelListenerSettings
+from gateway.page.chart import charts
 from gateway.route.kept import KeptInFile
 from spool.errors import KeysUnfit
 from spool.keystore import KeyStore
 from spool.masters import read_key_file
 from tests.contracts.core_examples import core_of, delivery_of
+from tests.hostile.admission_targets import EXAMPLES as ADMISSION
+from tests.hostile.admission_targets import key_set, page_cookie, signed_claims, signed_token
 from tests.hostile.core_targets import WIRE_ANSWER, core_wire
 from tests.hostile.sink import Sink
 
@@ -223,6 +228,17 @@ def route_record(data: bytes) -> None:
     KeptInFile(path).load()
 
 
+def charts_kept(data: bytes) -> None:
+    """The kept samples of the page's charts."""
+    path = _FOLDER / "charts.jsonl"
+    path.write_bytes(data)
+    clock = ManualClock()
+    trend = Trend(clock, dict, TrendInFile(path, 1))
+    for route, sample in TrendInFile(path, 1).load():
+        trend.note(route, sample)
+        charts(trend.of(route))
+
+
 def key_file(data: bytes) -> None:
     """The key file."""
     path = _FOLDER / "keys"
@@ -325,6 +341,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         admin_query,
         admin_body,
         route_record,
+        charts_kept,
         key_file,
         key_store,
         sealed_content,
@@ -332,6 +349,10 @@ TARGETS: Final[Mapping[str, Target]] = {
         config_tables,
         http_request,
         core_wire,
+        signed_token,
+        signed_claims,
+        key_set,
+        page_cookie,
     )
 }
 
@@ -352,6 +373,7 @@ EXAMPLES: Final[Mapping[str, bytes]] = {
     "retry_after": b"Wed, 21 Oct 2026 07:28:00 GMT",
     "admin_query": b"state=ready&route=main&account=7&after=0&limit=5&from=2026-01-15T00:00:00Z",
     "admin_body": b'{"reason":"r","filter":{"state":["ready"],"route":"main","lane":"5"},"dry_run":true,"all":true}',
+    "charts_kept": b'\n["main",[1,"closed",3,10,7,9,1.5,true]]\n["main",[2,"open",4,11,7,9,1.5]]\n["main",[3,"",9,9,9,9,9]]',
     "route_record": b'{"zone":"open","level":1,"since_us":5,"forced":{"zone":"open","until_us":9,"actor":"a","reason":"b"}}',
     "key_file": b'{"version":1,"data_keys":[{"id":1,"key":"' + _KEY + b'","created":""}],'
     b'"index_key":"QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="}',
@@ -363,6 +385,7 @@ EXAMPLES: Final[Mapping[str, bytes]] = {
     "http_request": b"\x30POST /a?b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
     b"POST /a HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi",
     "core_wire": WIRE_ANSWER,
+    **ADMISSION,
 }
 
 WORDS: Final = (

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from gateway.service import Service
 
 ROLES: Final = ("viewer", "operator", "approver", "auditor", "custodian")
 WAIT_S: Final = 20.0
+AT_ONCE: Final = 50
+"""Who look for their payment: the admin side has 64 connections."""
 
 Told = tuple[int, Any]
 
@@ -44,6 +46,7 @@ class House:
     service: Service
     core: ScriptedCore
     client: aiohttp.ClientSession
+    looking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def ask(self, method: str, path: str, as_: str = "operator", body: Any = None) -> Told:
         """Ask the admin side; the status, and the body."""
@@ -71,7 +74,7 @@ class House:
         url = f"http://127.0.0.1:{self.service.channel_listener.port}/osmp/kiosk?{query}"
         async with self.client.get(url) as answer:
             assert "<result>0</result>" in await answer.text()
-        async with asyncio.timeout(WAIT_S):
+        async with self.looking, asyncio.timeout(WAIT_S):
             # That it was told posted is recorded a moment later, with whatever else comes (docs/decisions/0054).
             while (entry := await self._entry_of(key))["state"] == "in_flight" and entry["told"] == "nothing":
                 pass

@@ -1,8 +1,10 @@
 """Running services on one spool in a real PostgreSQL before one scripted core."""
 
 import contextlib
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import aiohttp
@@ -44,6 +46,11 @@ def node_file(
     return file
 
 
+def machine(ahead_s: int) -> SystemClock:
+    """The clock of a machine that somebody set so many seconds ahead."""
+    return SystemClock(wall_ns=lambda: time.time_ns() + ahead_s * 1_000_000_000)
+
+
 @contextlib.asynccontextmanager
 async def open_nodes(
     folder: Path,
@@ -53,8 +60,9 @@ async def open_nodes(
     core: Settings | None = None,
     database: str = "",
     lease_s: float = 1.0,
+    ahead_s: Mapping[str, int] = MappingProxyType({}),
 ) -> AsyncGenerator[list[House]]:
-    """Nodes of these names, started one after the other; stopped in the other order."""
+    """Nodes of these names, started one after the other; stopped in the other order. Some machines' clocks may be ahead."""
     settings = core or Settings(ledger=folder / "ledger.db")
     async with contextlib.AsyncExitStack() as stack:
         billing = await stack.enter_async_context(ScriptedCore.start(settings))
@@ -62,7 +70,7 @@ async def open_nodes(
         houses = list[House]()
         for name in names:
             file = node_file(folder, dsn, billing.url, name, more, database=database, lease_s=lease_s)
-            service = Service(load(file), SystemClock())
+            service = Service(load(file), machine(ahead_s.get(name, 0)))
             await service.start()
             stack.push_async_callback(service.stop)
             houses.append(House(service, billing, client))

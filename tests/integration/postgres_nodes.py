@@ -34,6 +34,12 @@ async def node(dsn: str, name: str = "one", **changes: Any) -> AsyncGenerator[Po
         await store.close()
 
 
+async def opened(store: PostgresStore) -> PostgresStore:
+    """Open a store that a test closes."""
+    await store.open(NOW_US)
+    return store
+
+
 async def until(true: Callable[[], bool]) -> None:
     """Let others run until it is so."""
     async with asyncio.timeout(WAIT_S):
@@ -44,6 +50,11 @@ async def until(true: Callable[[], bool]) -> None:
 async def accepts_again(store: PostgresStore) -> None:
     """Wait until a store that lost its connection has another."""
     await until(lambda: not store._trouble)
+
+
+def forget_nodes(dsn: str) -> None:
+    """Have the database know none, as a copy of it from before any had a seat."""
+    SHARED.server.ask(f"DELETE FROM {schema(dsn)}.node")  # noqa: S608 - ours
 
 
 def expire(dsn: str, name: str) -> None:

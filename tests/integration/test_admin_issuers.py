@@ -56,7 +56,7 @@ async def staff(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Staff
     async with AsyncExitStack() as stack:
         server = Path(__file__).parent / "issuer/server.mjs"
         provider = await stack.enter_async_context(npm.program("issuer", "oidc-provider", server))
-        address = f"http://127.0.0.1:{provider.port}"
+        address = f"http://localhost:{provider.port}"
         folder: Path = tmp_path_factory.mktemp("issuers")
         house = await stack.enter_async_context(open_house(folder, ISSUER.format(address=address)))
         yield Staff(address, house)

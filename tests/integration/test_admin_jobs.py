@@ -65,6 +65,23 @@ async def test_above_a_limit_a_second_person_confirms(house: House) -> None:
     assert history[-1]["actor"] == "operator+approver"
 
 
+async def test_one_that_is_dear_is_moved_by_two_and_held_by_anybody(tmp_path: Path) -> None:
+    """Stopping it moves no money, and at night one is alone; letting it go on is for two."""
+    async with open_house(tmp_path, '[admin.second_person]\nact_alone_max = "9.99"\n') as house:
+        await house.post("/admin/v1/routes/main/open")
+        number = await house.pay("1", "1")
+        await house.post(f"/admin/v1/entries/{number}/hold")
+        status, told = await house.ask("POST", f"/admin/v1/entries/{number}/release", body={"reason": "go on"})
+        assert (status, "at most 9.99 RUB" in told["detail"]) == (409, True)
+        made = await house.post("/admin/v1/entries/release", filter={"channel": "kiosk", "key": "1"})
+        waiting = await until(house, made["id"], "waiting")
+        path = f"/admin/v1/proposals/{waiting['proposal']}/confirm"
+        assert (await house.ask("POST", path, "approver", {"reason": "seen"}))[0] == 200
+        done = await until(house, made["id"], "done")
+        assert done["actors"] == "operator+approver"
+        assert (await house.get(f"/admin/v1/entries/{number}"))["entry"]["state"] == "ready"
+
+
 async def test_who_orders_does_not_confirm(house: House) -> None:
     """An approver's own job waits for another one."""
     for key in range(1, 4):

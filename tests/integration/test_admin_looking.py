@@ -1,5 +1,6 @@
 """Looking for payments and at what waits, over loopback: find, list by sums and times, shape, stuck."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -121,3 +122,11 @@ async def test_the_older_machines_answers_stay_with_their_shape(house: House) ->
     """By channel and key, as before there was find."""
     number = await house.pay("1")
     assert (await house.get("/admin/v1/entries/find?channel=kiosk&key=1"))["entry"]["number"] == number
+
+
+async def test_of_several_who_ask_for_a_shape_at_once_one_has_it_counted(house: House) -> None:
+    """Among millions it takes long, and whoever else looks for something needs the same few connections."""
+    await house.pay("7")
+    shape = house.service.admin._parts.shape
+    first, second = await asyncio.gather(shape.count(), shape.count())
+    assert first is second

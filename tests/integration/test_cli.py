@@ -423,3 +423,4 @@ def test_the_scripted_core_has_a_help_of_its_own() -> None:
 def test_it_says_which_version_it_is() -> None:
     """With what it stands on."""
     assert process("version").stdout.startswith("nightsafe 0.")
+    assert process("--version").stdout.startswith("nightsafe 0.")

@@ -25,7 +25,9 @@ from tests.integration.house import WAIT_S, House, lived, open_house
 US: Final = 1_000_000
 ANSWER_S: Final = 0.05
 LIMIT: Final = 6
-ROUNDS_MAX: Final = 20
+WAITING: Final = 120
+"""So many that they are not all posted before the limit is reached: those take a second at least."""
+
 QUICK: Final = """
 [routes.main.breaker]
 open_for_s = 0.1
@@ -62,18 +64,6 @@ async def taken(house: House, keys: range) -> None:
     await asyncio.gather(*(house.pay(str(key), account=f"1{key}") for key in keys))
 
 
-async def taken_until_many_are_at_once(house: House, before: int) -> int:
-    """Payments, twenty at a time, until about as many as may be were at the core at once; how many payments that took.
-
-    On a machine that has much else to do it takes more of them.
-    """
-    for begin in range(0, ROUNDS_MAX * 20, 20):
-        await taken(house, range(100 + begin, 120 + begin))
-        if max(at_once(paid(house.core)[before:])) >= LIMIT - 1:
-            return begin + 20
-    return ROUNDS_MAX * 20
-
-
 async def until_booked(core: ScriptedCore, count: int, service: Service) -> None:
     """Let the service work for one request's time, again and again, until the core has booked so many."""
     url = f"http://127.0.0.1:{service.admin_listener.port}/livez"
@@ -87,18 +77,30 @@ async def test_the_backlog_comes_back_slowly_and_payers_count_against_the_same_l
     """One at a time on trial, two after it, more with each round; never more than the limit, whoever sends."""
     async with open_house(tmp_path, route()) as house:
         house.core.control.outage(FaultKind.REFUSE)
-        await taken(house, range(40))
+        await taken(house, range(WAITING))
         before = len(paid(house.core))
         house.core.control.clear()
         house.core.control.set(SLOW)
         await until_booked(house.core, 10, house.service)
-        more = await taken_until_many_are_at_once(house, before)
-        await until_booked(house.core, 40 + more, house.service)
+        await taken(house, range(1000, 1020))
+        await until_booked(house.core, WAITING + 20, house.service)
         levels = at_once(paid(house.core)[before:])
         assert levels[:3] == [1, 1, 1]
         assert max(levels[3:8]) <= 3
         assert LIMIT - 1 <= max(levels) <= LIMIT
-        assert len(house.core.ledger.bookings()) == 40 + more
+        assert len(house.core.ledger.bookings()) == WAITING + 20
+
+
+async def test_no_more_come_back_at_once_than_the_core_has_borne(tmp_path: Path) -> None:
+    """Eight, of a core of which nothing is known, though thirty-two are agreed: that drains soon enough."""
+    async with open_house(tmp_path, route(32, forward="slow_start_s = 0.0")) as house:
+        house.core.control.outage(FaultKind.REFUSE)
+        await taken(house, range(WAITING))
+        before = len(paid(house.core))
+        house.core.control.clear()
+        house.core.control.set(SLOW)
+        await until_booked(house.core, WAITING, house.service)
+        assert max(at_once(paid(house.core)[before:])) == 8
 
 
 async def test_a_core_that_asks_for_rest_gets_it(tmp_path: Path) -> None:
@@ -112,6 +114,17 @@ async def test_a_core_that_asks_for_rest_gets_it(tmp_path: Path) -> None:
         await until_booked(house.core, 7, house.service)
         came = [each.arrived_at_us for each in paid(house.core)]
         assert came[1] - came[0] >= 1.0 * US
+
+
+async def test_a_core_that_says_for_how_long_it_is_away_is_left_alone(tmp_path: Path) -> None:
+    """By the core's own log: one order came, all others are stood in for, and it is told that it is down and why."""
+    async with open_house(tmp_path, route()) as house:
+        house.core.control.set(Fault(kind=FaultKind.MAINTENANCE, retry_after_s=60, operation=Operation.PAY))
+        await taken(house, range(1, 2))
+        await taken(house, range(2, 8))
+        (shown,) = (await house.get("/admin/v1/status"))["routes"]
+        assert (shown["zone"], shown["trip"], shown["diagnosis"]["cause"]) == ("open", "away", "maintenance")
+        assert len(paid(house.core)) == 1
 
 
 async def test_no_more_calls_a_second_than_were_agreed(tmp_path: Path) -> None:

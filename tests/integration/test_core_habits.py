@@ -118,7 +118,7 @@ def late(seconds: float) -> Fault:
 
 async def test_a_core_slower_than_its_habit_turns_the_route_soft_also_after_a_restart(tmp_path: Path) -> None:
     """The habit is learned from a hundred answers and kept in the file beside the spool; soft, it isn't open."""
-    async with open_rig(tmp_path, breaker="sluggish_min_s = 0.01") as rig:
+    async with open_rig(tmp_path, breaker="sluggish_min_s = 0.01\nhung_after_s = 60") as rig:
         async with rig.life() as house:
             await pay(house, range(120))
             learned = (await until(house, lambda route: route["operations"]["post"]["usual_s"] > 0))["operations"]
@@ -135,10 +135,24 @@ async def test_a_core_slower_than_its_habit_turns_the_route_soft_also_after_a_re
             assert (await shown(house))["trip"] == ""
 
 
+async def test_a_core_that_falls_silent_is_known_by_its_habit(tmp_path: Path) -> None:
+    """Long before `hung_after_s`, and before any payer's time is up, when calls would begin to fail: it was quick."""
+    rules = "hung_after_s = 60\nhung_early_share = 0.02\nwatch_interval_s = 0.5"
+    async with open_rig(tmp_path, breaker=rules) as rig, rig.life() as house:
+        await pay(house, range(120))
+        await until(house, lambda route: 0 < route["operations"]["post"]["hung_s"] < 60)
+        rig.core.control.set(Fault(kind=FaultKind.HANG, operation=Operation.PAY))
+        await pay(house, range(200, 210))
+        route = await until(house, lambda route: route["trip"] != "")
+        assert (route["trip"], route["diagnosis"]["cause"]) == ("hung", "answer_timeout")
+        rig.core.control.clear()
+        await until(house, lambda _: len(rig.core.ledger.bookings()) == 130)
+
+
 async def test_a_core_that_takes_longer_the_more_it_has_is_given_less(tmp_path: Path) -> None:
     """Without one failure: the round's middle time says so (Envoy's gradient)."""
     async with (
-        open_rig(tmp_path, breaker="sluggish_factor = 1000", forward="in_flight_max = 32") as rig,
+        open_rig(tmp_path, breaker="sluggish_factor = 1000\nhung_after_s = 8", forward="in_flight_max = 32") as rig,
         rig.life() as house,
     ):
         health = house.service.routes[0].health

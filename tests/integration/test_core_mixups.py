@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import socket
 from collections import Counter
 
 import pytest
@@ -10,12 +11,15 @@ import uvloop
 
 from adapters.cores.http import HttpClient
 from adapters.cores.http_answer import HttpAnswer
+from adapters.cores.wire import Connection
 from adapters.outcome import NotSent, Unknown
 from tests.integration.core_peer import Line, client, peer
 
 REQUESTS = 400
 AT_ONCE = 24
 
+REQUEST = b"GET / HTTP/1.1\r\n\r\n"
+WAIT_S = 5.0
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -125,6 +129,39 @@ async def story(seed: int) -> tuple[Counter[str], dict[str, object]]:
         assert http._pool._slots_left == 8, "every slot came back"
         assert len(http._pool._standing) <= 8, "nothing is kept of connections that are gone"
     return moody.seen, told
+
+
+class Unmoved:
+    """A keeper of connections whom nothing moves."""
+
+    def freed(self, connection: Connection, *, stays: bool) -> None:
+        """It is left."""
+
+    def gone(self, connection: Connection) -> None:
+        """It is left."""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_request_has_left_when_it_is_written(loop: str) -> None:
+    """Not at the end of the loop's turn: a process that stands still before that sends what may be another's by then."""
+
+    async def written() -> bytes:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            running = asyncio.get_running_loop()
+            keeper = Unmoved()
+            _, connection = await running.create_connection(
+                lambda: Connection(running, keeper, answer_bytes_max=100, idle_s=1.0), *server.getsockname()
+            )
+            peer, _ = server.accept()
+            with peer:
+                peer.settimeout(WAIT_S)
+                connection.ask(REQUEST, running.time() + WAIT_S)
+                came = peer.recv(len(REQUEST))
+            connection.drop()
+            return came
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        assert runner.run(written()) == REQUEST
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,4 +1,4 @@
-"""What the example rules and the dashboard ask for, a running service tells."""
+"""What the example rules and the dashboard ask for, a running service tells; and what it tells, the reference names."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from tests.integration.house import open_house
 from tests.tidy.house import ROOT
 
 FOLDER: Final = ROOT / "docs/reference/monitoring"
+REFERENCE: Final = ROOT / "docs/reference/monitoring.md"
 
 
 def named_in(file: str) -> set[str]:
@@ -28,3 +29,14 @@ async def test_each_metric_that_is_asked_for_is_there(tmp_path: Path, file: str)
         f"{name}_{part}" for name, kind in kinds.items() if kind == "histogram" for part in ("bucket", "sum", "count")
     }
     assert named_in(file) - there == set()
+
+
+async def test_the_reference_names_each_metric_in_the_services_own_words(tmp_path: Path) -> None:
+    """And no other."""
+    async with open_house(tmp_path) as house:
+        text = await house.get("/metrics")
+    told = re.findall(r"^# HELP (\w+) (.+)\n# TYPE \w+ (\w+)$", text, re.MULTILINE)
+    shown = re.findall(
+        r"^\| `(nightsafe_\w+)` \| (\w+) \| (.+) \|$", REFERENCE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert shown == sorted((name, kind, words) for name, words, kind in told)

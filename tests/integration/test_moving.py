@@ -15,10 +15,13 @@ from gateway.engines.opening import database_of, store_of
 from gateway.service import Service
 from spool.account import AccountNote
 from spool.errors import KeysUnfit, SpoolHeld, SpoolUnfit
+from spool.evidence.auditing import audit
 from spool.evidence.growth import NO_HEAD, Block
 from spool.evidence.records import Records
+from spool.forgetting import Past
 from spool.lifecycle import State
 from spool.moving import ARRIVING, LEFT_BEHIND, MOVED
+from spool.number import NUMBER_MAX
 from spool.sqlite.backup import Step
 from spool.sqlite.filling import SqliteFilling
 from tests.contracts.postgres_server import SHARED
@@ -97,6 +100,30 @@ async def all_of(records: Records) -> dict[str, object]:
         "accounts": await records.accounts(None, 1000),
         "promised": await records.promised((-1, 0), 1000),
     }
+
+
+async def test_what_was_forgotten_is_known_to_be_where_the_spool_moves(file: Config, database: Config) -> None:
+    """Its places in the log are told there too, so that an audit misses nothing."""
+    await fill(file)
+    await forgotten(file)
+    before = await seen(file)
+
+    await move(file, database, NOW_US)
+
+    assert await seen(database) == before
+    store = store_of(database)
+    await store.open(NOW_US)
+    assert (await audit(store)).counts == {}
+    await store.close()
+
+
+async def forgotten(config: Config) -> None:
+    """Have what is over forgotten."""
+    store = store_of(config)
+    await store.open(NOW_US)
+    done = await store.forget(Past(NUMBER_MAX, NUMBER_MAX), 0, 100, NOW_US)
+    await store.close()
+    assert done.entries > 1
 
 
 async def test_everything_goes_from_a_file_to_a_database_and_back_to_a_file(

@@ -91,7 +91,7 @@ async def test_a_window_is_entered_ahead_and_its_overrun_lasts_until_the_core_is
         begins = (now() + timedelta(seconds=8)).replace(tzinfo=None).isoformat()
         plan = {"route": "main", "begins": begins, "time_zone": "UTC", "duration_s": 1, "lead_s": 3600}
         await house.post("/admin/v1/windows", **plan)
-        ahead = await shown(house, lambda route: route["window_until"])
+        ahead = await shown(house, lambda route: route["window_until"] and route["forced"])
         assert (ahead["zone"], ahead["forced"]["actor"], now().isoformat() < begins) == ("open", "window", True)
         numbers = [await house.pay(str(key), account=f"1{key}") for key in range(3)]
         late = await shown(house, lambda route: route["overrun_since"])
@@ -100,6 +100,20 @@ async def test_a_window_is_entered_ahead_and_its_overrun_lasts_until_the_core_is
         await shown(house, lambda route: not route["overrun_since"])
         for number in numbers:
             await house.until_state(number, "posted")
+
+
+async def test_a_window_holds_to_its_end_by_whatever_words(tmp_path: Path) -> None:
+    """A person's word that opened the route ends within it; then the window's, for as long as a word may hold; then anew."""
+    async with open_house(tmp_path, TRIED_SOON + "forced_max_s = 2\n") as house:
+        await house.post("/admin/v1/routes/main/open", **{"for": 2})
+        begins = (now() - timedelta(minutes=1)).replace(tzinfo=None).isoformat()
+        plan = {"route": "main", "begins": begins, "time_zone": "UTC", "duration_s": 3600}
+        await house.post("/admin/v1/windows", **plan)
+        first = await shown(house, lambda route: route["forced"] and route["forced"]["actor"] == "window")
+        later = await shown(
+            house, lambda route: (route["forced"] or first["forced"])["until"] > first["forced"]["until"]
+        )
+        assert (later["zone"], later["forced"]["actor"]) == ("open", "window")
 
 
 async def shown(house: House, true: Callable[[Any], Any]) -> Any:

@@ -7,10 +7,11 @@ import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from spool.errors import LaneTaken, OverLimit, StorageUncertain
+from spool.evidence.tree import append, peaks_of, root_of
 from spool.lifecycle import State, Told
 from spool.postgres import PostgresStore
 from spool.store import Inserted, Known
-from spool.tally import Limit
+from spool.tally import Limit, Sum
 from tests.contracts.postgres_server import SHARED
 from tests.contracts.spool_examples import NOW_US, draft, put
 from tests.integration.postgres_nodes import (
@@ -24,7 +25,7 @@ from tests.integration.postgres_nodes import (
     scripted,
 )
 
-AT_ONCE = "log.size = $41"
+AT_ONCE = "log.size = $31"
 """Words of the statement."""
 
 LOST = asyncpg.ConnectionDoesNotExistError("the way is broken")
@@ -47,6 +48,21 @@ async def ends_of_blocks(store: PostgresStore) -> list[tuple[int, int]]:
     """Where each block of the log begins and ends."""
     async with store.records() as records:
         return [(block.first, block.size) for block in await records.blocks(0, 100)]
+
+
+async def root_of_leaves(store: PostgresStore) -> bytes:
+    """The root of the log, from all that its blocks hold of leaves."""
+    async with store.records() as records:
+        blocks = await records.blocks(0, 100)
+    peaks = list[bytes]()
+    append(peaks, 0, peaks_of(b"".join(block.leaves for block in blocks)))
+    return root_of(peaks)
+
+
+async def root_as_kept(store: PostgresStore) -> bytes:
+    """The same as the last block says."""
+    async with store.records() as records:
+        return (await records.head()).root
 
 
 async def test_what_it_stored_is_the_next_block_of_one_log(dsn: str) -> None:
@@ -150,4 +166,61 @@ async def test_an_error_of_the_server_stores_nothing_and_the_longer_way_is_taken
     result = await store.insert(draft(2), 1, b"")
 
     assert (type(result), script) == (Inserted, [])
+    await store.close()
+
+
+async def test_what_differs_within_one_statement_is_stored_as_it_is(dsn: str) -> None:
+    """What many have in common is sent once; each gets back its own."""
+    urgent = {"route": "second", "currency": "USD", "amount": 7, "rank": 0}
+    drafts = [
+        draft(2),
+        draft(3, channel="bank", **urgent),
+        draft(4, state=State.IN_FLIGHT, told=Told.NOTHING, policy=""),
+        draft(5, fingerprint=b"\x02" * 3),
+        draft(6, channel="bank", **urgent),
+    ]
+    async with node(dsn) as store:
+        await put(store, draft(1))
+
+        results = await all_at_once(*(store.insert(each, each.number, bytes(each.number)) for each in drafts))
+
+        assert [await store.get(number) for number in inserted(results)] == [result.entry for result in results]
+        assert len(await ends_of_blocks(store)) == 2
+        assert (store.tally.exposure("second", "bank"), store.tally.exposure("billing").entries) == (Sum(2, 14), 3)
+
+
+async def test_in_turn_with_others_what_is_in_the_way_is_told_and_neighbours_are_stored(dsn: str) -> None:
+    """The other node's entries are looked for once the log is held."""
+    within = (Limit("", 4, None),)
+    async with node(dsn) as store, node(dsn, "two") as other:
+        await put(store, draft(1))
+        await put(other, draft(2))
+
+        results = await all_at_once(
+            store.insert(draft(3, key="key-2"), 1, b""),
+            *(store.insert(draft(number, within=within), 1, b"") for number in (4, 5, 6)),
+        )
+
+        assert [type(result) for result in results] == [Known, Inserted, Inserted, OverLimit]
+
+
+async def test_what_a_commit_undid_is_done_anew_and_the_log_goes_on_behind_it(dsn: str) -> None:
+    """The end of the log that the undone statement came to is nobody's, though what is stored in its place ends there, too."""
+    store = scripted(dsn, script := list[tuple[str, Doing]]())
+    await store.open(NOW_US)
+    async with node(dsn, "two") as other:
+        await put(other, draft(2))
+
+        async def undoes(db: Any, _sql: str, _earnest: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+            await db.execute("ROLLBACK")
+            await put(other, draft(4, key="key-3"))
+            raise asyncpg.SerializationError("again")
+
+        script.append(("COMMIT", undoes))
+        results = await all_at_once(store.insert(draft(3), 1, b""), store.insert(draft(5), 1, b""))
+        await put(store, draft(6))
+
+        assert [type(result) for result in results] == [Known, Inserted]
+        assert await ends_of_blocks(store) == [(at, at + 1) for at in range(4)]
+        assert await root_of_leaves(store) == await root_as_kept(store)
     await store.close()

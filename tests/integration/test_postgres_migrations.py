@@ -17,8 +17,8 @@ from tests.contracts.postgres_server import SHARED
 from tests.integration.postgres_nodes import Doing, Scripted, fails, settings
 from tests.integration.postgres_nodes import schema as schema_of
 
-FORMER: Final = migrations()[:6]
-"""The layout that the program before indexes were made apart left."""
+FORMER: Final = migrations()[:11]
+"""The layout of before indexes that answer alone."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_an_index_is_made_while_others_write(dsn: str) -> None:
         await slow.execute("SELECT 1 FROM entry")
         migrating = asyncio.create_task(bring_up_to_date(new))
         async with asyncio.timeout(30):
-            while not await db.fetchval(SQL["is_being_made"], "entry_by_rank"):
+            while not await db.fetchval(SQL["is_being_made"], "entry_turn"):
                 assert not migrating.done()
 
         await db.execute("UPDATE entry SET told = told")
@@ -71,31 +71,31 @@ async def test_an_index_is_made_while_others_write(dsn: str) -> None:
         await migrating
 
     found = indexes(dsn)
-    assert (found["entry_by_rank"], "entry_arrival" in found, layout(dsn)) == (True, False, migrations()[-1].version)
+    assert (found["entry_turn"], "entry_by_rank" in found, layout(dsn)) == (True, False, migrations()[-1].version)
 
 
 async def test_an_index_whose_making_was_ended_in_the_middle_is_made_anew(dsn: str) -> None:
     """It is there, every write goes into it, and it answers nothing."""
     async with connected(dsn) as db:
         await bring_up_to_date(db, FORMER)
-        await db.execute("CREATE INDEX entry_by_rank ON entry (route, rank, number) WHERE place = 1")
-        await db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'entry_by_rank'::regclass")
+        await db.execute("CREATE INDEX entry_turn ON entry (route, rank, number) WHERE place = 1")
+        await db.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'entry_turn'::regclass")
 
         await bring_up_to_date(db)
 
-    assert indexes(dsn)["entry_by_rank"]
+    assert indexes(dsn)["entry_turn"]
 
 
 async def test_one_that_was_made_before_the_start_ended_is_left(dsn: str) -> None:
     """And one that was dropped by then isn't missed."""
     async with connected(dsn) as db:
         await bring_up_to_date(db, FORMER)
-        await db.execute("CREATE INDEX entry_by_rank ON entry (route, rank, number) WHERE place = 1")
-        await db.execute("DROP INDEX entry_arrival")
+        await db.execute("CREATE INDEX entry_turn ON entry (route, rank, number) WHERE place = 1")
+        await db.execute("DROP INDEX entry_by_rank")
 
         await bring_up_to_date(db)
 
-    assert (indexes(dsn)["entry_by_rank"], layout(dsn)) == (True, migrations()[-1].version)
+    assert (indexes(dsn)["entry_turn"], layout(dsn)) == (True, migrations()[-1].version)
 
 
 async def test_nodes_that_start_together_make_an_index_once(dsn: str) -> None:
@@ -105,7 +105,23 @@ async def test_nodes_that_start_together_make_an_index_once(dsn: str) -> None:
 
         await asyncio.gather(bring_up_to_date(one), bring_up_to_date(two))
 
-    assert (indexes(dsn)["entry_by_rank"], layout(dsn)) == (True, migrations()[-1].version)
+    assert (indexes(dsn)["entry_turn"], layout(dsn)) == (True, migrations()[-1].version)
+
+
+async def test_one_that_another_node_dropped_a_moment_ago_isn_t_missed(dsn: str) -> None:
+    """Of two that start together both may find it there, and one of them comes second."""
+
+    async def comes_second(db: Any, _sql: str, earnest: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        await db.execute("DROP INDEX entry_by_rank")
+        await earnest()
+
+    script: list[tuple[str, Doing]] = [("DROP INDEX CONCURRENTLY", comes_second)]
+    async with connected(dsn) as db:
+        await bring_up_to_date(db, FORMER)
+
+        await bring_up_to_date(Scripted(db, script))
+
+    assert (script, "entry_by_rank" in indexes(dsn)) == ([], False)
 
 
 async def test_an_index_that_another_node_is_making_is_waited_for(dsn: str) -> None:
@@ -115,7 +131,7 @@ async def test_an_index_that_another_node_is_making_is_waited_for(dsn: str) -> N
         return True
 
     async def in_no_time(db: Any, _sql: str, _earnest: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        await db.execute("CREATE INDEX entry_by_rank ON entry (route, rank, number) WHERE place = 1")
+        await db.execute("CREATE INDEX entry_turn ON entry (route, rank, number) WHERE place = 1")
 
     script: list[tuple[str, Doing]] = [(SQL["is_being_made"], is_being_made), (SQL["wait_a_second"], in_no_time)]
     async with connected(dsn) as db:
@@ -123,7 +139,7 @@ async def test_an_index_that_another_node_is_making_is_waited_for(dsn: str) -> N
 
         await bring_up_to_date(Scripted(db, script))
 
-    assert (script, indexes(dsn)["entry_by_rank"]) == ([], True)
+    assert (script, indexes(dsn)["entry_turn"]) == ([], True)
 
 
 async def test_an_index_that_something_long_holds_up_is_given_up(dsn: str) -> None:

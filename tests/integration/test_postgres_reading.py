@@ -3,9 +3,10 @@
 import pytest
 
 from spool.errors import SpoolClosed, SpoolUnfit
-from spool.lifecycle import State
+from spool.lifecycle import Kind, State
 from spool.postgres.reading import PostgresReading
-from spool.store import Filter
+from spool.store import Aged, Filter
+from spool.tally import Sum
 from spool.verify import verify
 from tests.contracts.postgres_server import SHARED
 from tests.contracts.spool_examples import draft, put, put_as
@@ -46,6 +47,10 @@ async def test_what_is_read_in_stillness_is_of_one_moment(dsn: str) -> None:
             await put(store, draft(2))
 
             assert len(await reading.page(Filter(), 9)) == 1
+            assert (await reading.shape("billing", []))[Aged("kiosk", "TJS", Kind.PAYMENT, State.READY, "", 0)] == Sum(
+                1, 10_000
+            )
+            assert await reading.highest_number() == 1
 
         assert len(await reading.page(Filter(), 9)) == 2
         await reading.close()

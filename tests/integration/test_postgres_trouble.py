@@ -1,33 +1,33 @@
 """What goes wrong with a database: nothing stored is said surely, nobody knows is said honestly, and it goes on by itself."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from spool import lifecycle as way
-from spool.errors import SpoolAway, SpoolClosed, SpoolUnfit, StorageFull, StorageUncertain
+from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.lifecycle import State
 from spool.postgres import PostgresStore
 from spool.postgres.commit import TRIES_MAX, Lost
-from spool.postgres.statements import SQL, migrations
-from spool.postgres.transaction import ORPHANS_MAX
 from spool.store import Filter, Inserted, Move
 from tests.contracts.postgres_server import SHARED
-from tests.contracts.spool_examples import LATER_US, NOW_US, draft, put, reversal
+from tests.contracts.spool_examples import LATER_US, draft, put
 from tests.integration.postgres_nodes import (
+    WAIT_S,
     Doing,
     accepts_again,
     all_at_once,
     done_but,
     fails,
+    forget_nodes,
     inserted,
     node,
-    schema,
+    opened,
     scripted,
-    settings,
     until,
 )
 
@@ -35,6 +35,7 @@ SERIALIZATION: Final = asyncpg.SerializationError("another transaction was faste
 DEADLOCK: Final = asyncpg.DeadlockDetectedError("two waited for each other")
 GONE: Final = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
 FULL: Final = asyncpg.DiskFullError("could not extend file")
+BUSY: Final = asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
 
 INSERT: Final = "INSERT INTO entry"
 COMMIT: Final = "COMMIT"
@@ -44,12 +45,6 @@ COMMIT: Final = "COMMIT"
 def place() -> str:
     """An empty spool."""
     return SHARED.emptied()
-
-
-async def opened(store: PostgresStore) -> PostgresStore:
-    """Open a store that a test closes."""
-    await store.open(NOW_US)
-    return store
 
 
 # Others were faster
@@ -147,7 +142,7 @@ async def test_a_transaction_that_found_no_room_renewed_no_lease(dsn: str) -> No
     script: list[tuple[str, Doing]] = []
     store = await opened(scripted(dsn, script))
     script.append((INSERT, fails(FULL)))
-    store._holds_until = 0.0
+    store._hold.lose()
 
     with pytest.raises(StorageFull):
         await store.insert(draft(1), 1, b"")
@@ -300,6 +295,25 @@ async def test_it_is_tried_until_the_database_is_back(dsn: str) -> None:
     await store.close()
 
 
+@pytest.mark.parametrize("at", ["session = session + 1", "NOT EXISTS ("], ids=["sitting down", "clearing up"])
+@pytest.mark.parametrize("error", [FULL, DEADLOCK], ids=["full", "in the way"])
+async def test_a_database_that_refuses_while_it_is_connected_to_again_is_tried_again(
+    dsn: str, at: str, error: Exception
+) -> None:
+    """A disk that filled up takes connections along, and has no room when they come back."""
+    script: list[tuple[str, Doing]] = []
+    store = await opened(scripted(dsn, script))
+    script += [(COMMIT, fails(GONE))] + [(at, fails(error))] * 2
+
+    with pytest.raises(StorageUncertain):
+        await store.insert(draft(1), 1, b"")
+
+    await accepts_again(store)
+    assert script == []
+    await put(store, draft(1))
+    await store.close()
+
+
 async def test_closing_does_not_wait_for_a_database_that_is_away(dsn: str) -> None:
     """A stop is a stop."""
     script: list[tuple[str, Doing]] = []
@@ -340,6 +354,85 @@ async def test_a_look_round_at_a_database_that_is_away_changes_nothing(dsn: str)
         store._readers = readers
 
 
+@asynccontextmanager
+async def reading_elsewhere(store: PostgresStore) -> AsyncGenerator[None]:
+    """All of a node's connections for reading are in somebody's hands."""
+    assert store._readers is not None
+    async with asyncio.timeout(WAIT_S), store._readers.acquire():
+        yield
+
+
+async def test_payments_are_taken_while_all_connections_for_reading_are_in_use(dsn: str) -> None:
+    """Questions wait for one, but not for ever: no answer now is no "there is none"."""
+    async with node(dsn, readers_max=1, connect_s=0.05) as store:
+        async with reading_elsewhere(store):
+            entry = await put(store, draft(1))
+            with pytest.raises(SpoolClosed, match="can't be asked now"):
+                await store.get(1)
+            with pytest.raises(SpoolClosed, match="can't be asked now"):
+                async with store.records():
+                    raise AssertionError
+
+        assert await store.get(1) == entry
+
+
+async def test_a_lease_is_renewed_while_all_connections_for_reading_are_in_use(dsn: str) -> None:
+    """A node whose persons read for long is no dead one."""
+    async with node(dsn, readers_max=1, connect_s=0.05) as store, reading_elsewhere(store):
+        store._hold.lose()
+
+        await store.look_round()
+
+        assert store.holds()
+
+
+async def test_a_look_round_is_given_up_before_the_lease_must_be_renewed_again(dsn: str) -> None:
+    """However long a connection may be waited for."""
+    async with node(dsn, readers_max=1, connect_s=2 * WAIT_S, lease_s=0.3) as store, reading_elsewhere(store):
+        await store.look_round()
+
+
+class Refusing:
+    """Connections for reading that are refused everything, or only what asks for a single figure."""
+
+    def __init__(self, readers: Any, error: Exception, *, rows: bool) -> None:
+        """Beside real ones."""
+        self._error = error
+        self.fetch = self.fetchval if rows else readers.fetch
+
+    async def fetchval(self, *_asked: Any) -> Any:
+        """No."""
+        raise self._error
+
+
+@pytest.mark.parametrize("rows", [True, False], ids=["seats", "standbys"])
+@pytest.mark.parametrize("error", [FULL, BUSY, GONE], ids=["full", "locked", "gone"])
+async def test_a_look_round_that_a_database_refuses_is_made_again_later(
+    dsn: str, error: Exception, *, rows: bool
+) -> None:
+    """Were its task to end, the lease of a quiet node would run out, and nobody be heard of again."""
+    async with node(dsn, standbys_min=1) as store:
+        readers = store._readers
+        store._readers = Refusing(readers, error, rows=rows)
+
+        await store.look_round()
+
+        store._readers = readers
+
+
+@pytest.mark.parametrize("error", [FULL, BUSY], ids=["full", "locked"])
+async def test_a_question_that_a_database_refuses_for_now_may_be_asked_again(dsn: str, error: Exception) -> None:
+    """No room for what it would sort, or somebody changes the table: no error that ends whoever asks."""
+    async with node(dsn) as store:
+        readers = store._readers
+        store._readers = Refusing(readers, error, rows=True)
+
+        with pytest.raises(SpoolClosed, match="can't be asked now"):
+            await store.get(1)
+
+        store._readers = readers
+
+
 async def test_a_question_that_loses_its_connection_says_that_it_can_t_be_asked_now(dsn: str) -> None:
     """As any other, it may be asked again."""
     async with node(dsn) as store:
@@ -370,134 +463,15 @@ async def test_under_load_a_commit_waits_for_those_the_last_one_answered(dsn: st
         assert await store.highest_number() == 89
 
 
-# Opening
+async def test_a_database_that_knows_no_node_gives_a_seat_anew(dsn: str) -> None:
+    """A copy from before this node's seat stands in its place: whoever looks round finds nobody, and goes on looking."""
+    store = await opened(scripted(dsn, []))
+    forget_nodes(dsn)
 
+    await store.look_round()
+    with pytest.raises((SpoolClosed, StorageFull, StorageUncertain)):
+        await put(store, draft(1))
 
-async def test_all_that_a_former_run_left_in_flight_comes_into_doubt(dsn: str) -> None:
-    """However much it is: some hundreds by each commit."""
-    left = ORPHANS_MAX + 3
-    async with node(dsn) as store:
-        await asyncio.gather(*(put(store, draft(i, state=State.IN_FLIGHT)) for i in range(1, left + 1)))
-    async with node(dsn) as store:
-        assert {cell.state: total.entries for cell, total in store.tally.cells()} == {State.IN_DOUBT: left}
-
-
-async def test_a_bug_in_clearing_up_lets_nothing_open(dsn: str) -> None:
-    """Its error is the caller's, as it is."""
-    script: list[tuple[str, Doing]] = [("NOT EXISTS (", fails(LookupError("a bug")))]
-
-    with pytest.raises(LookupError):
-        await scripted(dsn, script).open(NOW_US)
-
-
-async def test_a_database_that_is_not_there_is_said_so(dsn: str) -> None:
-    """Before anything else is tried."""
-    store = PostgresStore(settings(dsn.replace("host=", "host=/nowhere")))
-
-    with pytest.raises(SpoolAway, match="can't be reached"):
-        await store.open(NOW_US)
-
+    await accepts_again(store)
+    await put(store, draft(2))
     await store.close()
-
-
-async def test_a_database_that_answers_before_it_syncs_is_refused(dsn: str) -> None:
-    """A power cut would take payments with a yes."""
-    store = PostgresStore(settings(f"{dsn}&synchronous_commit=off"))
-
-    with pytest.raises(SpoolUnfit, match="synchronous_commit"):
-        await store.open(NOW_US)
-
-
-async def test_without_its_standby_nothing_new_is_taken_and_what_waits_goes_on(dsn: str) -> None:
-    """Where a copy must be there before a yes, a yes without it would be a lie."""
-    async with node(dsn) as store:
-        entry = await put(store, draft(1))
-    async with node(dsn, standbys_min=1) as store:
-        with pytest.raises(SpoolClosed, match="0 of 1 synchronous standbys follow"):
-            await store.insert(draft(2), 1, b"")
-        with pytest.raises(SpoolClosed):
-            await store.reverse(reversal(3, entry), 1, b"")
-
-        assert await store.move([Move(entry=entry, transition=way.CLAIM, at_us=LATER_US)]) == [True]
-        assert not (await store.health()).accepting
-
-
-async def test_a_layout_newer_than_the_program_is_refused_where_it_can_t_work_beside(dsn: str) -> None:
-    """A rolling upgrade goes one step at a time; two would let an old node write what the new layout forbids."""
-    async with node(dsn):
-        pass
-    newer = migrations()[-1].version + 1
-    table = f"{schema(dsn)}.migration"
-    SHARED.server.ask(f"INSERT INTO {table} VALUES ({newer}, {newer - 1})")  # noqa: S608 - ours
-    async with node(dsn) as beside:
-        await put(beside, draft(1))
-
-    SHARED.server.ask(f"UPDATE {table} SET programs_from = {newer} WHERE version = {newer}")  # noqa: S608 - ours
-    with pytest.raises(SpoolUnfit, match="needs a program"):
-        async with node(dsn):
-            raise AssertionError
-
-    SHARED.server.ask(f"DELETE FROM {table} WHERE version = {newer}")  # noqa: S608 - ours
-
-
-async def test_nodes_that_start_together_lay_the_spool_out_once() -> None:
-    """Whichever comes first; the others find it done."""
-    dsn = SHARED.schema()
-    stores = [PostgresStore(settings(dsn, node=f"node-{i}")) for i in range(4)]
-
-    await asyncio.gather(*(store.open(NOW_US) for store in stores))
-
-    await asyncio.gather(*(put(store, draft(i)) for i, store in enumerate(stores, 1)))
-    assert await stores[0].highest_number() == 4
-    await asyncio.gather(*(store.close() for store in stores))
-
-
-async def test_a_layout_that_another_node_made_meanwhile_is_left_as_it_is() -> None:
-    """It was missing when this node looked, and is there when it has the lock."""
-    dsn = SHARED.schema()
-
-    async def meanwhile(_db: Any, _sql: str, earnest: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        async with node(dsn, "two"):
-            pass
-        return await earnest()
-
-    store = await opened(scripted(dsn, [("SET LOCAL lock_timeout", meanwhile)]))
-
-    await put(store, draft(1))
-    await store.close()
-
-
-@pytest.mark.parametrize("at", ["CREATE TABLE IF NOT EXISTS migration", "SELECT version FROM migration"])
-async def test_a_layout_that_is_always_in_somebody_s_hands_is_given_up(at: str) -> None:
-    """A long transaction holds a table: it waits a little each time, so that payments behind it don't wait long."""
-    script: list[tuple[str, Doing]] = [(at, fails(asyncpg.LockNotAvailableError("held")))] * 100
-    store = scripted(SHARED.schema(), script)
-
-    with pytest.raises(SpoolUnfit):
-        await store.open(NOW_US)
-
-
-@pytest.mark.parametrize("at", ["CREATE TABLE IF NOT EXISTS migration", "SELECT version FROM migration"])
-async def test_a_layout_that_can_t_be_made_says_why(at: str) -> None:
-    """No right to make tables, say."""
-    script: list[tuple[str, Doing]] = [(at, fails(asyncpg.InsufficientPrivilegeError("no")))]
-    store = scripted(SHARED.schema(), script)
-
-    with pytest.raises(SpoolUnfit, match="InsufficientPrivilegeError"):
-        await store.open(NOW_US)
-
-
-def test_every_migration_says_beside_which_programs_it_works() -> None:
-    """And none needs one that doesn't exist yet."""
-    assert all(1 <= each.programs_from <= each.version for each in migrations())
-    assert [each.version for each in migrations()] == list(range(1, len(migrations()) + 1))
-
-
-def test_a_shown_setting_never_shows_the_address() -> None:
-    """It may hold a password."""
-    assert "secret" not in repr(settings("postgresql://user:secret@host/db"))
-
-
-def test_every_statement_is_used_by_name() -> None:
-    """A name that is misspelt fails in a test, not in a night."""
-    assert {"renew", "insert_entries", "move_entries", "take_over"} <= set(SQL)

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapters.payment import AnswerKind
@@ -13,11 +14,12 @@ from gateway.cli import rehearsing
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.tables import show
 from gateway.clock import SystemClock
+from gateway.config.fault import ConfigUnfit
 from gateway.config.init import make
 from gateway.config.load import load
 from gateway.rehearse.kinds import Rehearsed, Seen
 from gateway.rehearse.payers import Paid
-from gateway.rehearse.play import Pace, judged
+from gateway.rehearse.play import Pace, judged, nearest
 from gateway.rehearse.scratch import on_scratch
 from spool.lifecycle import State
 from tests.contracts.spool_examples import draft
@@ -37,6 +39,8 @@ SEEN = Seen(
     unclear=0,
     slowest_before_s=0.1,
     slowest_s=2.0,
+    deadline_s=15.0,
+    turned_away={},
     known_after_s=1.2,
     back_after_s=None,
     drained_after_s=3.0,
@@ -87,6 +91,26 @@ async def test_an_outage_in_which_answers_are_lost_books_each_payment_once(
     assert names_in(config.parent) == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("reset", "breaks connections"),
+        ("garbage", "can't be read"),
+        ("throttled", ""),
+        ("credentials", "refuses our credentials"),
+    ],
+)
+async def test_whatever_billing_does_each_payment_is_booked_once_and_the_cause_is_named(
+    config: Path, capsys: pytest.CaptureFixture[str], kind: str, words: str
+) -> None:
+    """Payers have a yes throughout; of a billing that asks to be sent less nothing is wrong."""
+    code, told = await rehearsed(config, capsys, kind)
+    (seen,) = told["seen"]
+    assert (code, seen["payments"]) == (Exit.DONE, seen["booked"])
+    assert seen["provisional"] > 0
+    assert words in seen["diagnosis"]
+
+
 async def test_a_policy_that_takes_nothing_shows_in_whom_it_turned_away(
     config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,14 +119,15 @@ async def test_a_policy_that_takes_nothing_shows_in_whom_it_turned_away(
     _, told = await rehearsed(config, capsys, "refused")
     (seen,) = told["seen"]
     assert seen["try_later"] > 5
+    assert seen["turned_away"] == {"standin_off": seen["try_later"]}
     assert seen["provisional"] == 0
     assert seen["booked"] == seen["posted"]
 
 
 def test_a_kind_that_does_not_exist_is_said_so(config: Path) -> None:
     """With those that do."""
-    with pytest.raises(Failure, match="there are: refused, hangs") as failed:
-        rehearsing.rehearse(config, ["earthquake"], PACE, json=False)
+    with pytest.raises(Failure, match="no kind of outage: earthquake; there are: refused, hangs") as failed:
+        rehearsing.rehearse(config, ["hangs", "earthquake"], PACE, json=False)
     assert failed.value.exit is Exit.UNFIT
 
 
@@ -145,20 +170,71 @@ def test_what_was_told_is_held_against_billings_own_ledger(
     assert judged([paid], [entry], Counter({"5": times})) == nothing | found
 
 
-@pytest.mark.parametrize("off", [{"lost": 1}, {"doubled": 1}, {"booked_after_no": 1}, {"drained_after_s": None}])
-def test_whatever_is_off_is_said_and_is_a_no(off: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("off", "words"),
+    [
+        ({"lost": 1}, "1 lost"),
+        ({"doubled": 1}, "1 booked twice"),
+        ({"booked_after_no": 1}, "1 booked after a no"),
+        ({"drained_after_s": None}, "not all through in time"),
+        ({"lost": 2, "drained_after_s": None}, "2 lost, not all through in time"),
+    ],
+)
+def test_whatever_is_off_is_said_and_is_a_no(off: dict[str, Any], words: str) -> None:
     """And nothing else is."""
     assert SEEN.is_well
     seen = Seen(**{name: getattr(SEEN, name) for name in Seen.__struct_fields__} | off)
     assert not seen.is_well
-    assert rehearsing.sentence(Rehearsed(ok=False, seen=(SEEN, seen))).splitlines()[0] == "SOMETHING IS OFF"
-    assert len(rehearsing.sentence(Rehearsed(ok=False, seen=(SEEN, seen))).splitlines()) == 2
+    told = rehearsing.sentence(Rehearsed(ok=False, seen=(SEEN, seen))).splitlines()
+    assert told == ["SOMETHING IS OFF", f"hangs on main: {words}"]
 
 
 def test_the_tables_have_a_line_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     """What isn't known is a dash."""
     show(rehearsing.view(Rehearsed(ok=True, seen=(SEEN, SEEN))))
     said = capsys.readouterr().out
-    assert said.count("hangs") == 4
-    assert "2.00 s (0.10 s before)" in said
+    assert said.count("hangs") == 6
+    assert "2.00 s of 15 s (0.10 s in health)" in said
     assert said.count("1.2 s") == said.count("no answer") == 2
+
+
+def test_whom_a_policy_turned_away_is_said_with_the_reasons() -> None:
+    """The operator is to know which limit it was."""
+    reasons = {"account_limit": 1, "route_limit": 3, "": 2, "newer": 1}
+    seen = msgspec.structs.replace(SEEN, try_later=7, turned_away=reasons)
+    said = rehearsing.turned_away(Rehearsed(ok=True, seen=(SEEN, seen)))
+    reached = "3 (the route's limit was reached), 2 (billing said so), 1 (the account's limit of the day was reached)"
+    assert said == [f"hangs on main turned 7 away: {reached}, 1 (newer)"]
+
+
+def test_a_route_that_was_never_opened_is_said_so() -> None:
+    """A dash in the table, and what payers were answered by; billing that asks to be sent less is up."""
+    up = msgspec.structs.replace(SEEN, kind="throttled", known_after_s=None)
+    (said,) = rehearsing.never_opened(Rehearsed(ok=True, seen=(SEEN, up)))
+    assert said.startswith("throttled on main: billing was never taken for down")
+
+
+def test_a_route_that_nobody_was_left_to_try_is_said_so() -> None:
+    """A dash in the table, and why; not where payments passed again, nor where something is left."""
+    back, left = (msgspec.structs.replace(SEEN, **it) for it in ({"back_after_s": 1.0}, {"drained_after_s": None}))
+    (said,) = rehearsing.left_on_trial(Rehearsed(ok=True, seen=(SEEN, back, left)))
+    assert said.startswith("hangs on main: ")
+
+
+def test_the_slowest_answer_is_the_one_nearest_to_its_own_deadline() -> None:
+    """Thirty seconds of a terminal's fifty-five are less than nine of a bank's ten."""
+    kiosk, bank = (
+        Paid(channel=channel, key="k", at=0.0, took_s=took_s, told=AnswerKind.IN_PROGRESS)
+        for channel, took_s in (("kiosk", 30.0), ("bank", 9.0))
+    )
+    assert nearest([kiosk, bank], {"kiosk": 55.0, "bank": 10.0}) == (9.0, 10.0)
+    assert nearest([], {"kiosk": 55.0, "bank": 10.0}) == (0.0, 10.0)
+
+
+async def test_a_rehearsal_needs_neither_keys_nor_secrets(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever tries a configuration out may not be who has them, and none is used."""
+    load(config).spool.key_file.unlink()
+    with pytest.raises(ConfigUnfit):
+        load(config)
+    code, told = await rehearsed(config, capsys, "refused")
+    assert (code, told["ok"]) == (Exit.DONE, True)

@@ -13,9 +13,11 @@ from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
 from gateway.config.load import load
-from gateway.service import Service
+from gateway.engines.moving import require_here
+from gateway.service import Found, Service
 from spool.away.store import AwayStore
 from spool.errors import SpoolUnfit
+from spool.keys import KeyRing
 from spool.moving import MOVED
 from tests.contracts.database_line import DatabaseLine
 from tests.contracts.postgres_server import SHARED
@@ -45,17 +47,48 @@ class Life:
         return status, body["missing"]
 
 
+class InterruptedStart(Service):
+    """A service whose database goes when its start comes to a step; the steps after it meet none either."""
+
+    line: DatabaseLine
+    step = ""
+
+    def _comes_to(self, step: str) -> None:
+        if step == self.step:
+            self.step = ""
+            self.line.cut()
+
+    async def _unlock(self, listed: tuple[int, ...]) -> KeyRing:
+        self._comes_to("keys")
+        await require_here(self.spool.store)
+        self._comes_to("key store")
+        return await self.keeper.unlock(listed)
+
+    def _found(self) -> Found:
+        self._comes_to("evidence")
+        return super()._found()
+
+    async def _open_admin_side(self) -> None:
+        self._comes_to("admin side")
+        await super()._open_admin_side()
+        self._comes_to("what is set")
+
+
 @contextlib.asynccontextmanager
-async def started_away(folder: Path, dsn: str, more: str = "", *, how: str = "cut") -> AsyncGenerator[Life]:
-    """A node that is being started while its line to the database is cut, or silent; it listens already."""
+async def started_away(
+    folder: Path, dsn: str, more: str = "", *, how: str = "cut", step: str = ""
+) -> AsyncGenerator[Life]:
+    """A node that is being started while its line to the database is cut, or silent, or from a step on; it listens already."""
     async with (
         DatabaseLine(dsn) as line,
         ScriptedCore.start(Settings(ledger=folder / "ledger.db")) as core,
         aiohttp.ClientSession() as client,
     ):
-        getattr(line, how)()
+        if not step:
+            getattr(line, how)()
         file = node_file(folder, line.dsn, core.url, "one", more, database=HASTY)
-        service = Service(load(file), SystemClock(), file=file)
+        service = InterruptedStart(load(file), SystemClock(), file=file)
+        service.line, service.step = line, step
         starting = asyncio.create_task(service.start())
         try:
             await until(lambda: service.joining.is_waiting or starting.done())
@@ -65,6 +98,20 @@ async def started_away(folder: Path, dsn: str, more: str = "", *, how: str = "cu
                 await service.stop()
             starting.cancel()
             await asyncio.wait([starting])
+
+
+@pytest.mark.parametrize("step", ["keys", "key store", "evidence", "admin side", "what is set"])
+async def test_a_database_that_goes_in_the_middle_of_the_start_is_waited_for(tmp_path: Path, step: str) -> None:
+    """The process doesn't end for it: whoever watches it is told, its metrics too, and it joins when the database is back."""
+    async with started_away(tmp_path, SHARED.schema(), step=step) as life:
+        told, ready = await said(life.house, "1", "100"), await life.ready()
+        _, body = await life.house.ask("GET", "/metrics")
+        await life.joined()
+        after, ready_after = await said(life.house, "1", "100"), await life.ready()
+
+    assert (AGAIN in told, is_yes(after), ready_after) == (True, True, (200, []))
+    assert (ready[0], "database can't be" in ready[1][0]) == (503, True)
+    assert "\nnightsafe_ready 0.0\n" in body
 
 
 async def lived_before(folder: Path, dsn: str, more: str) -> str:

@@ -6,15 +6,18 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook
 
+from adapters.cores.scripted.faults import Fault, FaultKind
+from adapters.cores.scripted.orders import Operation
 from gateway.cli import sinks
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach
+from tests.integration.bank import Bank
 from tests.integration.house import WAIT_S, House, open_house
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -177,3 +180,96 @@ async def test_a_window_is_announced_and_its_cancelling_told(house: House, recei
     cancelled = await receiver[0].until("window.cancelled.told")
     assert cancelled["facts"] == {**ahead["facts"], "route": "all routes"}
     assert [each["type"] for each in receiver[0].events].count("window.cancelled.told") == 1
+
+
+# What stands against all being well
+
+
+TIMES: Final = """
+[returns]
+late_after_s = 1
+overdue_after_s = 2
+[telling.times]
+operation_after_s = 0
+[routes.main.standin.channels.bank]
+exposure_count_max = 10
+[routes.main.breaker]
+open_for_s = 0.1
+trial_pause_s = 0.01
+[routes.main.forward]
+slow_start_s = 0.0
+"""
+
+
+@pytest.fixture
+async def told(tmp_path: Path, receiver: tuple[Receiver, str]) -> AsyncIterator[tuple[Bank, Receiver]]:
+    """A bank before a house that tells all there is to tell."""
+    made, url = receiver
+    everything = tables(url, tmp_path).replace('protocol = "webhook"', 'protocol = "webhook"\nleast = "info"')
+    async with open_house(tmp_path, everything + TIMES) as house:
+        yield Bank(house, tmp_path), made
+
+
+async def test_a_limit_is_told_when_it_is_near_and_when_it_is_reached(told: tuple[Bank, Receiver]) -> None:
+    """With how much is held; what comes above it gets the channel's own try later, and nothing is dropped."""
+    bank, receiver = told
+    await bank.house.post("/admin/v1/routes/main/open", **{"for": 600})
+    statuses = [(await bank.pay(str(key), f"1{key}", "1.00"))[0] for key in range(11)]
+    assert statuses == [202] * 10 + [503]
+    reached = await receiver.until("limit.reached.raised")
+    near = await receiver.until("limit.near.raised")
+    assert (reached["subject"], reached["severity"], near["severity"]) == ("main/bank", "critical", "warning")
+    assert (reached["facts"]["share_percent"], reached["facts"]["held"]) == (100, 10)
+
+
+async def test_money_that_billing_refused_after_a_yes_is_told_until_it_went_back(told: tuple[Bank, Receiver]) -> None:
+    """Due, then late, then overdue; over when a person has said, with evidence and a second one, that it is back."""
+    bank, receiver = told
+    house = bank.house
+    house.core.control.set(Fault(kind=FaultKind.FORBID, operation=Operation.PAY))
+    await house.post("/admin/v1/routes/main/open", **{"for": 600})
+    _, paid = await bank.pay("a", amount="20.00")
+    await house.post("/admin/v1/routes/main/close", **{"for": 600})
+    await house.until_state(paid["id"], "refused")
+    assert await bank.stands(paid["id"]) == "refused"
+    due = await receiver.until("return.due.raised")
+    assert (due["subject"], due["facts"]["count"], due["facts"]["sum"]) == ("main", 1, "20.00 RUB")
+    stages = [due["facts"]["stage"]]
+    while stages[-1] != "overdue":
+        stages.append((await next_of(receiver, "return.due.escalated", len(stages) - 1))["facts"]["stage"])
+    assert stages[-1] == "overdue"
+    (owed,) = (await house.get("/admin/v1/returns"))["returns"]
+    assert (owed["entry"]["number"], owed["stage"]) == (paid["id"], "overdue")
+    back = {"as": "returned", "evidence": "statement 17"}
+    assert (await house.ask("POST", f"/admin/v1/entries/{paid['id']}/close", body=back))[0] == 200
+    (waiting,) = (await house.get("/admin/v1/proposals"))["proposals"]
+    await house.ask("POST", f"/admin/v1/proposals/{waiting['id']}/confirm", "approver", {"reason": "seen"})
+    assert (await receiver.until("return.due.cleared"))["subject"] == "main"
+    assert (await house.get("/admin/v1/returns"))["returns"] == []
+
+
+async def next_of(receiver: Receiver, kind: str, place: int) -> Any:
+    """The event of a type after so many others of it."""
+    while len(found := [each for each in receiver.events if each["type"] == kind]) <= place:
+        await receiver.until_asked(receiver.asked + 1)
+    return found[place]
+
+
+async def test_in_a_planned_window_nobody_is_woken(told: tuple[Bank, Receiver]) -> None:
+    """That the route is open is told as something to know; the window itself to everybody."""
+    bank, receiver = told
+    begins = datetime.fromtimestamp(bank.house.service.clock.now_us() // 1_000_000, UTC).replace(tzinfo=None)
+    await bank.house.post("/admin/v1/windows", begins=begins.isoformat(), duration_s=3600)
+    opened = await receiver.until("route.open.raised")
+    begun = await receiver.until("window.begun.raised")
+    assert (opened["severity"], begun["severity"], begun["subject"]) == ("info", "info", "main")
+
+
+async def test_that_checks_alone_do_not_pass_is_told(told: tuple[Bank, Receiver]) -> None:
+    """As a warning: payments are posted as ever."""
+    bank, receiver = told
+    bank.house.core.control.set(Fault(kind=FaultKind.ERROR_BEFORE, operation=Operation.CHECK))
+    for key in range(8):
+        await bank.check(f"7{key}")
+    raised = await receiver.until("operation.open.raised")
+    assert (raised["subject"], raised["severity"], raised["facts"]["operation"]) == ("main/check", "warning", "check")

@@ -195,7 +195,7 @@ async def test_a_node_that_slept_while_another_took_over_tells_nothing(scene: Sc
     await scene.second.look()
     await scene.second.look()
     before = await scene.second.store.recall_some("telling/", "", 1_000)
-    scene.first.store._holds_until = 0.0
+    scene.first.store._hold.lose()
     await scene.first.telling.outlets["ops"].run_once()
     scene.first.seen = []
     with pytest.raises(Exception, match="lost its lease"):

@@ -12,6 +12,7 @@ writing them again and syncing does.
 
 import itertools
 import random
+from bisect import bisect_right
 from collections.abc import Iterator
 from math import prod
 from typing import Final, NamedTuple
@@ -72,6 +73,8 @@ class File:
         self.open: dict[int, list[Content]] = {}
         self.sizes = [Size(0, len(content))]
         self.cuts: list[Size] = []
+        #: What was asked for since the last change.
+        self._allowed: dict[tuple[int, int], list[int]] = {}
         #: Sectors that the next sync takes to disk.
         self._dirty: set[int] = set()
         self._size_is_dirty = False
@@ -80,6 +83,7 @@ class File:
 
     def write(self, now: int, offset: int, data: bytes) -> None:
         """Put bytes into the cache."""
+        self._allowed.clear()
         end = offset + len(data)
         if end > len(self.cached):
             self._resize(now, end)
@@ -91,6 +95,7 @@ class File:
 
     def resize(self, now: int, size: int) -> None:
         """Cut the file, or let it grow."""
+        self._allowed.clear()
         shrinks = size < len(self.cached)
         last = (max(size, len(self.cached)) + SECTOR - 1) // SECTOR
         self._resize(now, size)
@@ -115,6 +120,7 @@ class File:
 
     def sync(self, *, succeeded: bool) -> None:
         """What was dirty is on disk; or, if the sync failed, open for good."""
+        self._allowed.clear()
         if succeeded:
             self.generation += 1
             for sector in self._dirty:
@@ -140,11 +146,14 @@ class File:
 
     def allowed(self, sector: int, size_since: int) -> list[int]:
         """From when on contents date that a sector may have beside a size of that moment."""
-        moments = [content.since for content in self.open[sector]]
-        for cut in self.cuts:
-            if sector * SECTOR >= cut.bytes // SECTOR * SECTOR:
-                moments = [since for since in moments if (since >= cut.since) == (size_since >= cut.since)]
-        return moments
+        known = self._allowed.get((sector, size_since))
+        if known is None:
+            known = [content.since for content in self.open[sector]]
+            for cut in self.cuts:
+                if sector * SECTOR >= cut.bytes // SECTOR * SECTOR:
+                    known = [since for since in known if (since >= cut.since) == (size_since >= cut.since)]
+            self._allowed[sector, size_since] = known
+        return known
 
     def content(self, picture: Picture) -> bytes:
         """The bytes of a picture."""
@@ -154,7 +163,8 @@ class File:
         image += _rubbish(picture.rubbish, grown)
         for sector, since in picture.sectors:
             start = sector * SECTOR
-            value = next(each.value for each in reversed(self.open[sector]) if each.since == since)
+            contents = self.open[sector]
+            value = contents[0].value if since == 0 else next(e.value for e in reversed(contents) if e.since == since)
             if since or not picture.rubbish:
                 image[start : start + len(value)] = value
         del image[size:]
@@ -265,8 +275,9 @@ def _until(file: File, size: Size, moment: int) -> Picture:
     """All contents as of a moment."""
     sectors = []
     for sector in file.open:
+        # Those are in order.
         allowed = file.allowed(sector, size.since)
-        sectors.append((sector, max((since for since in allowed if since <= moment), default=allowed[0])))
+        sectors.append((sector, allowed[max(0, bisect_right(allowed, moment) - 1)]))
     return Picture(size.since, tuple(sectors))
 
 

@@ -1,20 +1,22 @@
 """What the spool lives through while the tape runs: payments accepted, forwarded, settled, reversed, and restarts.
 
 A story is made by a seed. Each round asks for a few things at once, so that they share a commit, and the witness notes
-each. What the spool learns to do next (purging) becomes one more act in `Story.ACTS`.
+each. What the spool learns to do next becomes one more act in `Story.ACTS`.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
 
 from spool.entry import Act, Entry
-from spool.lifecycle import CANCEL, CLAIM, FINAL, POST, TRANSITIONS, UNSENT, Kind, State, Told
+from spool.forgetting import Forgotten, Past
+from spool.lifecycle import CANCEL, CLAIM, FINAL, POSITIVE, POST, TRANSITIONS, UNSENT, Kind, State, Told
 from spool.rows import entry_of
 from spool.sqlite import SqliteStore
 from spool.sqlite.connection import connect
@@ -23,7 +25,7 @@ from tests.contracts.spool_examples import NOW_US, draft, reversal
 from tests.powercut.look import SPOOL, doubted
 from tests.powercut.tape import Tape, Unsynced
 from tests.powercut.taped_driver import Habits, opening
-from tests.powercut.witness import Found, Witness
+from tests.powercut.witness import GONE, Found, Witness
 
 SIZES: Final = (40, 300, 300, 2_500)
 """Bytes of sealed content: within a page, several to a page, over a page's room for rows."""
@@ -34,6 +36,8 @@ LOG_PAGES_MAX: Final = 24
 """A short story must see the log carried over many times."""
 
 LARGE_S: Final = 600
+FORGOTTEN_MAX: Final = 12
+"""Entries looked at in one act of forgetting."""
 
 
 def recorded_store(path: Path, tape: Tape, habits: Habits) -> SqliteStore:
@@ -205,6 +209,39 @@ class Story:
         act.told()
         self._entries |= after
 
+    async def forget(self) -> None:
+        """A few entries are looked at, and those that are over leave, together."""
+        numbers = sorted(self._entries)
+        start = self._chance.randrange(len(numbers) + 1)
+        stretch = list(takewhile(self._is_quiet, numbers[start : start + FORGOTTEN_MAX]))
+        if not stretch:
+            return
+        over = [self._entries[number] for number in stretch if self._is_over(self._entries[number])]
+        self._busy.update(stretch)
+        self._busy.update(each.number for entry in over for each in self._reversals_of(entry))
+        act = self.witness.asks({entry.number: GONE for entry in over})
+        past = Past(stretch[-1] + 1, self._tick() + 1)
+        done = await self._store.forget(past, stretch[0] - 1, len(stretch), self._now_us)
+        assert done == Forgotten(len(over), stretch[-1]), f"{over} were to be forgotten: {done}"
+        act.told()
+        for entry in over:
+            del self._entries[entry.number]
+
+    def _is_quiet(self, number: int) -> bool:
+        """Nothing is asked in this round of an entry, its payment, or its reversals."""
+        entry = self._entries[number]
+        family = {number, entry.reverses, *(each.number for each in self._reversals_of(entry))}
+        return self._busy.isdisjoint(family)
+
+    def _is_over(self, entry: Entry) -> bool:
+        """Final, nothing owed, and so its reversals; a reversal only after its payment."""
+        family = [entry, *self._reversals_of(entry)]
+        ended = all(each.state in FINAL and not _is_owed(each) for each in family)
+        return ended and entry.reverses not in self._entries
+
+    def _reversals_of(self, entry: Entry) -> list[Entry]:
+        return [each for each in self._entries.values() if each.reverses == entry.number]
+
     async def stand_by(self) -> None:
         """A person does something that moves no entry; it has its place in the log."""
         await self._store.act(
@@ -216,9 +253,13 @@ class Story:
         await self._store.remember("memo", self._chance.randbytes(20))
 
     ACTS: ClassVar[tuple[Callable[["Story"], Awaitable[None]], ...]] = (
-        accept, forward, settle, wander, reverse, renew, stand_aside, stand_by, remember,
+        accept, forward, settle, wander, reverse, renew, stand_aside, stand_by, remember, forget,
     )  # fmt: skip
     """Everything that may be asked of it ..."""
 
-    WEIGHTS: ClassVar[tuple[int, ...]] = (8, 4, 4, 3, 2, 2, 1, 1, 1)
+    WEIGHTS: ClassVar[tuple[int, ...]] = (8, 4, 4, 3, 2, 2, 1, 1, 1, 3)
     """... and how often."""
+
+
+def _is_owed(entry: Entry) -> bool:
+    return entry.state is State.REFUSED and entry.told in POSITIVE

@@ -1,4 +1,4 @@
-"""Every operation of a disk fails in turn, under the real engine: while it accepts, forwards, or comes up.
+"""Every operation of a disk fails in turn, under the real engine: while it accepts, forwards, comes up, or is closed.
 
 One run lets one operation fail (and perhaps those of its kind after it), heals the disk, and goes on. It is held
 against three things: what callers were told is what the store has; what a power cut leaves afterwards has it too, where
@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -36,7 +37,9 @@ from tests.powercut.taped_driver import opening
 from tests.powercut.witness import Act, Found, Witness
 
 WAIT_S: Final = 60
-CUTS: Final = 10
+CUTS: Final = 5
+"""States looked at after each step since a sync failed."""
+
 FOR_GOOD: Final = 1 << 30
 
 
@@ -95,13 +98,23 @@ class Run:
         self.tape = Tape(image)
         self.tape.trouble = trouble
         self.trouble = trouble
+        self._folder = folder
         self.witness = Witness(lambda: len(self.tape.steps), found)
         self.entries: Mapping[int, Entry] = {
-            number: version[0].entry for number, version in self.witness.versions.items() if version[0].entry
+            number: first.entry
+            for number, (first, *_) in self.witness.versions.items()
+            if isinstance(first.entry, Entry)
         }
+        self.store = self._a_store()
+        #: What is wrong, in words.
+        self.wrong: list[str] = []
+        #: What is to be asked again: nobody knew.
+        self._unsure: list[tuple[Act, Callable[[], Awaitable[Any]]]] = []
+
+    def _a_store(self) -> SqliteStore:
         opened = partial(connect, open_file=opening(self.tape))
-        self.store = SqliteStore(
-            folder / SPOOL,
+        return SqliteStore(
+            self._folder / SPOOL,
             reserve_bytes=0,
             stall_s=WAIT_S,
             reopen_s=0.001,
@@ -110,10 +123,6 @@ class Run:
             open_log=self.tape.log,
             log_pages_max=LOG_PAGES_MAX,
         )
-        #: What is wrong, in words.
-        self.wrong: list[str] = []
-        #: What is to be asked again: nobody knew.
-        self._unsure: list[tuple[Act, Callable[[], Awaitable[Any]]]] = []
 
     async def ask(self, entries: Mapping[int, Entry | None], asking: Callable[[], Awaitable[Any]]) -> None:
         """Ask for something and note the answer: yes, no, or nobody knows."""
@@ -128,6 +137,10 @@ class Run:
             self.wrong.append(f"told {type(error).__name__}: {error}")
         else:
             act.told(*([] if isinstance(result, list) else [result.entry]))
+
+    async def insert(self, number: int, sealed: bytes) -> None:
+        """Ask for a payment, of whatever store there is when it is asked."""
+        await self.ask({number: None}, lambda: self.store.insert(draft(number), 1, sealed))
 
     async def see(self, asking: Callable[[], Awaitable[Any]]) -> None:
         """Read something, or change what no payment depends on; it may fail, in the driver's words or ours."""
@@ -147,6 +160,20 @@ class Run:
         for act in acts:
             act.told()
 
+    async def close(self) -> None:
+        """Close it, whatever fails."""
+        self.trouble.armed = True
+        try:
+            await self.store.close()
+        except Exception as error:  # noqa: BLE001 - nothing may come of a close that fails
+            self.wrong.append(f"closing raised {type(error).__name__}: {error}")
+        self.trouble.armed = False
+
+    async def start_again(self) -> None:
+        """The next life, on a disk that is well."""
+        self.store = self._a_store()
+        await self.store.open(LATER_US)
+
     async def heal(self) -> None:
         """Let a disk that failed for good be seen failing, then heal it, and wait until payments are taken again."""
         async with asyncio.timeout(WAIT_S):
@@ -162,7 +189,7 @@ class Run:
             result = await asking()
             if not isinstance(result, list):
                 act.told(result.entry)
-        await self.ask({90: None}, partial(self.store.insert, draft(90), 1, b"sealed"))
+        await self.insert(90, b"sealed")
         await self._compare()
 
     async def _compare(self) -> None:
@@ -181,7 +208,7 @@ class Run:
     def as_told(self, number: int) -> Entry:
         """The entry as the last answer has it."""
         told = [each.entry for each in self.witness.versions[number] if each.told <= len(self.tape.steps)]
-        assert told[-1] is not None
+        assert isinstance(told[-1], Entry), "none is forgotten here"
         return told[-1]
 
     def is_told(self, number: int, state: State) -> bool:
@@ -192,9 +219,8 @@ class Run:
 async def accept(run: Run) -> None:
     """Payments come in together and alone, and one is reversed before it was sent."""
     store = run.store
-    coming = (run.ask({n: None}, partial(store.insert, draft(n), 1, bytes(2_000))) for n in (11, 12, 13))
-    await asyncio.gather(*coming)
-    await run.ask({14: None}, partial(store.insert, draft(14), 1, b"sealed"))
+    await asyncio.gather(*(run.insert(number, bytes(2_000)) for number in (11, 12, 13)))
+    await run.insert(14, b"sealed")
     payment = run.entries[4]
     # Its payment is cancelled by it; the time is the reversal's own.
     undo = reversal(15, payment, accepted_at_us=LATER_US)
@@ -229,7 +255,17 @@ async def recover(_run: Run) -> None:
     """Nothing more: what fails is the opening."""
 
 
-PHASES: Final = {"accept": accept, "forward": forward, "rotate": rotate, "recover": recover}
+async def end(run: Run) -> None:
+    """The spool is closed: some payments are on disk and not yet carried over, others just come."""
+    await run.insert(11, bytes(2_000))
+    coming = [asyncio.ensure_future(run.insert(number, b"sealed")) for number in (12, 13)]
+    await asyncio.sleep(0)
+    await run.close()
+    await asyncio.gather(*coming)
+    await run.start_again()
+
+
+PHASES: Final = {"accept": accept, "forward": forward, "rotate": rotate, "recover": recover, "end": end}
 """What goes on while the disk fails."""
 
 
@@ -252,30 +288,31 @@ async def _before() -> Image:
 class Sweep(NamedTuple):
     """What a sweep came to."""
 
-    #: Operations that failed first, each in a run of its own.
-    runs: int
+    #: Operations of the kind that were met.
+    operations: int
     #: What is wrong, in words.
     wrong: list[str]
 
 
-async def sweep(phase: str, fault: Fault, times: int) -> Sweep:
-    """Let each operation of a kind fail in turn, until there is none left to fail."""
+async def sweep(phase: str, fault: Fault, times: int, every: int = 1) -> Sweep:
+    """Let each operation of a kind fail in turn, until there is none left to fail; or of so `every` many one, any of the first."""
     home = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
     image = await _before()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory(prefix="nightsafe-sweep-", dir=home) as folder:
         bench = Bench(Path(folder) / "bench")
         found = look(bench, image)
-        nth = 0
-        while True:
-            nth += 1
+        met = 0
+        for nth in count(random.SystemRandom().randint(1, every), every):
             async with _laid_out(Path(folder) / "home", image) as place:
                 trouble = Failing(fault, nth, times)
                 run = Run(place, image, found, trouble)
                 await _one(run, phase, bench)
             wrong += [f"{phase}, {fault.operation} {nth}: {each}" for each in run.wrong]
             if not trouble.was_met:
-                return Sweep(nth - 1, wrong)
+                break
+            met = nth
+    return Sweep(met, wrong)
 
 
 @asynccontextmanager
@@ -292,7 +329,7 @@ async def _one(run: Run, phase: str, bench: Bench) -> None:
     run.trouble.armed = phase == "recover"
     try:
         await run.open()
-        run.trouble.armed = phase != "recover" or run.trouble.armed
+        run.trouble.armed = phase not in {"recover", "end"} or run.trouble.armed
         await PHASES[phase](run)
         await run.heal()
         await run.ask_again()

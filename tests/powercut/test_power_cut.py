@@ -21,7 +21,7 @@ KERNEL_ROUNDS: Final = 3
 @pytest.mark.parametrize("seed", [1_001, 1_002])
 def test_after_a_power_cut_whatever_was_told_is_there_and_nothing_is_half_there(seed: int) -> None:
     """P1: accepted, forwarded, settled, reversed, restarted; each of the later lives begins where a cut left one."""
-    report = lives(Plan(seed, states_each_step=18))
+    report = lives(Plan(seed, states_each_step=10))
 
     assert report.examples == ()
     assert report.states >= STATES

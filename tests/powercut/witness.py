@@ -1,5 +1,6 @@
 """Who notes what was asked of a store, what was told of it and when, and holds that against what a disk has."""
 
+import enum
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,16 @@ from spool.rows import entry_of
 Row = tuple[Any, ...]
 
 NEVER: Final = 1 << 62
+
+
+class Gone(enum.Enum):
+    """What a forgotten entry is."""
+
+    GONE = enum.auto()
+    """There no more, with nothing of its history."""
+
+
+GONE: Final = Gone.GONE
 
 
 class Found(NamedTuple):
@@ -33,7 +44,7 @@ class Version:
 
     __slots__ = ("act", "asked", "entry", "told")
 
-    def __init__(self, act: "Act", asked: int, entry: Entry | None) -> None:
+    def __init__(self, act: "Act", asked: int, entry: Entry | Gone | None) -> None:
         """Note that it was asked for; an entry that the store makes is known when it is told."""
         self.act, self.asked, self.entry = act, asked, entry
         self.told = NEVER
@@ -80,8 +91,8 @@ class Witness:
             act = self.asks({number: entry_of(row)})
             act.told()
 
-    def asks(self, entries: Mapping[int, Entry | None]) -> Act:
-        """Note what one act asks for: the entries as they will be, None where the store makes them."""
+    def asks(self, entries: Mapping[int, Entry | Gone | None]) -> Act:
+        """Note what one act asks for: the entries as they will be, None where the store makes them, GONE where it forgets them."""
         act = Act(self._now)
         for number, entry in entries.items():
             version = Version(act, self._now(), entry)
@@ -109,10 +120,15 @@ class Witness:
         known = self._of_row.get(number)
         if known is None:
             versions = enumerate(self.versions.get(number, ()))
-            known = {astuple(version.entry): index for index, version in versions if version.entry is not None}
+            known = {astuple(version.entry): i for i, version in versions if isinstance(version.entry, Entry)}
             self._of_row[number] = known
         index = known.get(row)
         return self._unknown(number) if index is None else index
+
+    def _gone(self, found: Found, newest: Mapping[int, int]) -> dict[int, int]:
+        """Which version entries are found in that may be forgotten by now, and aren't there."""
+        asked = {number: index for number, index in newest.items() if number not in found.rows}
+        return {number: index for number, index in asked.items() if self.versions[number][index].entry is GONE}
 
     def _unknown(self, number: int) -> int | None:
         """A version nobody has seen: its act was never told."""
@@ -124,8 +140,8 @@ class Witness:
         if found.damage:
             yield f"damaged: {found.damage}"
             return
-        indices = self.indices(found)
         oldest, newest = bounds
+        indices = self.indices(found) | self._gone(found, newest)
         for number, least in oldest.items():
             index = indices.get(number, -1)
             if index is not None and index < least:
@@ -141,7 +157,7 @@ class Witness:
             return
         if index > newest.get(number, -1):
             yield f"denied: entry {number} is there as of version {index}, which nobody was to have stored"
-        if found.events.get(number, 0) != self._base.events.get(number, 0) + self._events_until(number, index):
+        if found.events.get(number, 0) != self._events_until(number, index):
             yield f"half: entry {number} has {found.events.get(number, 0)} events at version {index}"
         for other, at in self.versions[number][index].act.versions:
             there = indices.get(other, -1)
@@ -149,6 +165,6 @@ class Witness:
                 yield f"half: entry {number} is there as of version {index}, but {other} isn't"
 
     def _events_until(self, number: int, index: int) -> int:
-        """Every version but the first is a move, and a move leaves an event."""
-        assert number in self.versions
-        return index
+        """Every version but the first is a move, and a move leaves an event; what is forgotten leaves none."""
+        gone = self.versions[number][index].entry is GONE
+        return 0 if gone else self._base.events.get(number, 0) + index

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from adapters.core import Capabilities, Delivery, Level
+from adapters.cores.leave import WITHHELD, may_leave
 from adapters.outcome import (
     Allowed,
     Cause,
@@ -152,6 +153,8 @@ class Billing:
             unsent = await self._connect(timeout_s)
             if unsent is not None:
                 return unsent
+            if not may_leave.get()():
+                return WITHHELD
             loop.outside_later(self._travel_s(), self._arrive, order)
             await asyncio.wait([order.says], timeout=max(0.0, order.sent_at + timeout_s - loop.time()))
             return order.says.result() if order.says.done() else Unknown(cause=Cause.ANSWER_TIMEOUT)

@@ -127,6 +127,8 @@ class Client:
             if answer is None or answer.kind not in FINAL:
                 continue
             again = await self._heard_again(request)
+            if (request.channel, request.key) in self.counter.judge.forgotten_at:
+                continue  # it was taken as a new one
             if self.counter.judge.is_with_a_person(request, again) or self.nature.over.done():
                 continue
             if answer.kind in YES and (again is None or again.kind not in YES):

@@ -16,6 +16,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 from asyncpg import exceptions as said  # it comes without types either
 
+from spool.entry import Entry
 from spool.memory import MemoryStore
 from spool.postgres import PostgresSettings, PostgresStore
 from spool.postgres.schema import bring_up_to_date
@@ -108,6 +109,8 @@ class Image(MemoryStore):
         #: By number, the place in the log of its recording and of its last attempt's beginning.
         self.recorded: dict[int, int] = {}
         self.begun: dict[int, int] = {}
+        #: What was there at the last look and is no more, with whether it had its key.
+        self.gone: list[tuple[Entry, bool]] = []
 
     def read(self) -> None:
         """Look."""
@@ -116,7 +119,13 @@ class Image(MemoryStore):
     async def _read(self) -> None:
         rows = await self._db.fetch(SQL["kept_entries"], 0, 10_000)
         entries = [entry_of(row) for row in rows]
-        self._entries = {entry.number: entry for entry in entries}
+        before, self._entries = self._entries, {entry.number: entry for entry in entries}
+        owned = self._owners
+        self.gone += [
+            (entry, owned.get((entry.channel, entry.key)) == number)
+            for number, entry in before.items()
+            if number not in self._entries
+        ]
         self._numbers = list(self._entries)
         self._owners = {(row["channel"], row["key"]): row["number"] for row in rows if row["owns_key"]}
         self.recorded = {row["number"]: row["leaf"] for row in rows}
@@ -398,7 +407,12 @@ class NodeStore(PostgresStore):
         settings = PostgresSettings(
             dsn="", node=name, lease_s=LEASE_S, poll_s=POLL_S, stall_s=stall_s, statement_s=STATEMENT_S
         )
-        super().__init__(settings, connect=self._join, make_pool=self._readers_of)
+        super().__init__(
+            settings,
+            connect=self._join,
+            make_pool=self._readers_of,
+            now=lambda: asyncio.get_running_loop().time(),  # all the time there is
+        )
 
     async def _join(self, settings: PostgresSettings) -> Session:
         session = Session(self.database, settings.silence_s)

@@ -86,6 +86,10 @@ class Mix(msgspec.Struct, kw_only=True):
     spell_s: float
     #: People are told, by a sink that fails so: empty where nobody is told.
     sinks: dict[str, float]
+    #: Calls a second that the core bears, by all nodes; 0 is any number. With one gateway it isn't looked at.
+    rate_max: float = 0.0
+    #: Seconds for which what is over is kept; 0 is for ever.
+    retention_s: float = 0.0
 
 
 CORE_FAULTS: Final = (
@@ -255,6 +259,9 @@ class SeededClock:
     def now_us(self) -> int:
         """Wall clock: microseconds since 1970 in UTC."""
         return START_US + round(self._loop.time() * 1_000_000) + self._nature.jumped_us
+
+    def follow(self, now_us: int) -> None:
+        """There is one time for all."""
 
     def monotonic(self) -> float:
         """Seconds that only go forward."""

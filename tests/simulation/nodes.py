@@ -1,30 +1,57 @@
-"""Two gateways on one PostgreSQL, from one seed: killed, stopped and gone on, cut off from it; judged as one gateway is."""
+"""Two gateways on one PostgreSQL, from one seed: killed, stopped and gone on, cut off from it; judged as one gateway is.
 
+Each has a machine of its own, whose clock is off and goes too fast or too slow. In half of the seeds both forget what is over.
+"""
+
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
 from adapters.core import Delivery
 from adapters.payment import Answer, Payment, Reversal
+from gateway.clock import SystemClock
+from gateway.route.gossip import Gossip
 from gateway.route.record import KeptInMemory
+from gateway.route.zone import PASSING
 from spool.entry import Entry
 from spool.errors import SpoolError
-from spool.lifecycle import FINAL
+from spool.forgetting import Past
+from spool.lifecycle import FINAL, State, Told
+from spool.nodes import ALL, Share
+from spool.number import number_at
 from tests.simulation.clients import Counter
 from tests.simulation.database import LEASE_S, Database, Image, NodeStore
-from tests.simulation.judge import Judge
-from tests.simulation.nature import Mix, Nature
+from tests.simulation.judge import YES, File, Judge
+from tests.simulation.nature import START_US, Mix, Nature, SeededClock
 from tests.simulation.process import ROUTE, Parts, Process, Site
 from tests.simulation.seeded_loop import OWNER
+from tests.simulation.sharing import Sharing
 from tests.simulation.world import Report, World, play
 
 if TYPE_CHECKING:
     import asyncio
 
 NAMES: Final = ("one", "two")
+
+RATES: Final = {16: 2.0, 64: 0.0}
+"""Calls a second, by another figure of the mix: so that all else of a seed is drawn as it was."""
+
+CALM_S: Final = 15.0
+"""How long nothing gets through in a calm seed: by its end each node knows of the other."""
+
+FORGETS_EVERY_S: Final = 3.0
+FORGETS_AT_ONCE: Final = 100
+NEAR_S: Final = 1.0
+"""What clocks that follow the database's may be off by, in seconds of a node's own standing still apart."""
+
+OFF_S: Final = (0.0, 5.0, -5.0, 3600.0, -3600.0)
+DRIFT: Final = 0.002
+"""How far off machines' clocks are, and how much of each second they go wrong by at most."""
 
 STOPS: Final = 0.4
 """Of what befalls a node, how much is only that it stands still for a while."""
@@ -37,6 +64,9 @@ class NodesJudge(Judge):
         """Over these tables."""
         super().__init__(nature)
         self.tables = tables
+        self.sharing = Sharing(nature)
+        #: The last answer about what was forgotten before it left.
+        self._old_word: Answer | None = None
 
     def _look_ahead(self, entry: Entry) -> None:
         """Nothing unfinished of its lane was there, with a lower number, when its attempt began.
@@ -52,17 +82,85 @@ class NodesJudge(Judge):
                 self.broken("no lane is overtaken", f"{entry} was sent before {other}")
                 return
 
+    def disk_changed(self) -> None:
+        """What has left it was over."""
+        gone, self.tables.gone = self.tables.gone, []
+        for entry, owned in gone:
+            self._look_at_forgotten(entry)
+            self.forgotten[entry.number] = entry
+            self._check_end(entry)
+            if owned:
+                self._close_file(entry)
+        super().disk_changed()
+
+    def _look_at_forgotten(self, entry: Entry) -> None:
+        """Only what has ended, and long ago; and nobody is owed."""
+        self.nature.counts["forgotten"] += 1
+        owed = entry.state is State.REFUSED and entry.told in {Told.POSTED, Told.PROVISIONAL}
+        since_s = self.nature.loop.time() - (entry.changed_at_us - START_US) / 1_000_000
+        is_young = since_s < self.nature.mix.retention_s - NEAR_S
+        undoes = [each for each in self._ever_kept() if each.reverses == entry.number and each.state not in FINAL]
+        if entry.state not in FINAL or owed or is_young or undoes:
+            self.broken("what is forgotten is over", f"{entry}, changed {since_s:.1f} s ago, {undoes}")
+
+    def _close_file(self, entry: Entry) -> None:
+        """What was said of it was kept; from now on its key is a new one."""
+        key = entry.channel, entry.key
+        file = self.files[key]
+        self._check_word(file, entry)
+        later = {number for number in file.numbers - {entry.number} if not self.bookings[number]}
+        self.files[key] = File(file.request, numbers=later)
+        self.forgotten_at[key] = self.nature.loop.time()
+
+    def booked(self, operation: str, delivery: Delivery) -> None:
+        """Nothing of what was over."""
+        if delivery.number in self.forgotten:
+            self.broken("P2 booked once", f"{operation} of {delivery}: it was over, and forgotten")
+        super().booked(operation, delivery)
+
     def calls(self, operation: str, delivery: Delivery) -> bool:
         """What a node has under way that stands still is nobody's any more once the tables let another one begin."""
         if getattr(self._calling.get(delivery.account), "stopped", False):
             del self._calling[delivery.account]
+        self._look_at_share(delivery)
         return super().calls(operation, delivery)
 
+    def _look_at_share(self, delivery: Delivery) -> None:
+        """Together the nodes send no more of the backlog than one alone might."""
+        node, entry = OWNER.get(), self.tables._entries.get(delivery.number)
+        assert isinstance(node, Node), "nobody else calls"
+        if entry is None or entry.told is not Told.PROVISIONAL or node.routes[0].health.zone not in PASSING:
+            return
+        found = self.sharing.begins(delivery.number, node.name)
+        if found:
+            self.broken("nodes share what the core bears", found)
+
+    def hangs_up(self, delivery: Delivery) -> None:
+        """One call less at the core."""
+        self.sharing.ends(delivery.number)
+        super().hangs_up(delivery)
+
+    def gateway_died(self, process: object) -> None:
+        """The others' shares will be larger."""
+        self.sharing.unsettled()
+        super().gateway_died(process)
+
     def said(self, request: Payment | Reversal, answer: Answer, took_s: float, deadline_s: float) -> None:
-        """Whoever stood still meanwhile met no deadline."""
+        """Whoever stood still meanwhile met no deadline; and what is said of what was forgotten meanwhile binds nobody."""
+        key = request.channel, request.key
+        asked_at = self.nature.loop.time() - took_s
+        if self.forgotten_at.get(key, -1.0) >= asked_at and (answer.kind not in YES or answer.number in self.forgotten):
+            self.nature.note("says what was", *key, answer.kind.value)
+            self._old_word = answer
+            return
         node = OWNER.get()
         stood_still = isinstance(node, Node) and node.went_on_at >= self.nature.loop.time() - took_s
         super().said(request, answer, 0.0 if stood_still else took_s, deadline_s)
+
+    def wrote(self, request: Payment | Reversal, answer: Answer, body: bytes) -> None:
+        """See `said`."""
+        if answer is not self._old_word:
+            super().wrote(request, answer, body)
 
     def close(self) -> None:
         """With the histories, which are looked at once."""
@@ -70,12 +168,64 @@ class NodesJudge(Judge):
         super().close()
 
 
+class NodeClock(SeededClock):
+    """The service's own, on a machine whose clock is off by so many seconds, and by such a share of what passes."""
+
+    def __init__(self, nature: Nature, off_s: float, drift: float) -> None:
+        """As it is told when a process starts."""
+        super().__init__(nature)
+        loop = nature.loop
+        self._own = SystemClock(
+            lambda: 1000 * (START_US + round(((1 + drift) * loop.time() + off_s) * 1_000_000)),
+            lambda: round((1 + drift) * loop.time() * 1_000_000_000),
+        )
+
+    def now_us(self) -> int:
+        """By the service's own rule."""
+        return self._own.now_us()
+
+    def follow(self, now_us: int) -> None:
+        """The database's, by the same."""
+        self._own.follow(now_us)
+
+
 class Node(Process):
     """One of the gateways."""
 
-    name = ""
     #: When it last went on, having stood still.
     went_on_at = -1.0
+
+    def __init__(self, name: str, clock: NodeClock, **more: Any) -> None:
+        """Of this name, on a machine with this clock."""
+        self.name = name
+        self._machine = clock
+        super().__init__(**more)
+        self.store.on_time = clock.follow
+
+    def a_clock(self) -> SeededClock:
+        """Its machine's."""
+        return self._machine
+
+    async def time_us(self) -> int:
+        """The database's, as at a start of the service."""
+        self.clock.follow(await self.store.time_us())
+        return self.clock.now_us()
+
+    def works(self) -> list[Coroutine[Any, Any, None]]:
+        """Nodes hear of each other, and share the core."""
+        healths = [route.health for route in self.routes]
+        also = [self._forget()] if self.nature.mix.retention_s else []
+        return [*super().works(), Gossip(self.store, healths, self.clock, own=frozenset()).run(), *also]
+
+    async def _forget(self) -> None:
+        """What is over for long enough leaves; both see to it, as nodes do that don't know who has the office."""
+        retention_us = round(self.nature.mix.retention_s * 1_000_000)
+        while True:
+            await self.clock.sleep(FORGETS_EVERY_S)
+            now_us = self.clock.now_us()
+            past = Past(number_at(now_us - retention_us), now_us - retention_us)
+            with contextlib.suppress(SpoolError):
+                await self.store.forget(past, 0, FORGETS_AT_ONCE, now_us)
 
 
 class NodesCounter(Counter):
@@ -99,18 +249,26 @@ class NodesCounter(Counter):
 class NodesWorld(World):
     """See above."""
 
-    def __init__(self, seed: int, parts: Parts, *, kind: type[NodeStore], changed_sql: dict[str, str]) -> None:
-        """As a world, with more than one gateway; planted bugs are another store, or other words in a statement."""
+    def __init__(
+        self, seed: int, parts: Parts, *, kind: type[NodeStore], clock: type[NodeClock], changed_sql: dict[str, str]
+    ) -> None:
+        """As a world, with more than one gateway; planted bugs are another store or clock, or other words in a statement."""
+        #: See `_calm`.
+        self.is_calm = seed % 3 == 1
+        self.limit = 2 + seed % 2
+        self.machines = random.Random(f"machines {seed}")  # noqa: S311 - repeatable on purpose
         super().__init__(seed, parts)
         self.kind = kind
+        self.clock = clock
+        self.clocks = {name: (self.machines.choice(OFF_S), self.machines.uniform(-DRIFT, DRIFT)) for name in NAMES}
         self.database.changed_sql = partial(_other_words, changed_sql)
         self.places = {name: {ROUTE: Site(self.core, KeptInMemory())} for name in NAMES}
 
     # What is otherwise than in a world of one gateway
 
     def playable(self, mix: Mix) -> Mix:
-        """Clocks of nodes are in step, no machine dozes for a month, nobody is told; and a seed is over within a second or two."""
-        return replace(
+        """No clock is moved and no machine dozes for a month, nobody is told; and a seed is over within a second or two."""
+        mix = replace(
             mix,
             clock_jump_s=0.0,
             spell_s=0.0,
@@ -120,7 +278,39 @@ class NodesWorld(World):
             span_s=min(mix.span_s, 30.0),
             outages=[(min(at_s, 30.0), min(for_s, 10.0), kind) for at_s, for_s, kind in mix.outages],
             down_s=min(mix.down_s, 2.0),
+            rate_max=RATES[mix.window_max],
+            # Longer than any request can be under way, a node's standing still included.
+            retention_s=self.machines.choice((0.0, mix.deadline_s + 4 * LEASE_S + 5.0)),
         )
+        return self._calm(mix) if self.is_calm else mix
+
+    def _calm(self, mix: Mix) -> Mix:
+        """Nobody is killed or cut off, and a core that bears few calls at once comes back to many that wait, each taking a while.
+
+        So it is seen what nodes send together once each knows of the other.
+        """
+        return replace(
+            mix,
+            kills=[],
+            strike=0.0,
+            disk={},
+            settle_s=4.0,
+            core={"slow": 0.7},
+            outages=[(0.0, CALM_S, "refuses")],
+            span_s=CALM_S,
+            payments=24,
+            accounts=24,
+            standin=True,
+            exposure_count=1_000,
+            exposure_sum=10_000_000,
+            channel_count=None,
+            in_flight_max=self.limit,
+            retention_s=0.0,
+        )
+
+    async def _spell(self) -> None:
+        """In a calm seed what waits has time to drain before all is healed."""
+        await self._quietly(CALM_S if self.is_calm else 0.0)
 
     def a_judge(self) -> Judge:
         """Who knows what several don't promise."""
@@ -134,6 +324,12 @@ class NodesWorld(World):
     def a_counter(self) -> Counter:
         """With every node behind it."""
         return NodesCounter(self.nature, self.judge)
+
+    @property
+    def sharing(self) -> Sharing:
+        """Who sees what nodes send together."""
+        assert isinstance(self.judge, NodesJudge), "this world's own"
+        return self.judge.sharing
 
     # Life and death of nodes
 
@@ -152,6 +348,8 @@ class NodesWorld(World):
         if self.nature.over.done() or name in self.nodes:
             return
         node = Node(
+            name,
+            self.clock(self.nature, *self.clocks[name]),
             nature=self.nature,
             judge=self.judge,
             disk=self.disk,
@@ -159,7 +357,7 @@ class NodesWorld(World):
             parts=dataclasses.replace(self.parts, store=partial(self._store, name)),
             people=self.people,
         )
-        node.name = name
+        self.sharing.unsettled()
         self.processes.append(node)
         self.nodes[name] = node
         self.nature.note("start", name)
@@ -212,6 +410,7 @@ class NodesWorld(World):
         self.nature.fault("node stopped")
         self.nature.note("stops", node.name)
         node.stopped = True
+        self.sharing.unsettled()
         seconds = self.nature.chance.choice((0.5, LEASE_S / 2, 2 * LEASE_S, 4 * LEASE_S))
         self.nature.loop.outside_later(seconds, self._go_on, node)
 
@@ -248,19 +447,43 @@ def simulate_nodes(
     parts: Parts | None = None,
     *,
     kind: type[NodeStore] = NodeStore,
+    clock: type[NodeClock] = NodeClock,
     changed_sql: dict[str, str] | None = None,
 ) -> Report:
     """Run one seed of two gateways to its end."""
-    world = NodesWorld(seed, parts or Parts(), kind=kind, changed_sql=changed_sql or {})
+    world = NodesWorld(seed, parts or Parts(), kind=kind, clock=clock, changed_sql=changed_sql or {})
     try:
         return play(world)
     finally:
         world.database.close()
 
 
+class TakesTheWhole(NodeStore):
+    """A node that puts on the core what all of them together may."""
+
+    @property
+    def share(self) -> Share:
+        """As if nobody else were there."""
+        return ALL
+
+
+class GoesByItsMachine(NodeClock):
+    """A node that has its own time, whatever the database says."""
+
+    def follow(self, now_us: int) -> None:
+        """It does not."""
+
+
+_YOUNG_TOO: Final = {
+    "place = 0 AND changed_at_us < $4": "place = 0",
+    "number > $1 AND number < $2 ORDER BY": "number > $1 AND $2::bigint > 0 ORDER BY",
+}
 _NO_LANES: Final = {"n.state = 2 AND (\n            SELECT": "false AND (\n            SELECT"}
 
 NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
+    TakesTheWhole.__name__: partial(simulate_nodes, kind=TakesTheWhole),
+    GoesByItsMachine.__name__: partial(simulate_nodes, clock=GoesByItsMachine),
+    "ForgetsTheYoung": partial(simulate_nodes, changed_sql=_YOUNG_TOO),
 }
 """Guards that only several nodes need, each taken out: by name, what a seed comes to without it."""

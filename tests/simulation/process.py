@@ -32,7 +32,7 @@ from spool.keys import KeyRing
 from spool.number import Numbers
 from spool.seal import Sealer
 from spool.spool import Spool
-from tests.paying import paid
+from tests.paying import paid_in_turn
 from tests.simulation.billing import Billing
 from tests.simulation.dialects import dialect, through_bytes
 from tests.simulation.disk import Disk, SimStore
@@ -97,7 +97,7 @@ class Process:
         self.ready = False
         self.nature = nature
         self.judge = judge
-        self.clock = SeededClock(nature)
+        self.clock = self.a_clock()
         self.context: Context = nature.loop.outside.copy()
         self.context.run(OWNER.set, self)
         #: Requests whose clients wait, and acts whose persons do.
@@ -168,14 +168,14 @@ class Process:
         self.telling.people = people
 
     def _route(self, name: str, site: Site, parts: Parts) -> Route:
-        mix, core = self.nature.mix, site.core
+        mix, core, forward = self.nature.mix, site.core, forward_of(self.nature.mix)
         probe = (lambda: core.probe(5.0)) if mix.safe_probe else None
         return Route(
             name,
             core=core,
-            health=parts.health(name, breaker_of(mix), self.clock, probe, keeper=site.keeper),
+            health=parts.health(name, breaker_of(mix), self.clock, probe, keeper=site.keeper, sending=forward),
             currency="RUB",
-            forward=forward_of(mix),
+            forward=forward,
             standin=standin_of(mix) if name == ROUTE else StandinSettings(answer_margin_s=0.5),
             channels=CHANNELS_OF[name],
             order=order_of(mix),
@@ -187,10 +187,9 @@ class Process:
 
     async def _start(self) -> None:
         """As the service starts."""
-        await self.spool.open(self.clock.now_us())
+        await self.spool.open(await self.time_us())
         self.numbers.start_above(await self.store.highest_number())
-        works = [work for route in self.routes for work in (route.health.run(), self.forwarders[route.name].run())]
-        self.loops += map(asyncio.ensure_future, works)
+        self.loops += map(asyncio.ensure_future, self.works())
         if self.nature.mix.sinks:
             await self.outages.open()
             await self.telling.open()
@@ -199,6 +198,18 @@ class Process:
             loop.add_done_callback(self._loop_ended)
         self.ready = True
         self.nature.note("ready")
+
+    def a_clock(self) -> SeededClock:
+        """What it tells the time by."""
+        return SeededClock(self.nature)
+
+    async def time_us(self) -> int:
+        """The time it begins at."""
+        return self.clock.now_us()
+
+    def works(self) -> list[Coroutine[Any, Any, None]]:
+        """What goes on beside requests."""
+        return [work for route in self.routes for work in (route.health.run(), self.forwarders[route.name].run())]
 
     def _loop_ended(self, loop: "asyncio.Task[None]") -> None:
         if not loop.cancelled() and loop.exception() is not None:
@@ -261,7 +272,7 @@ class Process:
 
     async def _take(self, request: Request, until: float) -> Answer:
         if isinstance(request, Payment):
-            return await paid(self.acceptor, request, until, until)
+            return await paid_in_turn(self.acceptor, request, until, until)
         if isinstance(request, Reversal):
             return await self.acceptor.reverse(request, until, until)
         if isinstance(request, Check):
@@ -286,6 +297,7 @@ def forward_of(mix: Mix) -> ForwardSettings:
     """How this seed's gateway sends."""
     return ForwardSettings(
         in_flight_max=mix.in_flight_max,
+        rate_max_per_s=mix.rate_max,
         attempt_timeout_s=min(10.0, 0.9 * mix.settle_s),
         attempts_max=mix.attempts_max,
         backoff_first_s=0.5,

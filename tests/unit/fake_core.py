@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from adapters.core import Capabilities, Delivery, Level
+from adapters.cores.leave import WITHHELD, may_leave
 from adapters.outcome import (
     Allowed,
     Cause,
@@ -178,6 +179,8 @@ class FakeCore:
     # How it works
 
     async def _order(self, operation: str, delivery: Delivery) -> Outcome:
+        if not may_leave.get()():
+            return WITHHELD
         await self._come_in(operation, delivery)
         does = self._script.popleft() if self._script else Does(self._honest(operation, delivery), books=True)
         if does.books and isinstance(does.says, Posted | Pending | Unknown | Exception):

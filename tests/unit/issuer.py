@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 from joserfc import jwt
@@ -36,6 +37,10 @@ class OwnIssuer:
         self.described: dict[str, Any] = {}
         #: The keys at another address of its own, that it only leads to by a redirect.
         self.moved: list[Any] = []
+        #: What it gives for a code, and with what it was asked for it.
+        self.id_token = ""
+        self.redeems = 200
+        self.redeemed: list[dict[str, str]] = []
 
     @property
     def address(self) -> str:
@@ -68,14 +73,31 @@ class OwnIssuer:
             {name: said for name, said in head.items() if said}, self.claims(**more), key, registry=registry
         )
 
+    def doors(self) -> dict[str, Any]:
+        """Where people sign in, as its description tells it."""
+        return {"authorization_endpoint": f"{self.address}/ask?p=staff", "token_endpoint": f"{self.address}/token"}
+
+    async def _redeem(self, request: web.BaseRequest) -> web.Response:
+        self.redeemed.append(
+            {"authorization": request.headers.get("Authorization", ""), **parse_form(await request.text())}
+        )
+        return self.strange or web.json_response({"id_token": self.id_token}, status=self.redeems)
+
     async def describe(self, request: web.BaseRequest) -> web.Response:
-        """Its description, and its keys."""
+        """Its description, its keys, and what a code is good for."""
+        if request.path.endswith("/token"):
+            return await self._redeem(request)
         if request.path.endswith("/moved"):
             return web.Response(text=json.dumps({"keys": self.moved}))
         if request.path.endswith("/keys"):
             self.asked += 1
             return self.strange or web.Response(text=json.dumps({"keys": self.keys}))
         return web.json_response({"issuer": self.address, "jwks_uri": f"{self.address}/keys", **self.described})
+
+
+def parse_form(text: str) -> dict[str, str]:
+    """A form's fields."""
+    return dict(parse_qsl(text))
 
 
 @contextlib.asynccontextmanager

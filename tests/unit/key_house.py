@@ -12,7 +12,7 @@ from gateway.custody.keeper import DAY_US, Keeper
 from gateway.custody.resealing import Resealer
 from gateway.custody.settings import KeysSettings
 from spool.entry import Entry
-from spool.errors import MasterUnreachable
+from spool.errors import MasterUnreachable, SpoolError
 from spool.keystore import KeyStore
 from spool.lifecycle import CLAIM, POST
 from spool.memory import MemoryStore
@@ -33,6 +33,8 @@ class ServiceMaster:
     def __init__(self, fill: int = 1) -> None:
         self.place = "the service"
         self.away = False
+        #: What whoever asks meets while it is away.
+        self.trouble: type[SpoolError] = MasterUnreachable
         self.asked = 0
         self.closed = False
         self._keys = [bytes([fill]) * 32]
@@ -44,7 +46,7 @@ class ServiceMaster:
     def _ask(self) -> None:
         self.asked += 1
         if self.away:
-            raise MasterUnreachable("the service does not answer")
+            raise self.trouble("the service does not answer")
 
     async def wrap(self, key: bytes, context: bytes) -> Wrapped:
         """As the protocol says."""

@@ -43,7 +43,7 @@ UP: Final = RouteShown(
     zone="closed",
     since="2026-01-14T22:00:00.000000Z",
     operations={
-        name: OperationShown(zone="closed", share=1.0, usual_s=0.04, usual_worst_s=0.2, sluggish_s=0.5)
+        name: OperationShown(zone="closed", share=1.0, usual_s=0.04, usual_worst_s=0.2, sluggish_s=0.5, hung_s=0.5)
         for name in ("post", "check", "reversal")
     },
     trip="",

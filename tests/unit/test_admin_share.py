@@ -6,9 +6,11 @@ from typing import Final
 
 import pytest
 
-from gateway.admin.http.share import BURST_S, COST_MAX_S, Share
+from gateway.admin.http.share import BURST_S, DEBT_MAX_S, KNOWN_MAX, SHARE, Share, step_aside
 
 LONG_S: Final = 60.0
+COST_S: Final = 0.25
+"""What a long request takes."""
 
 
 class Loop:
@@ -53,14 +55,14 @@ async def turns() -> None:
 async def test_nobody_is_slowed_while_no_payment_waits(loop: Loop) -> None:
     """Whatever it costs: an export, an import of a million accounts."""
     loop.is_pressed = False
-    asked = [loop.asks("custodian", COST_MAX_S) for _ in range(10)]
+    asked = [loop.asks("custodian", COST_S) for _ in range(10)]
     await turns()
     assert all(each.done() for each in asked)
 
 
 async def test_what_was_answered_is_paid_for_before_the_next(loop: Loop) -> None:
     """While payments wait."""
-    await loop.asks("viewer", COST_MAX_S)
+    await loop.asks("viewer", COST_S)
     second = loop.asks("viewer")
     await turns()
     assert not second.done()
@@ -77,7 +79,7 @@ async def test_a_page_that_is_opened_is_there_at_once(loop: Loop) -> None:
 
 async def test_a_crowd_of_strangers_costs_the_known_one_turn(loop: Loop) -> None:
     """He was let in before; they were not."""
-    await loop.asks("lead", COST_MAX_S, is_in=True)
+    await loop.asks("lead", COST_S, is_in=True)
     strangers = [loop.asks(f"stranger {number}") for number in range(5)]
     lead = loop.asks("lead")
     await turns()
@@ -88,7 +90,7 @@ async def test_a_crowd_of_strangers_costs_the_known_one_turn(loop: Loop) -> None
 
 async def test_payments_that_waited_a_moment_ago_count_as_waiting(loop: Loop) -> None:
     """Between two commits none does."""
-    await loop.asks("viewer", COST_MAX_S)
+    await loop.asks("viewer", COST_S)
     second = loop.asks("viewer")
     loop.is_pressed = False
     await turns()
@@ -99,7 +101,7 @@ async def test_payments_that_waited_a_moment_ago_count_as_waiting(loop: Loop) ->
 
 async def test_who_goes_away_leaves_his_place(loop: Loop) -> None:
     """What comes after is answered all the same."""
-    await loop.asks("viewer", COST_MAX_S)
+    await loop.asks("viewer", COST_S)
     gone, stays = loop.asks("gone"), loop.asks("stays")
     await turns()
     gone.cancel()
@@ -142,3 +144,110 @@ async def test_a_failure_and_a_cancellation_go_where_they_belong(loop: Loop) -> 
     with pytest.raises(asyncio.CancelledError):
         await request
     assert cleaned == ["cleaned"]
+
+
+async def test_however_long_one_was_the_next_waits_for_seconds_at_most(loop: Loop) -> None:
+    """What is owed is bounded."""
+    await loop.asks("viewer", LONG_S)
+    second = loop.asks("viewer")
+    await turns()
+    assert not second.done()
+    loop.now_s += DEBT_MAX_S / SHARE + 0.001
+    assert await second == "viewer"
+
+
+async def test_who_had_least_goes_first(loop: Loop) -> None:
+    """Of two who are known; in whatever order they came."""
+    await loop.asks("lead", 0.0, is_in=True)
+    await loop.asks("viewer", 0.0, is_in=True)
+    await loop.asks("viewer", COST_S, is_in=True)
+    viewer = loop.asks("viewer", is_in=True)
+    await turns()
+    lead = loop.asks("lead", is_in=True)
+    await turns()
+    loop.now_s += LONG_S
+    await asyncio.gather(viewer, lead)
+    assert loop.answered[-2:] == ["lead", "viewer"]
+
+
+async def test_of_one_who_is_known_one_request_is_under_way(loop: Loop) -> None:
+    """While payments wait: sixty that wait for the disk would all be there at once."""
+    await loop.asks("viewer", is_in=True)
+    held = asyncio.Event()
+    first = asyncio.create_task(loop.share.run("viewer", held.wait, bool))
+    second = loop.asks("viewer")
+    await turns()
+    assert not second.done()
+    held.set()
+    assert await first
+    assert await second == "viewer"
+
+
+async def test_a_long_one_steps_aside_between_its_pieces(loop: Loop) -> None:
+    """It goes on when it is paid for, and the others have had their turn."""
+    done = list[int]()
+
+    async def writes() -> str:
+        loop.now_s += COST_S
+        done.append(1)
+        await step_aside()
+        done.append(2)
+        return "written"
+
+    export = asyncio.create_task(loop.share.run("viewer", writes, lambda _: True))
+    await turns()
+    assert done == [1]
+    lead = loop.asks("lead")
+    loop.now_s += LONG_S
+    assert await lead == "lead"
+    assert await export == "written"
+
+
+async def test_stepping_aside_elsewhere_is_nothing() -> None:
+    """A report that is made for nobody who asks."""
+    await step_aside()
+
+
+async def test_who_goes_away_as_his_turn_comes_gives_it_back(loop: Loop) -> None:
+    """His next request is not kept waiting by it."""
+    await loop.asks("viewer", is_in=True)
+    held = asyncio.Event()
+    first = asyncio.create_task(loop.share.run("viewer", held.wait, lambda _: gone.cancel()))
+    await turns()
+    gone = loop.asks("viewer")
+    await turns()
+    held.set()
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    assert await loop.asks("viewer") == "viewer"
+
+
+async def test_what_a_request_began_and_goes_on_after_it_takes_no_turn(loop: Loop) -> None:
+    """A job steps aside in nobody's name: the person's next request is answered."""
+    going = asyncio.Event()
+    jobs = list[asyncio.Task[None]]()
+
+    async def job() -> None:
+        await going.wait()
+        await step_aside()
+
+    async def begins() -> str:
+        jobs.append(asyncio.create_task(job()))
+        return "begun"
+
+    await loop.asks("viewer", is_in=True)
+    await loop.share.run("viewer", begins, lambda _: True)
+    going.set()
+    await jobs[0]
+    loop.now_s += LONG_S
+    assert await loop.asks("viewer") == "viewer"
+
+
+async def test_callers_that_come_no_more_are_forgotten(loop: Loop) -> None:
+    """Short-lived tokens are another caller every few minutes."""
+    loop.is_pressed = False
+    for number in range(2 * KNOWN_MAX):
+        await loop.asks(f"token {number}", is_in=True)
+        await loop.asks(f"token {number}", is_in=True)
+    assert len(loop.share._rows) <= KNOWN_MAX + 1

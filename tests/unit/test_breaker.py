@@ -116,6 +116,75 @@ async def test_a_core_that_hangs_is_noticed_while_its_calls_still_wait(breaker: 
     assert None not in waiting
 
 
+async def test_trouble_began_with_the_first_call_that_met_it(breaker: Breaker, clock: ManualClock) -> None:
+    """Not with what came of it: a core that hangs, or answers late, was down while the payers waited."""
+    began_us = clock.now_us()
+    waiting = [breaker.admit() for _ in range(5)]
+    await clock.advance(0.9)
+    breaker.watch()
+    await clock.advance(0.2)
+    breaker.watch()
+    assert (zone_of(breaker), breaker.trouble_us, len(waiting)) == (Zone.OPEN, began_us, 5)
+
+
+@pytest.mark.parametrize(("kind", "trip"), [(Evidence.NO_ANSWER, Trip.FAILING), (Evidence.SLOW, Trip.SLOW_RATE)])
+async def test_so_it_did_where_they_ended_after_a_while(
+    breaker: Breaker, clock: ManualClock, kind: Evidence, trip: Trip
+) -> None:
+    """By rules of a row and of a share alike; an old error among good answers isn't where it began."""
+    call(breaker, Evidence.FAULT, *[Evidence.GOOD] * 30)
+    await clock.advance(SETTINGS.window_s + 1)
+    began_us = clock.now_us()
+    permits = [permit_of(breaker) for _ in range(12)]
+    await clock.advance(0.4)
+    ended = [breaker.report(permit, kind) for permit in permits]
+    assert (breaker.trip, breaker.trouble_us, ended[0]) == (trip, began_us, True)
+
+
+async def test_what_a_person_opens_met_no_trouble(breaker: Breaker, clock: ManualClock) -> None:
+    """Nor what was opened for trouble of earlier."""
+    await bring_to_trial(breaker, clock)
+    call(breaker, *[Evidence.GOOD] * SETTINGS.trials_needed)
+    assert breaker.trouble_us > 0
+    breaker.force(word(clock, Zone.OPEN))
+    assert breaker.trouble_us == 0
+
+
+async def test_a_relapse_is_of_the_same_trouble(breaker: Breaker, clock: ManualClock) -> None:
+    """It is told by the call that met it first."""
+    began_us = clock.now_us()
+    await bring_to_trial(breaker, clock)
+    call(breaker, Evidence.NO_ANSWER)
+    assert (breaker.trip, breaker.trouble_us) == (Trip.TRIAL_FAILED, began_us)
+
+
+async def test_a_core_that_says_for_how_long_it_is_away_is_believed(breaker: Breaker, clock: ManualClock) -> None:
+    """Held back so long, no second call could say so; and it is left alone as it asked, whatever its health page says."""
+    call(breaker, *[Evidence.GOOD] * 30)
+    breaker.report(permit_of(breaker), Evidence.FAULT, wait_s=SETTINGS.window_s + 5)
+    assert (zone_of(breaker), breaker.trip) == (Zone.OPEN, Trip.AWAY)
+    await clock.advance(SETTINGS.window_s + 4.9)
+    breaker.probe_passed(breaker.epoch)
+    assert zone_of(breaker) is Zone.OPEN
+    await clock.advance(0.1)
+    breaker.probe_passed(breaker.epoch)
+    assert zone_of(breaker) is Zone.TRIAL
+    breaker.report(permit_of(breaker), Evidence.FAULT, wait_s=3600.0)
+    await clock.advance(SETTINGS.open_for_max_s - 0.1)
+    breaker.probe_passed(breaker.epoch)
+    assert zone_of(breaker) is Zone.OPEN
+    await clock.advance(0.1)
+    breaker.probe_passed(breaker.epoch)
+    assert zone_of(breaker) is Zone.TRIAL
+
+
+def test_a_core_that_sheds_a_call_is_not_away(breaker: Breaker) -> None:
+    """One that asks for a second is heard again within the window."""
+    breaker.report(permit_of(breaker), Evidence.FAULT, wait_s=1.0)
+    breaker.report(permit_of(breaker), Evidence.NOTHING, wait_s=60.0)
+    assert zone_of(breaker) is Zone.CLOSED
+
+
 async def test_calls_that_wait_long_beside_others_that_end_are_no_hang(breaker: Breaker, clock: ManualClock) -> None:
     """Some accounts are slow; while the core answers anybody, it isn't hung."""
     waiting = [breaker.admit() for _ in range(5)]

@@ -17,6 +17,7 @@ from gateway.cli.options import Scope
 from gateway.cli.verbs import rates, seconds_of, told_of
 from spool.lifecycle import Kind, State, Told
 from spool.tally import Cell, Sum
+from tests.unit.statuses import REFUSED
 
 
 def books(*, posted: int, ready: int, node: str = "night") -> Status:
@@ -135,3 +136,10 @@ def test_ages_count_back_from_now() -> None:
     }
     with pytest.raises(Failure, match="not both"):
         told_of(Scope(older="2h", accepted_before="2026-01-01T00:00:00Z"), now_us)
+
+
+def test_what_was_seen_once_is_said_so() -> None:
+    """And not "1 times"."""
+    once = msgspec.structs.replace(REFUSED, seen=1)
+    assert tables.how_often(once) == "once, 2026-01-15 02:47:00Z"
+    assert tables.how_often(REFUSED).startswith(f"{REFUSED.seen} times since 2026-01-15 02:47:00Z, last ")

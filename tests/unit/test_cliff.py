@@ -36,10 +36,12 @@ DRAIN_S_MAX: Final = 60.0
 class Recovery:
     """A core that was down, and what waits for it; nobody pays meanwhile."""
 
-    def __init__(self, limit: int, seed: int, calm_s: float = CALM_S, payments: int = PAYMENTS) -> None:
+    def __init__(
+        self, limit: int, seed: int, calm_s: float = CALM_S, payments: int = PAYMENTS, explore_after_s: int = 0
+    ) -> None:
         clock = ManualClock(seed=seed)
         self.core = CliffCore(able(Level.A), clock, limit=limit, service_s=SERVICE_S, seed=seed, calm_s=calm_s)
-        sending = ForwardSettings(in_flight_max=256)
+        sending = ForwardSettings(in_flight_max=256, explore_after_s=explore_after_s)
         self.heart = Heart(
             MemoryStore(), self.core, clock, StandinSettings(), sending, BreakerSettings(), keeper=KeptInMemory()
         )
@@ -145,6 +147,16 @@ async def test_a_core_with_a_cliff_is_pushed_over_once_at_most_and_then_used_wel
     assert recovery.rate() >= 0.8 * recovery.safe_rate
     assert set(recovery.core.bookings.values()) == {1}
     assert len(recovery.core.bookings) == PAYMENTS
+
+
+@pytest.mark.parametrize("limit", [8, 16, 40])
+async def test_a_core_of_which_nothing_is_known_is_not_pushed_over_without_need(limit: int) -> None:
+    """Eight at once are enough for a drain that takes no longer than it may: nobody goes over the cliff to find it."""
+    recovery = Recovery(limit, seed=1, payments=900, explore_after_s=1800)
+    await recovery.taken()
+    await recovery.drained()
+    assert (recovery.core.falls, recovery.core.most) == (0, 8)
+    assert len(recovery.core.bookings) == 900
 
 
 async def test_what_was_learned_outlives_a_relapse() -> None:

@@ -26,7 +26,7 @@ STEP_S: Final = 0.05
 OUTAGE_S: Final = 5.0
 DRAIN_S_MAX: Final = 240.0
 NODES: Final = 2
-SENDING: Final = ForwardSettings(in_flight_max=256)
+SENDING: Final = ForwardSettings(in_flight_max=256, explore_after_s=0)
 
 
 class Member(Alone):
@@ -143,6 +143,6 @@ async def test_what_nodes_tell_each_other_is_what_keeps_them_from_pushing_again(
 @pytest.mark.parametrize("ceiling", [1, 2, 7, 12])
 async def test_two_nodes_together_keep_to_one_limit(ceiling: int) -> None:
     """The core counts; one each is the least."""
-    fleet = Fleet(1000, (150, 150), sending=ForwardSettings(in_flight_max=ceiling, slow_start_s=0.5))
+    fleet = Fleet(1000, (150, 150), sending=ForwardSettings(in_flight_max=ceiling, slow_start_s=0.5, explore_after_s=0))
     await fleet.drained()
     assert fleet.core.most == max(ceiling, NODES)

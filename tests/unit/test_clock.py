@@ -88,3 +88,24 @@ def test_time_never_goes_back(moves: list[tuple[float, float]]) -> None:
     for seconds, passing in moves:
         machine.moved(seconds)
         assert passing * 0.98 - 0.001 <= machine.passes(passing) <= passing * 1.02 + 0.001
+
+
+@pytest.mark.parametrize("seconds", [HOUR_S, -HOUR_S, 3, -3])
+def test_the_time_of_whoever_is_followed_is_taken_at_once_and_then_kept_to(machine: Machine, seconds: int) -> None:
+    """Nodes write times that others read: they go by one clock, whatever their machines say."""
+    with capture_logs() as logs:
+        machine.clock.follow((machine.wall_ns + seconds * SECOND_NS) // 1000)
+        machine.passes(100.0)
+
+    assert machine.clock.now_us() == (machine.wall_ns + seconds * SECOND_NS) // 1000
+    assert [(each["event"], each["machine_is_ahead_s"]) for each in logs] == [("clock_apart", -seconds)]
+
+
+def test_whoever_is_followed_and_moved_moves_no_time(machine: Machine) -> None:
+    """Another server of the database may have another time; time goes on, and comes nearer to it."""
+    machine.clock.follow(machine.wall_ns // 1000)
+    machine.clock.follow(machine.wall_ns // 1000 + HOUR_S * 1_000_000)
+
+    assert machine.passes(10.0) == pytest.approx(10.1, rel=0.001)
+    machine.clock.follow(machine.wall_ns // 1000 - HOUR_S * 1_000_000)
+    assert machine.passes(10.0) == pytest.approx(9.9, rel=0.001)

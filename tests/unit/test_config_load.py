@@ -178,6 +178,7 @@ def test_a_fault_says_its_line_and_what_to_write(  # noqa: PLR0917 - the table's
         ([("[routes.main.standin]", "[routes.main.standin.channels.bnk]")], 37, "routes.main.standin.channels.bnk", ""),
         ([("attempt_timeout_s = 20", "backoff_first_s = 301")], 35, "routes.main.forward.backoff_first_s", "above"),
         ([("attempt_timeout_s = 20", "in_flight_max = 65")], 24, "cores.billing.connections_max", "fewer than"),
+        ([("[spool]", "[spool]\nretention_days = 29")], 2, "spool.retention_days", "too short"),
         ([('level = "A"', 'level = "C"\nsettle_delay_s = 19')], 28, "cores.billing.settle_delay_s", "shorter than one"),
         (
             [('"2222', '"1111'), ("2" * 60, "1" * 60)],
@@ -335,8 +336,10 @@ def test_a_file_nested_deeply_is_told_so(tmp_path: Path, depth: int) -> None:
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     """The first start of all."""
-    with pytest.raises(ConfigUnfit, match="nightsafe init"):
-        load(tmp_path / "none.toml")
+    path = tmp_path / "none.toml"
+    words = f"^{path}: 1 fault\n{path}: No such file or directory; make one with `nightsafe init`"
+    with pytest.raises(ConfigUnfit, match=words):
+        load(path)
 
 
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from adapters.outcome import (
 )
 from adapters.payment import Check, Refusal
 from gateway.clock import ManualClock, settle
-from gateway.route.endpoints import Endpoint, Endpoints, joined, without_a_common_ledger
+from gateway.route.endpoints import Endpoint, Endpoints, joined, sooner, without_a_common_ledger
 from gateway.route.health import RouteHealth
 from gateway.route.hurry import UnderWay
+from gateway.route.opening import unhurried, watched_by
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Use, Zone
 from tests.unit.fake_core import NOT_SENT, SILENCE, FakeCore, able
@@ -42,12 +43,12 @@ def delivery() -> Delivery:
 class Pair:
     """Two endpoints of a core."""
 
-    def __init__(self, *, shared: bool, level: Level = Level.A) -> None:
+    def __init__(self, *, shared: bool, level: Level = Level.A, watched: BreakerSettings = BREAKER) -> None:
         """Both well, and nothing booked."""
         self.clock = ManualClock()
         self.cores = [FakeCore(able(level)), FakeCore(able(level))]
         each = [
-            Endpoint(f"{place}", core, RouteHealth(f"{place}", BREAKER, self.clock))
+            Endpoint(f"{place}", core, RouteHealth(f"{place}", watched, self.clock))
             for place, core in enumerate(self.cores)
         ]
         self.both = Endpoints("billing", each, self.clock, shared_ledger=shared)
@@ -120,6 +121,57 @@ async def test_an_endpoint_that_hangs_is_given_up_once_it_is_open() -> None:
     assert isinstance(await pair.post(), Posted)
     told = await asyncio.gather(*waiting)
     assert {type(each) for each in told} == {Unknown}
+
+
+class Payers:
+    """Twenty payments a second by a route of two endpoints that are known to be quick."""
+
+    def __init__(self) -> None:
+        """Nobody yet; endpoints are watched as `open_route_core` has them watched."""
+        own = unhurried(BREAKER).model_copy(update={"hung_after_s": sooner(BREAKER.hung_after_s)})
+        self.pair = Pair(shared=True, watched=own)
+        self.clock = self.pair.clock
+        self.route = RouteHealth("route", watched_by(self.pair.both, BREAKER), self.clock)
+        self.healths = [self.route, *(each.health for each in self.pair.both.each)]
+        self._paying = list[asyncio.Task[None]]()
+
+    async def _one(self) -> None:
+        permit = self.route.admit()
+        if permit is not None:
+            begun_s = self.clock.monotonic()
+            self.route.report(permit, await self.pair.post(), self.clock.monotonic() - begun_s)
+
+    async def _pay(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            for _ in range(2):
+                self._paying.append(asyncio.create_task(self._one()))
+                await self.clock.advance(0.05)
+            for health in self.healths:
+                health.watch_once()
+
+    async def silent(self, *places: int, for_s: float) -> list[Zone]:
+        """In health for a while, until these endpoints say nothing: how route and endpoints stand so much later."""
+        await self._pay(15.0)
+        for place in places:
+            self.pair.cores[place].hang()
+        await self._pay(for_s)
+        zones = [health.zone for health in self.healths]
+        for core in self.pair.cores:
+            core.let_go()
+        await asyncio.gather(*self._paying)
+        return zones
+
+
+async def test_one_of_two_that_falls_silent_is_known_within_a_second_and_the_route_goes_on() -> None:
+    """It is passed over after half of it, and the other one has the other half to do its work."""
+    assert await Payers().silent(0, for_s=0.8) == [Zone.CLOSED, Zone.OPEN, Zone.CLOSED]
+    assert (await Payers().silent(0, for_s=1.5))[0] is Zone.CLOSED
+
+
+async def test_all_that_fall_silent_at_once_are_known_soon_after_a_second() -> None:
+    """Of the second nothing is known before it is asked, which is when the first is given up: twice half a second."""
+    assert (await Payers().silent(0, 1, for_s=0.9))[:2] == [Zone.CLOSED, Zone.OPEN]
+    assert (await Payers().silent(0, 1, for_s=1.2))[0] is Zone.OPEN
 
 
 async def test_at_level_c_nobody_is_given_up() -> None:

@@ -84,5 +84,5 @@ def test_what_says_nothing_of_an_entry_itself_stops_none() -> None:
     stopping = {fault.word for fault in Fault if fault.quarantines}
 
     assert stopping == {
-        "entry_edited", "entry_unknown", "event_edited", "event_unknown", "state_forged", "history_broken",
+        "entry_edited", "entry_unknown", "event_edited", "event_unknown", "state_forged", "history_broken", "forgotten_back",
     }  # fmt: skip

@@ -263,6 +263,8 @@ class WindowAgainstADisk(RuleBasedStateMachine):
         self.behind: list[int] = []
         self.in_hand: list[Entry] = []
         self.holding: set[int] = set()
+        #: Of these, what another node has in hand.
+        self.elsewhere: set[int] = set()
         self.freed: set[int] = set()
         #: What was given back and is on its way behind, with the lanes to look at once it is there.
         self.on_the_way: list[tuple[list[Entry], set[int]]] = []
@@ -312,10 +314,13 @@ class WindowAgainstADisk(RuleBasedStateMachine):
     def take(self) -> None:
         """Claim one."""
         each = self.window.take()
-        if each is not None:
-            self.line.remove(each.number)
-            self.holding.add(each.number)
+        if each is None:
+            return
+        if self._may_be_claimed(each.number):
+            self._is_claimed(each.number)
             self.in_hand.append(each)
+        else:
+            self.on_the_way.append((self.window.block(each), {each.lane}))
 
     @precondition(lambda self: self.in_hand)
     @rule(data=st.data())
@@ -353,9 +358,44 @@ class WindowAgainstADisk(RuleBasedStateMachine):
         self.on_the_way.append((self.window.block(each), {each.lane}))
 
     @rule(data=st.data())
+    def is_finished_elsewhere(self, data: st.DataObject) -> None:
+        """Another node took up what was in doubt, and the core booked it; nobody tells this one."""
+        self._finish_elsewhere(data.draw(st.sampled_from([0, *self._waiting_aside(), *sorted(self.elsewhere)])))
+
+    @rule(data=st.data())
+    def is_claimed_elsewhere(self, data: st.DataObject) -> None:
+        """Another node takes the first of a lane, wherever this one has it."""
+        firsts = [number for number in sorted({*self.line, *self.behind}) if self._may_be_claimed(number)]
+        if firsts:
+            number = data.draw(st.sampled_from(firsts))
+            self._is_claimed(number)
+            self.elsewhere.add(number)
+
+    @precondition(lambda self: self.elsewhere)
+    @rule(data=st.data(), sent=st.booleans())
+    def is_not_finished_elsewhere(self, data: st.DataObject, *, sent: bool) -> None:
+        """It is in doubt, for whoever comes first when it falls due; or as it was, if it was not sent."""
+        number = data.draw(st.sampled_from(sorted(self.elsewhere)))
+        self.elsewhere.discard(number)
+        if not sent:
+            self.holding.discard(number)
+            self.line.append(number)
+            self.line.sort()
+
+    @rule()
+    def looks_anew(self) -> None:
+        """As often where other nodes write: all is read again, and who waits for nobody stands in line again."""
+        self.window.open_all()
+        self.cursor = 0
+        for number in [each for each in sorted(self.behind) if not self._waits_for_somebody(each)]:
+            self.behind.remove(number)
+            self.line.append(number)
+        self.line.sort()
+
+    @rule(data=st.data())
     def falls_due(self, data: st.DataObject) -> None:
         """What is in doubt is asked about, if its lane is free."""
-        waiting = sorted(self.holding - {each.number for each in self.in_hand})
+        waiting = self._waiting_aside()
         if waiting:
             number = data.draw(st.sampled_from(waiting))
             due = entry(number, self.lanes[number], due_at_us=1)
@@ -385,9 +425,12 @@ class WindowAgainstADisk(RuleBasedStateMachine):
                 if self.window.finish(each) or each.due_at_us:
                     self.freed.add(each.lane)
             self.look_behind()
+            self.looks_anew()
             self.load()
             self.take()
-            for number in sorted(self.holding - {each.number for each in self.in_hand}):
+            for number in sorted(self.elsewhere):
+                self._finish_elsewhere(number)
+            for number in self._waiting_aside():
                 due = entry(number, self.lanes[number], due_at_us=1)
                 if self.window.seize(due):
                     self.in_hand.append(due)
@@ -397,10 +440,35 @@ class WindowAgainstADisk(RuleBasedStateMachine):
     def _is_blocked(self, number: int) -> bool:
         return any(self.lanes[n] == self.lanes[number] and n < number for n in (*self.behind, *self.holding))
 
+    def _may_be_claimed(self, number: int) -> bool:
+        """Nobody else has it, and nothing of its lane comes before it."""
+        unfinished = {*self.line, *self.behind, *self.holding}
+        of_lane = [each for each in unfinished if self.lanes[each] == self.lanes[number]]
+        return number not in self.holding and number == min(of_lane, default=0)
+
+    def _is_claimed(self, number: int) -> None:
+        (self.line if number in self.line else self.behind).remove(number)
+        self.holding.add(number)
+
+    def _finish_elsewhere(self, number: int) -> None:
+        if number:
+            self.holding.discard(number)
+            self.elsewhere.discard(number)
+            self.sent.setdefault(self.lanes[number], []).append(number)
+
+    def _waiting_aside(self) -> list[int]:
+        """In doubt, and in nobody's hand."""
+        return sorted(self.holding - self.elsewhere - {each.number for each in self.in_hand})
+
+    def _waits_for_somebody(self, number: int) -> bool:
+        return any(self.lanes[n] == self.lanes[number] and n < number for n in (*self.line, *self.holding))
+
     def _set_behind(self, entries: list[Entry]) -> None:
-        for each in entries:
-            self.line.remove(each.number)
-            self.behind.append(each.number)
+        # As the store does: what is read anew while it is on its way may be there already.
+        numbers = [each.number for each in entries if each.number in self.line]
+        for number in numbers:
+            self.line.remove(number)
+            self.behind.append(number)
 
     def _out_of_hand(self, data: st.DataObject) -> Entry:
         each: Entry = data.draw(st.sampled_from(self.in_hand))

@@ -266,6 +266,9 @@ async def test_at_level_b_what_the_core_surely_has_not_is_sent_again(open_heart:
     await heart.later(SETTLE_S, rounds=4)
     assert [call.operation for call in heart.core.calls] == ["post", "inquire", "post"]
     assert_each_is_booked_once(heart, 1)
+    (counted,) = [each for each in heart.meter.collect() if each.name == "nightsafe_attempts"]
+    asked = {(each.labels["operation"], each.labels["outcome"]): each.value for each in counted.samples}
+    assert asked["inquiry", "NotFound"] == 1
 
 
 async def test_at_level_c_a_doubt_is_parked(open_heart: OpenHeart) -> None:

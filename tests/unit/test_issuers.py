@@ -358,6 +358,13 @@ KEY: Final = st.dictionaries(
 )
 
 
+@pytest.mark.parametrize("more", [{}, {"d": "AA"}])
+def test_a_key_on_a_curve_that_nobody_knows_is_left_out(more: dict[str, Any]) -> None:
+    """Else one that an issuer tries would keep all its persons out."""
+    unknown = {**EC.as_dict(private=False), "crv": "P-257", **more}
+    assert len(read_keys(json.dumps({"keys": [unknown, EC.as_dict(private=False)]}).encode())) == 1
+
+
 @given(st.lists(KEY, max_size=3))
 def test_no_key_set_breaks_its_reader(keys: list[dict[str, Any]]) -> None:
     """Whatever an issuer publishes, what we can't use is left out."""
@@ -436,3 +443,11 @@ def test_an_issuer_vouches_for_persons_alone(role: str) -> None:
     """Teams of cores and other installations come with tokens."""
     with pytest.raises(ValidationError):
         IssuerSettings.model_validate({"issuer": "https://a.example", "audience": "a", "roles": {"g": role}})
+
+
+def test_a_client_of_the_page_is_not_whom_tokens_for_the_api_are_made_out_to() -> None:
+    """Else what signs somebody in to the page, and lies in a browser's or proxy's log, opens the API as well."""
+    page = {"page": "https://night.example"}
+    assert OwnIssuer(1).settings(sign_in={"client_id": "page", **page}).sign_in is not None
+    with pytest.raises(ValidationError, match="must differ from audience"):
+        OwnIssuer(1).settings(sign_in={"client_id": "nightsafe", **page})

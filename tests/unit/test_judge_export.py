@@ -333,3 +333,90 @@ def test_among_several_nodes_numbers_are_no_order() -> None:
 
     assert found(judge(*history.lines())) == {"out_of_order"}
     assert found(judge(*history.lines(), several=True)) == set()
+
+
+# What was over and has left the spool
+
+
+def forgotten(history: History, *keys: str) -> list[str]:
+    """The lines of these keys' entries, which leave the export."""
+    gone = [line for line in history.entries if line["entry"]["key"] in keys]
+    history.entries[:] = [line for line in history.entries if line not in gone]
+    return [json.dumps(line) for line in gone]
+
+
+def test_what_was_forgotten_when_it_was_over_is_not_lost() -> None:
+    """What was said of it holds as well; whoever forgets without telling has lost it."""
+    history = history_of("live", "stood in", "refused", "waits")
+    gone = forgotten(history, "k0", "k1", "k2")
+
+    verdict = judge(*history.lines(), forgotten=gone)
+
+    assert (found(verdict), verdict.forgotten) == (set(), 3)
+    assert found(judge(*history.lines())) == {"lost"}
+
+
+def test_a_repeat_of_what_was_forgotten_is_another_payment() -> None:
+    """With a receipt and a booking of its own; one more than there were lives is a doubled one."""
+    history = history_of("live")
+    gone = forgotten(history, "k0")
+    for _ in range(4):  # numbers go on
+        history.entries.append({})
+    history.live_through("stood in", "k0", "100")
+    history.entries[:] = history.entries[4:]
+
+    assert found(judge(*history.lines(), forgotten=gone)) == set()
+    assert "doubled" in found(judge(*history.lines()))
+    history.bookings.append(history.bookings[0] | {"sequence": 3})
+    assert found(judge(*history.lines(), forgotten=gone)) == {"doubled"}
+
+
+def test_a_receipt_that_no_life_had_is_found() -> None:
+    """Forgetting excuses no number that nobody gave out."""
+    history = history_of("live")
+    history.hears("k0", "yes", "77", "posted")
+    gone = forgotten(history, "k0")
+
+    assert found(judge(*history.lines(), forgotten=gone)) == {"inconsistent_answers"}
+
+
+def test_what_is_said_of_what_was_forgotten_is_held_against_it() -> None:
+    """Told yes, and it was refused when it left."""
+    history = history_of("live", "refused")
+    history.entry("k0")["entry"].update(state="refused", told="refused", core_id="")
+    history.entry("k0")["history"][-1].update(name="refuse", target="refused")
+    gone = forgotten(history, "k0")
+
+    assert {"inconsistent_answers", "unbalanced"} <= found(judge(*history.lines(), forgotten=gone))
+
+
+def test_nobody_forgets_what_nobody_asked_for() -> None:
+    """An entry that was made up and removed."""
+    history = history_of("live")
+    history.live_through("live", "made-up", "5")
+    history.diary[:] = history.diary[:2]
+    gone = forgotten(history, "made-up")
+
+    assert found(judge(*history.lines(), forgotten=gone)) == {"ghost"}
+
+
+def test_a_reversal_that_comes_again_when_both_are_forgotten_may_be_told_no() -> None:
+    """It was done, and then nobody knows its payment."""
+    history = history_of("undone")
+    gone = forgotten(history, "k0", "undo-k0")
+    history.hears("undo-k0", "no", "", "")
+
+    assert found(judge(*history.lines(), forgotten=gone)) == set()
+    assert found(judge(*history.lines())) != set()
+
+
+def test_the_command_takes_what_was_forgotten(
+    records: Callable[[History], list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a file of its own."""
+    history = history_of("live", "waits")
+    path = tmp_path / "forgotten"
+    path.write_text("".join(f"{line}\n" for line in forgotten(history, "k0")), encoding="utf-8")
+
+    assert main([*records(history), "--forgotten", str(path)]) == 0
+    assert "over and forgotten: 1" in capsys.readouterr().out

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from gateway.clock import ManualClock
 from gateway.custody.keeper import Refused
 from gateway.custody.local import FileMaster
-from spool.errors import KeysUnfit, MasterUnreachable, SpoolClosed
+from spool.errors import KeysAway, KeysUnfit, MasterUnreachable, SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.keys import KeyRing
 from spool.memory import MemoryStore
 from spool.spool import Spool
@@ -229,6 +229,29 @@ async def test_while_the_master_is_away_the_old_key_serves_and_it_is_said(house:
 
     assert [line["event"] for line in logs] == ["data_key_made", "keys_well_again"]
     assert (house.sealing, house.keeper.custody().trouble) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "level"),
+    [
+        (KeysAway, "warning"),
+        (SpoolClosed, "warning"),
+        (StorageUncertain, "warning"),
+        (StorageFull, "warning"),
+        (MasterUnreachable, "error"),
+        (KeysUnfit, "error"),
+    ],
+)
+async def test_what_passes_by_itself_wakes_nobody(house: House, trouble: type[SpoolError], level: str) -> None:
+    """The database that the key store is in is away with the spool, of which there is word enough."""
+    house.clock.jump(DAY_S)
+    house.service.away, house.service.trouble = True, trouble
+
+    with capture_logs() as logs:
+        await house.keeper.run_once()
+
+    assert [(line["event"], line["log_level"]) for line in logs] == [("keys_in_trouble", level)]
+    assert house.keeper.custody().trouble == "the service does not answer"
 
 
 async def test_a_master_that_opens_another_key_than_it_wrapped_makes_none(tmp_path: Path) -> None:

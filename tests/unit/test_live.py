@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.core import Capabilities, Delivery, Level
 from adapters.outcome import Cause, CheckOutcome, Conflict, Misconfigured, NotSent, Outcome, Pending, Posted, Refused
@@ -473,8 +474,10 @@ async def test_an_adapters_bug_is_a_doubt_and_the_route_stays_closed(heart: Hear
 async def test_an_adapter_that_cannot_prepare_a_payment_leaves_no_call_waiting(heart: Heart) -> None:
     """Calls that seem to wait for ever would open the route for everybody."""
     heart.route.core = Unprepared(able(Level.A))
-    answer = await heart.pay()
+    with capture_logs() as logs:
+        answer = await heart.pay()
     assert (answer.kind, await heart.entries(), heart.health.counts.waiting) == (UNDER_WAY, [], 0)
+    assert [(each["event"], each["error"]) for each in logs] == [("answer_failed", "ZeroDivisionError")]
 
 
 class Unprepared(FakeCore):

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.admin import asks
-from gateway.admin.entries.looking import STRETCHES, leaf
+from gateway.admin.entries.looking import STRETCHES, leaf, patience
 from gateway.admin.http.problem import Trouble
+from gateway.clock import ManualClock
 from spool.memory import MemoryStore
 from spool.number import EPOCH_MS, Numbers, number_at
 from spool.store import Filter
@@ -46,6 +47,32 @@ async def test_a_look_ends_after_its_stretches(store: MemoryStore) -> None:
     wanted = Filter(amount_min=101, newest_first=True, before=COUNT)
     newest, further = await leaf(store, wanted, 10, (100, 200))
     assert (newest, further) == ([], COUNT - 300)
+
+
+class Slow(MemoryStore):
+    """A store whose disk is slow today."""
+
+    clock = ManualClock()
+
+    async def horizon(self, wanted: Filter, count: int) -> int:
+        """After a while."""
+        await self.clock.advance(0.06)
+        return await super().horizon(wanted, count)
+
+
+async def test_a_look_whose_time_is_over_ends_with_the_stretch_it_is_in() -> None:
+    """A person has an answer soon, with the place to go on from; and each look gets further."""
+    store = Slow()
+    await store.open(NOW_US)
+    for number in range(1, 11):
+        await store.insert(draft(number), 1, b"sealed")
+    wanted = Filter(amount_min=5_000_000)
+    assert await leaf(store, wanted, 10, (2, 3, 2), goes_on=patience(store.clock)) == ([], 5)
+    await store.clock.advance(1)
+    over = patience(store.clock)
+    await store.clock.advance(1)
+    assert await leaf(store, wanted, 10, (2, 3, 2), goes_on=over) == ([], 2)
+    await store.close()
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

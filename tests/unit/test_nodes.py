@@ -9,6 +9,7 @@ def test_whoever_is_alone_holds_what_he_claimed_and_has_the_only_seat() -> None:
     nodes = Alone()
     nodes.forwards("billing", does=False)
     nodes.on_news()
+    nodes.on_time(0)
 
     assert nodes.holds()
     assert nodes.seat == (0, 1)

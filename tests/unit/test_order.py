@@ -1,5 +1,6 @@
 """Which waiting payments go before others, by rules: their ranks, and what comes of these when a core is back."""
 
+import asyncio
 from typing import Any, Final
 
 import pytest
@@ -8,6 +9,7 @@ from adapters.outcome import Allowed
 from adapters.payment import AnswerKind, Check
 from gateway.admin.entries.turn import turn_of
 from gateway.admin.views import TurnShown
+from gateway.clock import settle
 from gateway.forward.order import OrderRuleSettings, OrderSettings
 from gateway.forward.reading import Reading
 from gateway.forward.settings import ForwardSettings
@@ -335,6 +337,29 @@ async def test_more_than_memory_holds_goes_in_order_by_rank_and_account(open_hea
     assert sum(map(len, by_account.values())) == 240
     assert [amounts for amounts in by_account.values() if amounts != sorted(amounts)] == []
     assert heart.core.crossed_accounts == set()
+
+
+async def test_one_set_behind_is_sent_though_one_before_it_was_read_once_their_lane_was_free(
+    open_heart: OpenHeart,
+) -> None:
+    """The later one is of a rank that is read first, and was blocked as it was read."""
+    heart = await open_heart(order=BANK_FIRST)
+    heart.open_route()
+    await heart.pay("k0", account="a", amount=1, channel="bank")
+    heart.core.hang()
+    heart.close_route()
+    await heart.forwards()
+    await heart.pay("k1", account="a", amount=2, channel="bank")
+    await heart.pay("k2", account="a", amount=3)
+    heart.troubles.stop("set_behind")
+    reading = asyncio.ensure_future(heart.forwarder.run_once())
+    await settle()
+    heart.core.let_go()
+    await settle()
+    heart.troubles.go_on()
+    await reading
+    await heart.forwards(6)
+    assert [call.delivery.amount for call in heart.core.calls] == [1, 2, 3]
 
 
 async def test_the_oldest_payment_tries_the_core(open_heart: OpenHeart) -> None:

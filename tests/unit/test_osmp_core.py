@@ -323,3 +323,15 @@ class TestSettings:
     def test_a_core_whose_check_books_money_is_never_asked(self) -> None:
         """Ubilling's Comepay front end does."""
         assert not OsmpCore("billing", settings(check_enabled=False)).capabilities.check
+
+    async def test_a_cancel_whose_payment_can_t_be_asked_about_names_what_is_wrong(self) -> None:
+        """A core that isn't there, or a node that may not send, is no contract that is broken."""
+        core = OsmpCore(
+            "billing", settings(level="B", status_command="status", cancel_command="cancel", cancel_by="core_id")
+        )
+        original = Delivery(number=7, id=ID, attempt=1, wire=b"command=pay&", account="1", amount=1, currency="RUB")
+        wire = core.prepare_reversal(8, ID, original, "")
+        await core.close()
+        outcome = await core.reverse(msgspec.structs.replace(original, number=8, wire=wire), 5.0)
+        assert isinstance(outcome, NotSent)
+        assert outcome.cause is Cause.UNREACHABLE

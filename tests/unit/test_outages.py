@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.outcome import Refused
+from adapters.outcome import Cause, Posted, Refused, Unknown
 from adapters.payment import AnswerKind, Refusal
 from gateway.meter import Meter
 from gateway.outages.answers import Measured, Spread, answers_of, joined, spread
@@ -26,6 +26,7 @@ from gateway.outages.record import (
     went_on,
 )
 from gateway.outages.recorder import KEPT_MAX, TOLD_FOR_US, Recorder
+from gateway.route.breaker import Permit
 from gateway.standin.settings import StandinSettings
 from gateway.telling.event import Severity
 from spool.lifecycle import PARK, Kind, State, Told
@@ -239,6 +240,30 @@ async def test_a_report_is_written_when_all_is_settled(heart: Heart) -> None:
     assert report.channels == {"kiosk": (3, 3_000), "bank": (1, 1_000)}
     assert (report.ended_us - report.began_us, report.drained_us - report.ended_us) == (60 * US, 2 * US)
     assert recorder.current == {}
+
+
+async def test_how_soon_it_was_noticed_is_counted_from_the_first_call_that_met_it(heart: Heart) -> None:
+    """An error of a minute ago, among good answers, is none of it."""
+    recorder = recorder_of(heart)
+    await recorder.open()
+    heart.health.report(admitted(heart), Unknown(cause=Cause.ANSWER_TIMEOUT), 1.0)
+    heart.health.report(admitted(heart), Posted(), 1.0)
+    await heart.clock.advance(60)
+    waiting = [admitted(heart) for _ in range(5)]
+    await heart.clock.advance(1.0)
+    heart.health.watch_once()
+    await heart.clock.advance(0.1)
+    heart.health.watch_once()
+    await recorder.look()
+    (current,) = recorder.current.values()
+    assert (current.cause, current.began_us - current.seen_us, len(waiting)) == ("answer_timeout", 1_100_000, 5)
+
+
+def admitted(heart: Heart) -> Permit:
+    """Leave to send."""
+    permit = heart.health.admit()
+    assert permit is not None
+    return permit
 
 
 async def test_answers_are_told_from_before_during_and_after_and_who_was_turned_away(heart: Heart) -> None:

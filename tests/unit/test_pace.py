@@ -12,6 +12,7 @@ from gateway.clock import ManualClock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.pace import BURST_S, KEEP_S, RESUMED_S, TRICKLE, WANTED_S, Pace, Slot, Who
 from gateway.route.record import PaceKept
+from spool.nodes import ALL, Share
 
 SLOW_START_S = 5.0
 
@@ -24,7 +25,7 @@ def clock() -> ManualClock:
 
 def make(clock: ManualClock, limit: int = 8, **settings: float) -> Pace:
     """A pace that comes back from an outage, at `limit`, with a backlog."""
-    usual: dict[str, float] = {"in_flight_max": limit, "slow_start_s": SLOW_START_S}
+    usual: dict[str, float] = {"in_flight_max": limit, "slow_start_s": SLOW_START_S, "explore_after_s": 0}
     pace = Pace(ForwardSettings.model_validate(usual | settings), clock)
     pace.backlog_waits = lambda: True
     pace.restart()
@@ -142,7 +143,7 @@ def test_one_place_goes_round(clock: ManualClock) -> None:
 
 def test_in_trouble_the_backlog_trickles(clock: ManualClock) -> None:
     """Live ones are thinned by their share already."""
-    pace = Pace(ForwardSettings(in_flight_max=32), clock)
+    pace = Pace(ForwardSettings(in_flight_max=32, explore_after_s=0), clock)
     raise_to(pace, 32, 0.0)
     pace.soft = True
     assert (sum(waiting(pace) is not None for _ in range(9)), pace.backlog_limit) == (TRICKLE, TRICKLE)
@@ -240,7 +241,9 @@ async def test_while_it_is_known_where_the_core_falls_live_calls_stay_below(cloc
 def again(clock: ManualClock, found: Pace | PaceKept) -> Pace:
     """The next process's, with a backlog."""
     kept = found.kept if isinstance(found, Pace) else found
-    pace = Pace(ForwardSettings(in_flight_max=64, slow_start_s=SLOW_START_S, fall_kept_s=100.0), clock, kept)
+    pace = Pace(
+        ForwardSettings(in_flight_max=64, slow_start_s=SLOW_START_S, fall_kept_s=100.0, explore_after_s=0), clock, kept
+    )
     pace.backlog_waits = lambda: True
     pace.look(0.0)
     return pace
@@ -317,7 +320,7 @@ def test_the_habit_is_handed_to_the_ramp(clock: ManualClock) -> None:
 
 def test_live_calls_that_pile_up_at_a_core_that_hangs_teach_nothing(clock: ManualClock) -> None:
     """Their number is not why it hangs: after the outage the ramp isn't held down for it."""
-    pace = Pace(ForwardSettings(in_flight_max=64), clock)
+    pace = Pace(ForwardSettings(in_flight_max=64, explore_after_s=0), clock)
     for _ in range(200):
         slot = live(pace)
         assert slot is not None
@@ -328,3 +331,83 @@ def test_live_calls_that_pile_up_at_a_core_that_hangs_teach_nothing(clock: Manua
         pace.ramp.failed(clock.monotonic())
     pace.restart()
     assert pace.ramp.learned is None
+
+
+# What it bore in health
+
+
+def grown(pace: Pace, clock: ManualClock) -> int:
+    """The limit after many good answers in a recovery in which entries wait."""
+    pace.backlog_waits = lambda: True
+    pace.restart()
+    for _ in range(3000):
+        pace.ramp.succeeded(1, pace.ramp.failures, clock.monotonic())
+    return pace.limit
+
+
+def bearing(clock: ManualClock, level: int, found: PaceKept | None = None) -> Pace:
+    """The pace of a core that has borne so many at once while it was well."""
+    pace = Pace(ForwardSettings(in_flight_max=64, slow_start_s=0.0, fall_kept_s=100.0), clock, found)
+    for _ in range(level):
+        pace.ramp.saw_health(level, 0)
+    return pace
+
+
+@pytest.mark.parametrize(("level", "limit"), [(0, 8), (5, 8), (20, 20), (100, 64)])
+def test_after_an_outage_as_many_may_be_there_as_the_core_bore_in_health(
+    clock: ManualClock, level: int, limit: int
+) -> None:
+    """Eight in any case, and never more than is agreed."""
+    assert grown(bearing(clock, level), clock) == limit
+
+
+def test_what_it_bore_is_proved_by_a_whole_round_without_a_failure(clock: ManualClock) -> None:
+    """Nineteen answers at twenty at once are not twenty; those before a failure count no more."""
+    pace = bearing(clock, 0)
+    for _ in range(19):
+        pace.ramp.saw_health(20, 0)
+    pace.ramp.failed(0.0, teaches=False)
+    pace.ramp.saw_health(20, 1)
+    assert grown(pace, clock) == 19
+
+
+async def test_what_it_bore_outlives_restarts_and_relapses_and_is_forgotten_in_the_end(clock: ManualClock) -> None:
+    """It may be another core by then."""
+    found = bearing(clock, 20).kept
+    pace = bearing(clock, 0, found)
+    assert [grown(pace, clock), grown(pace, clock)] == [20, 20]
+    await clock.advance(101.0)
+    assert grown(bearing(clock, 0, found), clock) == 8
+
+
+async def test_more_is_tried_where_that_drains_too_slowly(clock: ManualClock) -> None:
+    """By the estimate, once it is one of that pace; until the next outage's end."""
+    pace = bearing(clock, 20)
+    pace.drained_in_s = lambda: 1801.0
+    assert grown(pace, clock) == 20
+    pace.look(0.0)
+    await clock.advance(29.0)
+    pace.look(0.0)
+    assert not pace.ramp.explores
+    await clock.advance(2.0)
+    pace.look(0.0)
+    assert pace.ramp.explores
+    for _ in range(3000):
+        pace.ramp.succeeded(1, 0, clock.monotonic())
+    assert pace.limit == 64
+    pace.drained_in_s = lambda: 1799.0
+    assert grown(pace, clock) == 20
+    await clock.advance(60.0)
+    pace.look(0.0)
+    assert not pace.ramp.explores
+
+
+def test_of_several_nodes_each_may_have_as_many_there_as_it_had_in_health(clock: ManualClock) -> None:
+    """The whole is reckoned from each one's own; its part of that is what it had."""
+    pace = bearing(clock, 20)
+    pace.share = lambda: Share(0, 2)
+    assert (grown(pace, clock), pace.ramp.limit) == (20, 40)
+    pace.share = lambda: ALL
+    pace.look(0.0)
+    pace.ramp.succeeded(1, 0, clock.monotonic())
+    assert pace.limit == 20

@@ -27,7 +27,10 @@ def clock() -> ManualClock:
 
 def paces(clock: ManualClock, of: int = 2, **settings: float) -> list[Pace]:
     """Those of so many nodes, as after an outage, grown as far as may be."""
-    made = [Pace(ForwardSettings.model_validate({"slow_start_s": 0.0} | settings), clock) for _ in range(of)]
+    made = [
+        Pace(ForwardSettings.model_validate({"slow_start_s": 0.0, "explore_after_s": 0} | settings), clock)
+        for _ in range(of)
+    ]
     for place, pace in enumerate(made):
         pace.share = partial(Share, place, of)
         pace.backlog_waits = lambda: True
@@ -135,7 +138,7 @@ def test_where_it_fell_is_told_and_holds_at_the_other_node(clock: ManualClock) -
 
 async def test_what_is_told_stays_the_same_while_nothing_happens(clock: ManualClock) -> None:
     """Or each node would write it four times a second for as long as a fall is remembered."""
-    pace = Pace(ForwardSettings(in_flight_max=32), clock)
+    pace = Pace(ForwardSettings(in_flight_max=32, explore_after_s=0), clock)
     assert pace.told is None
     pace.ramp.recall(20, clock.monotonic(), clock.monotonic())
     before = pace.told

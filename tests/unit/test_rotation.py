@@ -219,10 +219,10 @@ async def test_days_past_the_retention_are_destroyed_by_themselves(tmp_path: Pat
     await house.posted()
     waiting = []
     for _ in range(2):
-        house.clock.jump(DAY_S)
+        await house.clock.advance(DAY_S)
         await house.keeper.run_once()
         waiting.append(await house.record())
-    house.clock.jump(31 * DAY_S)
+    await house.clock.advance(31 * DAY_S)
 
     await house.keeper.run_once()
     await house.keeper.run_once()
@@ -235,16 +235,31 @@ async def test_a_key_that_is_still_needed_is_looked_at_again_after_an_hour(tmp_p
     """Counting a day's entries takes a while."""
     house = await House(tmp_path, retention_days=1).open()
     entry = await house.record()
-    house.clock.jump(5 * DAY_S)
+    await house.clock.advance(5 * DAY_S)
     await house.keeper.run_once()
     await go(house.store, entry, CLAIM, POST, at_us=entry.accepted_at_us)
     await house.keeper.run_once()
     assert house.spool.keys.destroyed == {}
 
-    house.clock.jump(3600)
+    await house.clock.advance(3600)
     await house.keeper.run_once()
 
     assert set(house.spool.keys.destroyed) == {1}
+
+
+async def test_a_clock_that_is_a_year_ahead_at_a_start_destroys_no_key(tmp_path: Path) -> None:
+    """Whose payments are a week old; a day later they count as two days older."""
+    house = await House(tmp_path, retention_days=30).open()
+    await house.posted()
+    await house.clock.advance(7 * DAY_S)
+    await house.keeper.run_once()
+    house.clock.jump(365 * DAY_S)
+
+    await house.keeper.run_once()
+    await house.clock.advance(DAY_S)
+    await house.keeper.run_once()
+
+    assert house.spool.keys.destroyed == {}
 
 
 async def test_without_a_retention_nothing_is_destroyed(house: House) -> None:

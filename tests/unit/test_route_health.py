@@ -138,7 +138,7 @@ async def test_a_core_that_is_heard_of_is_not_probed(
 
 
 async def test_a_hanging_core_is_noticed_in_about_a_second(running: RouteHealth, clock: ManualClock) -> None:
-    """At 200 payments a second, none of which has ended yet."""
+    """At 200 payments a second, none of which has ended yet; and soon, as it is known to be quick."""
     pay(running, *[Posted()] * 100)
     await clock.advance(0.3)
     permits = [permit_of(running) for _ in range(10)]
@@ -146,7 +146,18 @@ async def test_a_hanging_core_is_noticed_in_about_a_second(running: RouteHealth,
     assert (running.zone, running.trip, len(permits)) == (Zone.OPEN, Trip.HUNG, 10)
     assert running.diagnosis is not None
     assert running.diagnosis.cause is Cause.ANSWER_TIMEOUT
-    assert running.diagnosis.example == "5 calls and more wait for over 1 s"
+    assert running.diagnosis.example == "no answer for over 0.5 s, while 5 calls and more wait"
+
+
+@pytest.mark.parametrize(("seconds", "borne"), [(SETTINGS.slow_call_s + 1.0, 0), (0.1, 3)])
+def test_answers_too_slow_for_a_payer_do_not_speak_for_how_much_a_core_bears(
+    clock: ManualClock, seconds: float, borne: int
+) -> None:
+    """A core that hung for a while and then answered all that had piled up was not well with so many."""
+    health = RouteHealth("billing", SETTINGS, clock)
+    for permit in [permit_of(health) for _ in range(6)]:
+        health.report(permit, Posted(), seconds)
+    assert health.pace.kept.borne == borne
 
 
 async def test_an_open_route_is_probed_steadily_and_less_after_each_relapse(

@@ -10,10 +10,11 @@ from gateway.accept.decide import Why, limits_of
 from gateway.accept.repeats import LOOK_S
 from gateway.clock import settle
 from gateway.forward.forwarder import IDLE_S
+from gateway.route.zone import Zone
 from gateway.standin.settings import StandinSettings
 from spool.away.fate import TAKEN_TWICE
 from spool.entry import Entry
-from spool.lifecycle import GIVE_BACK, JOIN, POST, State, Told
+from spool.lifecycle import CLAIM, GIVE_BACK, JOIN, POST, State, Told
 from spool.nodes import ALL, Alone, Share
 from spool.tally import Limit
 from tests.contracts.spool_examples import draft, go, put
@@ -29,6 +30,7 @@ class Member(Alone):
         super().__init__()
         self.shared = True
         self.leased = True
+        self.looks = 1_000_000
         self.closed = set[str]()
         self.by_itself = False
 
@@ -38,8 +40,9 @@ class Member(Alone):
         return self.by_itself
 
     def holds(self) -> bool:
-        """Its lease runs."""
-        return self.leased
+        """Its lease runs; not for ever, where it stands still after so many looks."""
+        self.looks -= 1
+        return self.leased and self.looks >= 0
 
     @property
     def share(self) -> Share:
@@ -251,6 +254,23 @@ async def test_nor_what_it_has_claimed(heart: Heart, store: SharedStore) -> None
     assert (await heart.entry()).state is State.POSTED
 
 
+async def test_a_node_that_stands_still_between_its_leave_and_its_bytes_sends_nothing(
+    heart: Heart, store: SharedStore
+) -> None:
+    """When it goes on another node may have asked the core, been told that it isn't there, and sent it."""
+    heart.open_route()
+    await heart.pay("k1")
+    heart.close_route()
+
+    store.member.looks = 1
+    await heart.forwards(2)
+    assert (heart.core.calls, (await heart.entry("k1")).state) == ([], State.READY)
+
+    store.member.looks = 1
+    answer = await heart.pay("k2", account="another")
+    assert (heart.core.calls, answer.kind, heart.health.zone) == ([], AnswerKind.PROVISIONAL, Zone.CLOSED)
+
+
 async def test_while_a_route_is_open_its_lanes_are_the_others_to_send(heart: Heart, store: SharedStore) -> None:
     """Whose way to the core may be open."""
     heart.open_route()
@@ -280,6 +300,43 @@ async def test_without_any_news_everything_is_looked_at_anew_each_second(heart: 
     await heart.clock.advance(IDLE_S)
 
     assert (await heart.forwarder.run_once()).loaded == 1
+
+
+async def finished_elsewhere(heart: Heart) -> list[int]:
+    """Two payments of an account: the first waits here for its next attempt, falls due at another node, and is booked.
+
+    Nobody tells this node, which has given the lane back; the other puts the second in line again. The numbers.
+    """
+    heart.open_route()
+    await heart.pay("k1")
+    await heart.pay("k2")
+    heart.close_route()
+    heart.core.will(NOT_SENT)
+    await heart.forwards(2)
+    first = await heart.entry("k1")
+    await go(heart.store, first, CLAIM, POST)
+    return [first.number, *(entry.number for entry in await heart.store.followers("billing", first.lane, 10))]
+
+
+async def test_a_lane_whose_first_entry_another_node_finished_goes_on_here(heart: Heart) -> None:
+    """Within a second."""
+    numbers = await finished_elsewhere(heart)
+
+    await heart.clock.advance(IDLE_S)
+    await heart.forwards(3)
+
+    assert (len(numbers), heart.core.numbers("post")) == (2, numbers)
+    assert (await heart.entry("k2")).state is State.POSTED
+
+
+async def test_it_does_so_while_news_of_others_never_end(heart: Heart) -> None:
+    """There is no second without: what is put in line and behind again is news as well."""
+    numbers = await finished_elsewhere(heart)
+
+    heart.forwarder.look_anew()
+    await heart.forwards(3)
+
+    assert (len(numbers), heart.core.numbers("post")) == (2, numbers)
 
 
 # While the spool can't be reached

@@ -117,6 +117,18 @@ def test_sluggish_answers_soften_and_never_open(breaker: Breaker) -> None:
     assert breaker.share == pytest.approx(0.2)
 
 
+async def test_a_core_that_comes_back_slower_than_its_habit_is_back(breaker: Breaker, clock: ManualClock) -> None:
+    """Each trial answered well, and sluggishly: it serves its payers, and only its answers can teach its new habit."""
+    call(breaker, *[Evidence.DID_NOT_REACH] * 3)
+    await clock.advance(SETTINGS.open_for_s)
+    breaker.probe_passed(breaker.epoch)
+    for _ in range(SETTINGS.trials_needed):
+        permit = breaker.trial()
+        assert permit is not None
+        breaker.report(permit, Evidence.SLUGGISH)
+    assert zone_of(breaker) is Zone.CLOSED
+
+
 def test_a_person_who_keeps_it_closed_has_it_closed(breaker: Breaker, clock: ManualClock) -> None:
     """His word stands above all evidence."""
     soften(breaker)

@@ -7,14 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.route.baseline import Usual
+from gateway.route.record import PauseKept
 from gateway.route.settings import BreakerSettings
-from gateway.route.softness import KEEP_S, LEARN_S, Habit, share, sluggish_after_s
+from gateway.route.softness import KEEP_S, LEARN_S, PAUSE_KEPT_US, Habit, share, sluggish_after_s
 from gateway.route.window import Figures
-
-SETTINGS = BreakerSettings()
-QUIET = Figures(
-    calls=0, failed=0, slow=0, sluggish=0, unreached_in_a_row=0, failed_in_a_row=0, overdue=0, hung=0, silent_s=0.0
-)
+from tests.unit.test_window import QUIET, SETTINGS
 
 
 def seen(calls: int, **bad: int) -> Figures:
@@ -69,12 +66,12 @@ def test_a_habit_is_read_each_second_and_kept_each_minute() -> None:
     habit = Habit(SETTINGS, 0.0, ())
     for _ in range(200):
         habit.add(0.3)
-    assert not habit.look(LEARN_S / 2)
+    assert not habit.look(LEARN_S / 2, 0)
     assert habit.sluggish_s == math.inf
-    assert not habit.look(LEARN_S)
+    assert not habit.look(LEARN_S, 0)
     assert 1.5 <= habit.sluggish_s <= 1.65
-    assert habit.look(KEEP_S)
-    assert not habit.look(KEEP_S + LEARN_S)
+    assert habit.look(KEEP_S, 0)
+    assert not habit.look(KEEP_S + LEARN_S, 0)
 
 
 def test_what_is_kept_is_known_at_once_after_a_restart() -> None:
@@ -82,5 +79,16 @@ def test_what_is_kept_is_known_at_once_after_a_restart() -> None:
     habit = Habit(SETTINGS, 0.0, ())
     for _ in range(200):
         habit.add(0.3)
-    habit.look(LEARN_S)
+    habit.look(LEARN_S, 0)
     assert Habit(SETTINGS, 0.0, habit.kept).sluggish_s == habit.sluggish_s
+
+
+def test_a_pause_of_the_longests_kind_keeps_it_in_mind_and_a_short_one_does_not() -> None:
+    """A long one of yesterday is over where only short ones follow."""
+    habit = Habit(SETTINGS, 0.0, ())
+    habit.paused(0.9, 0)
+    habit.paused(0.75, 1)
+    habit.paused(0.5, 2)
+    assert habit.pause == PauseKept(at_us=1, seconds=0.9)
+    habit.paused(0.5, 1 + PAUSE_KEPT_US)
+    assert habit.pause == PauseKept(at_us=1 + PAUSE_KEPT_US, seconds=0.5)

@@ -15,6 +15,7 @@ from gateway.standin.facts import Standing
 from gateway.standin.outage import Outage
 from gateway.standin.settings import StandinRuleSettings, StandinSettings
 from spool.account import AccountNote
+from spool.keys import KeyRing
 from spool.lifecycle import DOUBT, State, Told
 from spool.memory import MemoryStore
 from spool.spool import Spool
@@ -28,6 +29,11 @@ LATER, UNDER_WAY = AnswerKind.TRY_LATER, AnswerKind.IN_PROGRESS
 KNOWN_ONLY = StandinSettings(known_accounts_only=True)
 DAY = StandinSettings(account_day_sum_max="25.00")
 """Two payments of 10.00 fit."""
+
+HASHED_ANEW = KeyRing(
+    [(1, b"\x01" * 32)], b"\x03" * 32, index_id=2, former_index_keys={1: b"\x02" * 32}, index_ids={1: 1}
+)
+"""The keys of a heart, after its index key was changed."""
 
 
 def told(answers: Sequence[Answer]) -> list[str]:
@@ -289,6 +295,33 @@ async def test_what_was_counted_for_a_live_payment_somebody_else_moved_is_taken_
     assert told([await heart.pay("k2")]) == ["provisional"]
 
 
+async def test_another_index_key_begins_no_new_day(open_heart: OpenHeart) -> None:
+    """What was promised to the account under its former lane is promised."""
+    heart = await open_heart(standin=DAY)
+    heart.open_route()
+    answers = [await heart.pay("k1")]
+    await heart.spool.adopt(HASHED_ANEW)
+    answers += [await heart.pay("k2"), await heart.pay("k3")]
+    assert told(answers) == ["provisional", "provisional", "account_limit"]
+
+
+async def test_what_is_looked_up_while_the_index_key_changes_is_counted_with_what_overtakes_it(
+    open_heart: OpenHeart,
+) -> None:
+    """It is asked for its lanes when it is counted, and not before."""
+    rule = StandinRuleSettings(services=["slow"], known_accounts_only=True)
+    heart = await open_heart(standin=StandinSettings(account_day_count_max=1, rules=[rule]))
+    heart.open_route()
+    heart.accounts.learn(heart.spool.lane_of(ROUTE, "100"))
+    heart.troubles.stop("account")
+    first = asyncio.ensure_future(heart.pay("k1", service="slow"))
+    await settle()
+    await heart.spool.adopt(HASHED_ANEW)
+    overtakes = await heart.pay("k2")
+    heart.troubles.go_on()
+    assert told([overtakes, await first]) == ["provisional", "account_limit"]
+
+
 def test_a_day_begins_where_the_payers_live() -> None:
     """Half past eight in the evening in London is tomorrow in Dushanbe."""
     at_us = 1_767_299_400_000_000
@@ -473,7 +506,7 @@ async def test_what_was_learned_goes_to_disk_by_itself(bench: Bench) -> None:
 async def test_a_refund_the_disk_does_not_take_is_let_go(bench: Bench) -> None:
     """The day's limit is so much lower; nobody gains."""
     policy = StandinSettings(account_day_count_max=1).policy("kiosk", "RUB")
-    spent = await bench.accounts.spend(policy, policy.terms, (7,), 100)
+    spent = await bench.accounts.spend(policy, policy.terms, (ROUTE, "7"), 100)
     assert spent is not None
     await bench.store.close()
     await bench.accounts.refund(spent)

@@ -118,6 +118,13 @@ WAYS: Final = {
     "spend": [],
     "spent": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
     "refund": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)"],
+    "stretch": [
+        "SEARCH entry USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        "SEARCH payment USING INTEGER PRIMARY KEY (rowid=?)",
+        "SEARCH reversal USING INDEX entry_reverses (reverses=?)",
+    ],
+    "forget_entry": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
+    "forget_events": ["SEARCH event USING COVERING INDEX event_number (number=?)"],
     "forget_days": ["SEARCH spent USING PRIMARY KEY (day=? AND lane=?)", "SEARCH spent USING PRIMARY KEY (day<?)"],
 }
 """Statements asked while the service works, and how each comes to its rows."""

@@ -6,12 +6,22 @@ from hypothesis import strategies as st
 
 from gateway.route.evidence import ANSWERED, FAILED, Evidence
 from gateway.route.settings import BreakerSettings
-from gateway.route.window import FORGOTTEN_S, Figures, Window, decide
+from gateway.route.window import FORGOTTEN_S, Figures, Silence, Window, decide
 from gateway.route.zone import Trip
 
 SETTINGS = BreakerSettings()
 QUIET = Figures(
-    calls=0, failed=0, slow=0, sluggish=0, unreached_in_a_row=0, failed_in_a_row=0, overdue=0, hung=0, silent_s=0.0
+    calls=0,
+    failed=0,
+    slow=0,
+    sluggish=0,
+    unreached_in_a_row=0,
+    failed_in_a_row=0,
+    overdue=0,
+    hung=0,
+    silent_s=0.0,
+    unheard_s=0.0,
+    latest_unheard_s=0.0,
 )
 
 evidences = st.sampled_from(Evidence)
@@ -136,6 +146,14 @@ def test_what_says_nothing_of_health_leaves_no_trace(kind: Evidence) -> None:
 def test_the_rules_open_at_their_figures_and_not_before(figures: Figures, trip: Trip | None) -> None:
     """Each default from both sides of its edge."""
     assert decide(figures, SETTINGS) is trip
+
+
+@pytest.mark.parametrize(("unheard_s", "latest_s", "trip"), [(0.4, 0.4, None), (0.5, 0.1, Trip.HUNG), (0.5, 0.0, None)])
+def test_silence_opens_by_what_the_core_is_known_for(unheard_s: float, latest_s: float, trip: Trip | None) -> None:
+    """The first call for so long, and the last for as long as such answers take; where nothing is known, not by this."""
+    figures = QUIET._replace(hung=0, silent_s=unheard_s, unheard_s=unheard_s, latest_unheard_s=latest_s)
+    assert decide(figures, SETTINGS, Silence(5, 0.5, 0.1)) is trip
+    assert decide(figures, SETTINGS) is None
 
 
 @given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import settle
+from gateway.route.health import OWN_FORGOTTEN_US
+from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Zone
 from gateway.windows.board import Board
 from gateway.windows.plan import ACTOR, BACK_WITHIN_US, LOOK_S, MEMO, WINDOWS_MAX, Overrun, Plan
 from gateway.windows.window import DURATION_MAX_S, Span, Window, concerns, entered, faults, following, spans
 from tests.unit.fake_core import NOT_SENT, Does
-from tests.unit.heart import HOUR_US, ROUTE, Heart
+from tests.unit.heart import HOUR_US, ROUTE, Heart, OpenHeart
 
 US = 1_000_000
 BEGIN = "2026-01-01T01:00:00"
@@ -244,12 +246,62 @@ async def test_payments_are_provisional_in_a_window(heart: Heart, plan: Plan) ->
     assert heart.core.calls == []
 
 
-async def test_a_window_longer_than_any_word_may_be_is_entered(heart: Heart, plan: Plan) -> None:
-    """What can't be forced is said, and nothing breaks."""
-    long = heart.breaker.forced_max_s + 3_600
-    await plan.add(window(duration_s=int(long)))
+async def look_on(heart: Heart, plan: Plan, seconds: int) -> set[Zone]:
+    """Time goes on, and everybody looks each half a minute; the zones that were seen."""
+    seen = set[Zone]()
+    for _ in range(0, seconds, 30):
+        await pass_time(heart, plan, 30)
+        seen.add(heart.health.zone)
+    return seen
+
+
+async def test_a_window_longer_than_any_word_may_be_is_stood_in_for_to_its_end(open_heart: OpenHeart) -> None:
+    """Its word is given anew as often as it takes; not a single payment is tried in between."""
+    heart = await open_heart(breaker=BreakerSettings(forced_max_s=900))
+    plan = Plan(heart.store, [heart.route], heart.clock)
+    await plan.add(window())
     await pass_time(heart, plan, 3_600)
-    assert set(plan.entered) == {ROUTE}
+    assert await look_on(heart, plan, 3_570) == {Zone.OPEN}
+    word = heart.health.forced
+    assert word is not None
+    assert (word.actor, word.until_us) == (ACTOR, at("2026-01-01T02:00:00"))
+    await pass_time(heart, plan, 30)
+    assert (heart.health.forced, heart.health.zone) == (None, Zone.TRIAL)
+
+
+@pytest.mark.parametrize("late_s", [-600, 0, 1, 90])
+async def test_who_opened_a_route_early_by_hand_need_not_know_when_the_window_begins(
+    heart: Heart, plan: Plan, late_s: int
+) -> None:
+    """His word ends some time before its begin or after; from there on the window's holds."""
+    await plan.add(window())
+    until_us = at(BEGIN) + late_s * US
+    heart.health.force(Zone.OPEN, until_us=until_us, actor="anna", reason="they are early")
+    await pass_time(heart, plan, 3_600)
+    await look_on(heart, plan, 120)
+    word = heart.health.forced
+    assert word is not None
+    assert (word.actor, word.until_us) == (ACTOR, at("2026-01-01T02:00:00"))
+    assert await look_on(heart, plan, 3_450) == {Zone.OPEN}
+
+
+async def test_who_lets_go_of_a_route_within_its_window_has_the_core_tried(heart: Heart, plan: Plan) -> None:
+    """The core is back early, and nobody cancelled the window."""
+    await plan.add(window())
+    await pass_time(heart, plan, 3_600)
+    await pass_time(heart, plan, 30)
+    heart.health.release()
+    await look_on(heart, plan, 600)
+    assert (heart.health.forced, heart.health.zone) == (None, Zone.TRIAL)
+
+
+async def test_who_closed_a_route_within_its_window_leaves_it_to_the_evidence(heart: Heart, plan: Plan) -> None:
+    """He knows of the window: his word's end is none of the work on the core."""
+    await plan.add(window())
+    await pass_time(heart, plan, 3_600)
+    heart.health.force(Zone.CLOSED, until_us=at(BEGIN) + 300 * US, actor="anna", reason="done early")
+    await look_on(heart, plan, 600)
+    assert (heart.health.forced, heart.health.zone) == (None, Zone.CLOSED)
 
 
 # The plan
@@ -313,6 +365,22 @@ async def test_channels_are_told_how_it_stands_and_what_is_planned(heart: Heart,
     (line,) = board.status("kiosk").services
     assert (line.billing, line.payments, line.planned) == ("down", "try_later", ())
     assert board.status("nobody").services == ()
+
+
+async def test_channels_are_told_to_try_later_while_our_own_disk_takes_nothing(heart: Heart, plan: Plan) -> None:
+    """Whether billing is up or not; and no longer than it was seen of late."""
+    board = Board([(heart.route, [])], plan, heart.clock)
+    heart.health.disk_failed("no new payment could be recorded")
+    (up,) = board.status("bank").services
+    heart.open_route()
+    (down,) = board.status("bank").services
+    heart.clock.jump(OWN_FORGOTTEN_US / 1_000_000)
+    (later,) = board.status("bank").services
+    assert [(each.billing, each.payments) for each in (up, down, later)] == [
+        ("up", "try_later"),
+        ("down", "try_later"),
+        ("down", "provisional"),
+    ]
 
 
 async def test_a_route_in_trouble_is_told_so(heart: Heart, plan: Plan) -> None:

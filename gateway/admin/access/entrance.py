@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from gateway.admin.access.errand import Errand
 from gateway.admin.access.gatekeeper import Gatekeeper, client_of
 from gateway.admin.access.issuers import Fetched, Issuers
 from gateway.admin.access.tokens import Certificates, Denial, Person, Refusal, Tokens
@@ -52,6 +53,30 @@ class Entrance:
         if isinstance(who, Person):
             self._gatekeeper.passed(client, digest)
         elif who.is_guess:
+            self._gatekeeper.failed(client, now)
+        return who
+
+    @property
+    def doors(self) -> list[str]:
+        """Issuers at whose own page one may sign in, by name."""
+        return self._issuers.doors
+
+    async def sent_to(self, issuer: str, errand: Errand) -> str | Refusal:
+        """The address at which a browser on this errand signs in."""
+        return await self._issuers.sent_to(issuer, errand)
+
+    async def sent_away(self, issuer: str) -> str | Refusal:
+        """The address at which a browser signs out at an issuer; empty where it tells none."""
+        return await self._issuers.sent_away(issuer)
+
+    async def by_errand(self, issuer: str, errand: Errand, peer: str | None) -> Person | Refusal:
+        """Who came back from an issuer with a code. Codes are guessed no faster than tokens."""
+        digest = sha256(errand.code.encode()).digest()
+        client, now = client_of(peer), self._clock.monotonic()
+        if wait_s := self._gatekeeper.wait_s(client, digest, now):
+            return Refusal(why=Denial.SLOWED, wait_s=wait_s)
+        who = await self._issuers.signed_in(issuer, errand)
+        if isinstance(who, Refusal) and who.is_guess:
             self._gatekeeper.failed(client, now)
         return who
 

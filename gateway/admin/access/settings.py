@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from adapters.secret import SecretRef
 from gateway.config.advice import NAME_PATTERN, SHA256_PATTERN
 
 SETTINGS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, hide_input_in_errors=True)
@@ -80,6 +81,59 @@ class CertificateSettings(BaseModel):
             examples=[datetime(2027, 1, 1, tzinfo=UTC)],
         ),
     ] = None
+
+
+class SignInSettings(BaseModel):
+    """Signing in to the page at the issuer's own, without a token to paste: `[admin.issuers.<name>.sign_in]`.
+
+    To the issuer the page is a client of its own, with the authorization code flow and PKCE, and with this redirect URI:
+    `page`, then `/page/signed-in/<name>`. The groups and the name have to be in its ID tokens.
+    """
+
+    model_config = SETTINGS
+
+    client_id: Annotated[
+        ClaimText, Field(description="Under which the issuer knows the page.", examples=["nightsafe-page"])
+    ]
+    client_secret: Annotated[
+        SecretRef | None,
+        Field(
+            description="What the issuer knows the client by; without it the client is a public one, and PKCE is all."
+        ),
+    ] = None
+    page: Annotated[
+        str,
+        Field(
+            max_length=1000,
+            description="Address at which browsers have the page, without a path; https, and http on this machine alone.",
+            examples=["https://night.example:8081"],
+        ),
+    ]
+    scopes: Annotated[
+        list[Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,100}$")]],
+        Field(
+            max_length=20,
+            description="What is asked for besides `openid`, as the issuer wants it for groups and names.",
+        ),
+    ] = []
+    session_s: Annotated[
+        int,
+        Field(
+            ge=60,
+            le=31 * 86_400,
+            description=(
+                "Seconds after which one has to sign in again, and the issuer may say no; within it, whom it put out stays in."
+                " `admin.page.session_s` bounds it too."
+            ),
+        ),
+    ] = 3_600
+
+    @field_validator("page")
+    @classmethod
+    def _is_an_origin(cls, url: str) -> str:
+        if not is_safe_address(url) or urlsplit(url).path:
+            raise ValueError("write an https address without a path, or http://127.0.0.1:8081 for one on this machine")
+        return url
 
 
 class IssuerSettings(BaseModel):
@@ -159,6 +213,9 @@ class IssuerSettings(BaseModel):
     tls_ca_file: Annotated[
         Path | None, Field(strict=False, description="Certificates (PEM) to trust instead of the system's.")
     ] = None
+    sign_in: Annotated[
+        SignInSettings | None, Field(description="Signing in to the page there; without it, with a token of its alone.")
+    ] = None
 
     @field_validator("issuer")
     @classmethod
@@ -171,6 +228,9 @@ class IssuerSettings(BaseModel):
     def _fits_together(self) -> Self:
         if self.keys_refresh_min_s > self.keys_refresh_s:
             raise ValueError("keys_refresh_min_s must not exceed keys_refresh_s")
+        # What tells an ID token from one for asking with is whom it is made out to: other marks issuers make, or don't.
+        if self.sign_in is not None and self.sign_in.client_id == self.audience:
+            raise ValueError("sign_in.client_id must differ from audience, else its ID tokens open the API as well")
         return self
 
 

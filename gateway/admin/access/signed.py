@@ -5,6 +5,7 @@ configuration names, the key one that this issuer published, the algorithm one t
 """
 
 import binascii
+import hmac
 import re
 import warnings
 from base64 import urlsafe_b64decode
@@ -31,7 +32,8 @@ RSA_BITS_MIN: Final = 2_048
 NAME_CHARS_MAX: Final = 120
 
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+", re.ASCII).fullmatch
-_KINDS: Final = frozenset({"", "jwt", "at+jwt", "application/at+jwt"})
+_PLAIN: Final = frozenset({"", "jwt"})
+_KINDS: Final = _PLAIN | {"at+jwt", "application/at+jwt"}
 """What `typ` may say (RFC 9068, 2.1): an issuer signs other things too, as word that somebody signed out."""
 
 _FAMILIES: Final[Mapping[str, str]] = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
@@ -111,7 +113,8 @@ def _read_key(published: dict[str, Any]) -> Key | None:
             # What it would warn of is refused below.
             warnings.simplefilter("ignore", SecurityWarning)
             key = JWKRegistry.import_key(published)
-    except (JoseError, ValueError, TypeError, binascii.Error):
+    except (JoseError, ValueError, TypeError, KeyError, binascii.Error):
+        # KeyError: a curve that the library doesn't know.
         return None
     if not isinstance(key, Key) or key.is_private:
         return None
@@ -129,31 +132,64 @@ def fitting(keys: Sequence[Key], told: Said) -> Key | None:
     return found[0] if len(found) == 1 or (found and told.kid is not None) else None
 
 
-def unfit(settings: IssuerSettings, told: Said) -> Refusal | None:
-    """Why no key needs to be looked for; None where one does."""
+def unfit(settings: IssuerSettings, told: Said, *, is_of_a_sign_in: bool = False) -> Refusal | None:
+    """Why no key needs to be looked for; None where one does. Who signs in brings an ID token, never one for asking with."""
     if told.algorithm not in settings.algorithms:
         return Refusal(why=Denial.UNPROVEN, detail="its signature is of a kind that is not taken here", is_guess=True)
-    if told.kind not in _KINDS:
-        return Refusal(why=Denial.UNPROVEN, detail="it is no token for asking with", is_guess=True)
+    if told.kind not in (_PLAIN if is_of_a_sign_in else _KINDS):
+        kind = "ID token" if is_of_a_sign_in else "token for asking with"
+        return Refusal(why=Denial.UNPROVEN, detail=f"it is no {kind}", is_guess=True)
     return None
 
 
 def whose(token: str, key: Key, name: str, settings: IssuerSettings, now_us: int) -> Person | Refusal:
     """Whose a token is at `now_us` (microseconds since 1970 in UTC), once this key has proven it."""
+    claims = _proven(token, key, settings)
+    if isinstance(claims, Refusal):
+        return claims
+    return _unfit_claims(claims, settings, settings.audience, now_us) or _person(claims, name, settings)
+
+
+def who_signed_in(
+    token: str, key: Key, name: str, settings: IssuerSettings, *, nonce: str, now_us: int
+) -> Person | Refusal:
+    """Whom an ID token tells (OpenID Connect Core 1.0, 3.1.3.7) that was asked for with this nonce.
+
+    How long such a token lasts says nothing of the person: who signed in is in for `session_s`.
+    """
+    assert settings.sign_in is not None, "only who has a client is asked for such tokens"
+    claims = _proven(token, key, settings)
+    if isinstance(claims, Refusal):
+        return claims
+    if (refusal := _unfit_claims(claims, settings, settings.sign_in.client_id, now_us)) is not None:
+        return refusal
+    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+        return Refusal(why=Denial.UNPROVEN, detail="it was made for another sign-in", is_guess=True)
+    # Of one that is made out to us alone it goes without saying who asked for it.
+    alone = claims["aud"] in (settings.sign_in.client_id, [settings.sign_in.client_id])
+    if claims.get("azp", settings.sign_in.client_id if alone else "") != settings.sign_in.client_id:
+        return Refusal(why=Denial.AUDIENCE, detail="it is made out to several, and another asked for it", is_guess=True)
+    person = _person(claims, name, settings)
+    if isinstance(person, Refusal):
+        return person
+    return msgspec.structs.replace(person, until_us=now_us + settings.sign_in.session_s * 1_000_000)
+
+
+def _proven(token: str, key: Key, settings: IssuerSettings) -> dict[str, Any] | Refusal:
+    """The claims of a token that this key signed."""
     try:
         registry = _Registry(algorithms=list(settings.algorithms), strict_check_header=False)
-        claims = jwt.decode(token, key, registry=registry).claims
+        return jwt.decode(token, key, registry=registry).claims
     except (JoseError, ValueError, RecursionError):
         return Refusal(why=Denial.UNPROVEN, detail="its signature does not fit", is_guess=True)
-    return _unfit_claims(claims, settings, now_us // 1_000_000) or _person(claims, name, settings)
 
 
-def _unfit_claims(claims: dict[str, Any], settings: IssuerSettings, now_s: int) -> Refusal | None:
+def _unfit_claims(claims: dict[str, Any], settings: IssuerSettings, audience: str, now_us: int) -> Refusal | None:
     expected = jwt.JWTClaimsRegistry(
-        now=now_s,
+        now=now_us // 1_000_000,
         leeway=settings.leeway_s,
         iss={"essential": True, "value": settings.issuer},
-        aud={"essential": True, "value": settings.audience},
+        aud={"essential": True, "value": audience},
         exp={"essential": True},
     )
     # Only what is known here is looked at: a claim's name would else choose a method of the registry.

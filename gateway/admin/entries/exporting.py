@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from gateway.admin.asks import Form
 from gateway.admin.entries.looking import leaf
 from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.http.share import step_aside
 from gateway.admin.reports.sheet import ROWS_MAX, TYPE, Sheet
 from gateway.admin.views import EntryRow, entry_row
 from spool.entry import Entry
@@ -90,3 +91,4 @@ async def _leaves(store: Store, wanted: Filter) -> AsyncIterator[list[Entry]]:
         if not following:
             return
         wanted = replace(wanted, after=following)
+        await step_aside()

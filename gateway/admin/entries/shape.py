@@ -4,6 +4,7 @@ Each column but the last is twice as wide as the one before, so that a minute ag
 ten million entries takes seconds; so what took long is shown again for a while, with the time it is of.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -118,6 +119,7 @@ class Shape:
         self._counted: Counted | None = None
         #: Until then (monotonic) what was counted is shown again.
         self._good_until = 0.0
+        self._counting = asyncio.Lock()
 
     async def shape(self, call: Call) -> Any:
         """The shape, as a query string asks for it."""
@@ -127,7 +129,11 @@ class Shape:
         return shape_shown(await self.count(), by, route)
 
     async def count(self) -> Counted:
-        """What waits, by age."""
+        """What waits, by age. Of several who ask at once one has it counted: it may take long, and readers are few."""
+        async with self._counting:
+            return await self._count()
+
+    async def _count(self) -> Counted:
         began = self._desk.clock.monotonic()
         if self._counted is not None and began < self._good_until:
             return self._counted

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from adapters.amount import scale
 from gateway.admin import asks
 from gateway.admin.access.tokens import Person
 from gateway.admin.desk import Desk
@@ -64,11 +65,26 @@ class EntriesSide:
         if entry.state not in act.transition.sources:
             sources = " or ".join(sorted(state.word for state in act.transition.sources))
             raise Trouble(Code.WRONG_STATE, f"it is {entry.state.word}; {act.word} starts from {sources}")
+        self._demand_alone(act, entry)
         done = await self._acts.one(entry, Order(act=act, actor=call.person.name, reason=reason))
         self._did(call.person, act.word, done.entries, number=entry.number)
         if not done.entries:
             raise Trouble(Code.CHANGED)
         return await self._shown(await self._named(reference))
+
+    def _demand_alone(self, act: Act, entry: Entry) -> None:
+        """Holding stops one payment and moves no money, so anybody may who may act: at night he is alone.
+
+        Raises:
+            Trouble: it is more than one person may move alone.
+        """
+        most = self._desk.config.admin.second_person.act_alone_max
+        if act is not Act.HOLD and entry.amount > scale(entry.currency).read(most):
+            raise Trouble(
+                Code.UNDECIDABLE,
+                f"one person may {act.word} at most {most} {entry.currency}: order it as a job, by a filter that it alone"
+                " passes, and a second person confirms",
+            )
 
     async def reveal_one(self, call: Call) -> RevealedShown:
         """What is sealed in one entry."""

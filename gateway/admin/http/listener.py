@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gateway.admin.http.share import Payments, Share
+from gateway.admin.http.share import Payments, Share, aside
 from gateway.clock import Clock
 from gateway.config.model import Config
 from gateway.http.tls import server_context
@@ -152,5 +152,6 @@ class AdminListener:
             if len(body) > self._settings.body_bytes_max:
                 raise web.HTTPRequestEntityTooLarge(self._settings.body_bytes_max, len(body))
             return body
-        async with asyncio.timeout(self._settings.body_timeout_s):
+        # Whoever dawdles takes nobody's turn.
+        async with aside(), asyncio.timeout(self._settings.body_timeout_s):
             return await request.read()

@@ -6,13 +6,14 @@ act is logged by who did what; a person's reason goes into the entry's history a
 
 import math
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from aiohttp import web
 
 from gateway.admin import asks
 from gateway.admin.access.entrance import Entrance
+from gateway.admin.access.errand import Errand
 from gateway.admin.access.tokens import Denial, Person, Refusal, Right, may
 from gateway.admin.asks import Form
 from gateway.admin.desk import Desk
@@ -22,6 +23,7 @@ from gateway.admin.http.call import Call
 from gateway.admin.http.description import ADDRESS, description
 from gateway.admin.http.problem import CONTENT_TYPE as PROBLEM_TYPE
 from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.http.share import aside
 from gateway.admin.offer import OFFER
 from gateway.admin.parts import Parts
 from gateway.admin.state.meter import AdminMeter
@@ -105,7 +107,7 @@ class AdminSide:
             return await self._readyz()
         person = await self._authenticated(request)
         if method == "GET" and path == "/metrics":
-            self._demand(person, Right.READ)
+            self._demand_right(person, Right.READ)
             return _response(await exposition(self._desk, await self._undecided()), METRICS_TYPE)
         if method == "GET" and path in {EXPORT, DAY_EXPORT}:
             return await self.file(request, person, path, query)
@@ -149,7 +151,9 @@ class AdminSide:
         await response.prepare(request)
         try:
             async for piece in written(self._desk.shelf, wanted, form):
-                await response.write(piece)
+                # Whoever reads slowly may ask for other things meanwhile.
+                async with aside():
+                    await response.write(piece)
             await response.write_eof()
         except SpoolError as error:
             # It is too late for another status: an answer without its end is how a reader knows that something is missing.
@@ -175,10 +179,13 @@ class AdminSide:
             raise Trouble(Code.CLOSED, f"the spool is not open yet; {why}", headers={"Retry-After": "5"})
 
     def _demand(self, person: Person, right: Right) -> None:
+        self._demand_right(person, right)
+        self._demand_spool()
+
+    def _demand_right(self, person: Person, right: Right) -> None:
         if not may(person, right):
             self._meter.denied("role")
             raise Trouble(Code.FORBIDDEN, f"{person.role} may not do this")
-        self._demand_spool()
 
     async def _authenticated(self, request: web.BaseRequest) -> Person:
         """Who asks: by a bearer token, or without one by the connection's client certificate."""
@@ -195,13 +202,49 @@ class AdminSide:
         """
         return self._let_in(await self._entrance.by_token(authorization, peer), peer)
 
+    @property
+    def doors(self) -> list[str]:
+        """Issuers at whose own page one may sign in to ours, by name."""
+        return self._entrance.doors
+
+    async def sent_to(self, issuer: str, errand: Errand, peer: str | None) -> str:
+        """The address at which a browser on this errand signs in.
+
+        Raises:
+            Trouble: there is no such issuer, or it doesn't answer.
+        """
+        async with aside():
+            found = await self._entrance.sent_to(issuer, errand)
+        return found if isinstance(found, str) else self._denied(found, peer)
+
+    async def sent_away(self, issuer: str, peer: str | None) -> str:
+        """The address at which a browser signs out at an issuer; empty where it tells none.
+
+        Raises:
+            Trouble: there is no such issuer, or it doesn't answer.
+        """
+        async with aside():
+            found = await self._entrance.sent_away(issuer)
+        return found if isinstance(found, str) else self._denied(found, peer)
+
+    async def came_back(self, issuer: str, errand: Errand, peer: str | None) -> Person:
+        """Who came back from an issuer.
+
+        Raises:
+            Trouble: nobody that counts here, or the issuer doesn't answer, or this client guessed so much that it has to wait.
+        """
+        async with aside():
+            who = await self._entrance.by_errand(issuer, errand, peer)
+        return self._let_in(who, peer)
+
     def still_known(self, person: Person) -> bool:
         """Does the token of one who showed it once still count?"""
         return self._entrance.still_known(person)
 
     def _let_in(self, who: Person | Refusal, peer: str | None) -> Person:
-        if isinstance(who, Person):
-            return who
+        return who if isinstance(who, Person) else self._denied(who, peer)
+
+    def _denied(self, who: Refusal, peer: str | None) -> NoReturn:
         self._meter.denied(who.why.value)
         log.warning("admin_denied", why=who.why.value, peer=peer)
         code = _CODES.get(who.why, Code.UNAUTHORISED)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.admin.asks import SLACK_US
+from gateway.admin.http.share import step_aside
 from gateway.admin.views import Conservation, Money, conservation, moment, money
 from gateway.clock import Clock
 from spool.entry import Entry
@@ -116,6 +117,7 @@ async def count(store: Store, clock: Clock, day: Day, as_of_us: int) -> Counted:
             return Counted(taken=taken, cells=cells)
         wanted = msgspec.structs.replace(wanted, after=page[-1].number)
         await clock.sleep(clock.monotonic() - began)
+        await step_aside()
 
 
 async def _state_at(store: Store, entry: Entry, as_of_us: int) -> State | None:

@@ -12,6 +12,7 @@ from gateway.admin.desk import Desk
 from gateway.admin.entries.exporting import harmless
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.http.share import aside
 from gateway.admin.reports.day import Day, DayShown, count, day_of, shown, today_of
 from gateway.admin.reports.sheet import Sheet
 from gateway.admin.views import Money
@@ -47,8 +48,13 @@ class ReportSide:
             Trouble: it asks for no day, or for one that has not begun. Errors: see `Store.page`.
         """
         day, as_of_us = self._asked(query)
-        async with self._making:
+        # Whoever waits for another's report stands in no queue's way meanwhile, least of all in that of whoever makes it.
+        async with aside():
+            await self._making.acquire()
+        try:
             return shown(day, await count(self._desk.shelf, self._desk.clock, day, as_of_us), as_of_us)
+        finally:
+            self._making.release()
 
     def _asked(self, query: str) -> tuple[Day, int]:
         told = asks.parameters(query)

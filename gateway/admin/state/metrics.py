@@ -31,7 +31,9 @@ async def exposition(desk: Desk, waiting: Sequence[Proposal]) -> bytes:
     oldest = {route.name: await oldest_us(desk, route.name) for route in desk.routes}
     owed = {route.name: await owed_since_us(desk.spool.store, route.name) for route in desk.routes}
     moment = CollectorRegistry(auto_describe=False)
-    moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *_keys(desk), *_books(desk)]))
+    # At a start without its database the service is watched too; of keys and books nothing is known yet.
+    known = [] if desk.waits() else [*_keys(desk), *_books(desk)]
+    moment.register(_Gathered([*_service(desk), *_spool(await desk.spool.store.health()), *known]))
     moment.register(
         _Gathered(
             [

@@ -61,6 +61,8 @@ class OperationShown(msgspec.Struct, frozen=True, kw_only=True):
     usual_worst_s: float
     #: Seconds above which an answer counts as slower than usual; 0 until enough is known.
     sluggish_s: float
+    #: Seconds of silence after which the core counts as hung now, once enough calls wait.
+    hung_s: float
 
 
 class EndpointShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -257,6 +257,7 @@ def _operation(health: RouteHealth, operation: Operation) -> OperationShown:
         usual_s=round(usual.median_s, 4) if usual else 0.0,
         usual_worst_s=round(usual.high_s, 4) if usual else 0.0,
         sluggish_s=round(sluggish_s, 4) if usual else 0.0,
+        hung_s=round(health.hung_s(operation), 4),
     )
 
 

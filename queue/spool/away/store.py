@@ -33,10 +33,12 @@ from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, SpoolUnf
 from spool.gathering import WAIT_S
 from spool.lifecycle import CANCEL, FINAL, State
 from spool.nodes import SEATS_MAX
+from spool.postgres.asking import Connect
 from spool.postgres.connection import connect
+from spool.postgres.hold import Time, unstopped
 from spool.postgres.seat import MAY_COME_TO, MAY_HAVE
 from spool.postgres.settings import PostgresSettings
-from spool.postgres.store import Connect, PostgresStore
+from spool.postgres.store import PostgresStore
 from spool.postgres.work import Bringing, Heard
 from spool.sqlite import SqliteStore
 from spool.sqlite.backup import Step, on
@@ -65,11 +67,12 @@ class AwayStore(PostgresStore):
         *,
         gather_s: float = WAIT_S,
         connect: Connect = connect,
+        now: Time = unstopped,
         step: Step = on,
     ) -> None:
         """Keep the spool where `settings` say, and `beside` it what is taken while that can't be reached."""
         assert settings.alone, "the others must know"
-        super().__init__(settings, gather_s=gather_s, connect=connect)
+        super().__init__(settings, gather_s=gather_s, connect=connect, now=now)
         self.beside = beside
         self._allowance = allowance
         self._step = step
@@ -128,7 +131,8 @@ class AwayStore(PostgresStore):
         self._expected.renew(seen.sums())
         self._seen, self._trouble = seen, "the database can't be reached"
         # Its last run may have ended a moment ago.
-        self._holds_until, self._leased_until = 0.0, loop.time() + self._settings.lease_s
+        self._hold.lose()
+        self._leased_until = loop.time() + self._settings.lease_s
 
     async def _seen_last(self) -> Seen:
         seen = await self._copies.seen()

@@ -7,16 +7,19 @@ head, and through the heads that witnesses kept: so a log that was made up wholl
 Pure: a shell reads, page by page, and tells it here. Memory: a bit for each event, and the findings it names.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from typing import Final
 
 from spool.evidence import leaf
 from spool.evidence.findings import Fault, Finding, Mark
+from spool.evidence.gone import gone_in, places_of
 from spool.evidence.growth import NO_HEAD, Block, Head
 from spool.evidence.records import Kept, Proven, ProvenAct
 from spool.evidence.resealing import first_seal
-from spool.evidence.settings import SET, forged
+from spool.evidence.settings import SET, digest_of, forged
 from spool.evidence.story import ADOPTED, fault_of, freed_its_key
 from spool.evidence.tree import append, leaf_hash, peaks_of, root_of
 
@@ -35,6 +38,8 @@ class Audit:
         #: What the next block may follow: heads that differ only after a fault.
         self._heads = [NO_HEAD]
         self._claimed = bytearray()
+        #: Places that were forgotten before the audit began, as far as is said.
+        self._forgotten = bytearray()
         self._counts = Counter[Fault]()
         self._named: list[Finding] = []
         #: What was set last under each name, by its SHA-256.
@@ -138,8 +143,23 @@ class Audit:
         """What was set last under each name, by its SHA-256, as far as acts were taken."""
         return self._set
 
-    def take_settings(self, kept: Mapping[str, bytes]) -> None:
-        """After all acts: the values they tell of."""
+    def expect_gone(self, value: bytes, size: int) -> None:
+        """Before all rows: what was forgotten by now, of a log so long, answers for no place any more.
+
+        Whether it was forgotten is told at the end.
+        """
+        with contextlib.suppress(ValueError):
+            for index in takewhile(lambda place: place < size, places_of(gone_in(value))):
+                _set(self._forgotten, index)
+
+    def take_gone(self, name: str, value: bytes) -> None:
+        """After all acts: what was forgotten leaves its places empty, if the log tells of this very value."""
+        if digest_of(value) == self._set.get(name):
+            for index in places_of(gone_in(value)):
+                self._mark(index)
+
+    def take_settings(self, kept: Mapping[str, str]) -> None:
+        """After all acts: the values they tell of, by their SHA-256."""
         for name in forged(self._set, kept):
             self.find(Finding(fault=Fault.SETTING_FORGED, detail=name))
 
@@ -153,6 +173,8 @@ class Audit:
         event = proven.event
         if proven.hash:
             self._mark(event.leaf)
+        if _is_set(self._forgotten, event.leaf):
+            self.find(Finding(fault=Fault.FORGOTTEN_BACK, number=event.number, leaf=event.leaf, at_us=event.at_us))
         if hashed == proven.hash:
             return
         fault = edited if proven.hash else unknown
@@ -160,10 +182,7 @@ class Audit:
 
     def _mark(self, index: int) -> None:
         """This place is somebody's."""
-        byte = index >> 3
-        if byte >= len(self._claimed):
-            self._claimed.extend(bytes(byte + 1 - len(self._claimed) + 4096))
-        self._claimed[byte] |= 1 << (index & 7)
+        _set(self._claimed, index)
 
     # The end
 
@@ -192,3 +211,15 @@ class Audit:
                 yield from (
                     index for index in range(byte << 3, min(byte + 1 << 3, self.size)) if not bits >> (index & 7) & 1
                 )
+
+
+def _set(bits: bytearray, index: int) -> None:
+    byte = index >> 3
+    if byte >= len(bits):
+        bits.extend(bytes(byte + 1 - len(bits) + 4096))
+    bits[byte] |= 1 << (index & 7)
+
+
+def _is_set(bits: bytearray, index: int) -> bool:
+    byte = index >> 3
+    return 0 <= byte < len(bits) and bool(bits[byte] >> (index & 7) & 1)

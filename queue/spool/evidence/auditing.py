@@ -1,18 +1,18 @@
 """Reads all there is, page by page, and has it audited.
 
-The log is read up to where it ends now, then every row. A row is never taken away and tells only what its log tells in the
-same commit; so it need not be of the log's moment, only of a later one, and every place of that log must still be some
-row's. No moment is held for long: a database can't tidy up behind one that is still being read, and its files grow.
+The log is read up to where it ends now, then every row, then what was forgotten. A row tells only what its log tells in the
+same commit, and one that is forgotten is named in that commit (`spool.evidence.gone`); so it need not be of the log's moment,
+only of a later one, and every place of that log must still be some row's, or be named. No moment is held for long: a database can't tidy up behind one that is still being read, and its files grow.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from spool.evidence.audit import FINDINGS_MAX, Audit
 from spool.evidence.findings import Fault, Finding, Mark
 from spool.evidence.records import Records
-from spool.evidence.settings import is_setting
+from spool.evidence.settings import GONE, digest_of, is_setting
 
 PAGE_BLOCKS: Final = 200
 
@@ -58,6 +58,7 @@ async def audit(store: Audited, marks: Iterable[Mark] = (), pace: Pace = SWIFT) 
     found = Audit(marks)
     async with store.records() as records:
         size = (await records.head()).size
+        await _expect_gone(found, records, size)
     await _in_goes(store, pace, _Log(found, size).go)
     await _in_goes(store, pace, _Rows(found, await store.highest_number(), pace.entries).go)
     async with store.records() as records:
@@ -68,20 +69,33 @@ async def audit(store: Audited, marks: Iterable[Mark] = (), pace: Pace = SWIFT) 
             for act in acts:
                 found.take_act(act)
             start = acts[-1].act.leaf + 1
-        found.take_settings(await _settings(records, found.told))
+        await _take_settings(found, records)
         for words in await records.faults():
             found.find(Finding(fault=Fault.DATABASE_DAMAGED, detail=words))
     found.finish()
     return found
 
 
-async def _settings(records: Records, told: Mapping[str, str]) -> dict[str, bytes]:
-    """Values that the log tells of, and those it should tell of."""
-    found, after = dict[str, bytes](), ""
-    while page := await records.memos(after, PAGE_BLOCKS):
-        found.update((name, value) for name, value in page if name in told or is_setting(name))
+async def _expect_gone(found: Audit, records: Records, size: int) -> None:
+    """What was forgotten by now."""
+    after = GONE
+    while page := [memo for memo in await records.memos(after, PAGE_BLOCKS) if memo[0].startswith(GONE)]:
+        for _, value in page:
+            found.expect_gone(value, size)
         after = page[-1][0]
-    return found
+
+
+async def _take_settings(found: Audit, records: Records) -> None:
+    """Values that the log tells of, and those it should tell of; none of them is kept."""
+    kept, after = dict[str, str](), ""
+    while page := await records.memos(after, PAGE_BLOCKS):
+        for name, value in page:
+            if name in found.told or is_setting(name):
+                kept[name] = digest_of(value)
+            if name.startswith(GONE):
+                found.take_gone(name, value)
+        after = page[-1][0]
+    found.take_settings(kept)
 
 
 async def _in_goes(store: Audited, pace: Pace, go: Callable[[Records], Awaitable[bool]]) -> None:

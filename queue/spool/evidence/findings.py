@@ -29,6 +29,10 @@ class Fault(enum.Enum):
         "history_broken",
         "the entry's history has a step that can't follow the one before it: a line is missing or forged",
     )
+    FORGOTTEN_BACK = (
+        "forgotten_back",
+        "what was forgotten when its time was over is there again: the row was put back from an older copy",
+    )
     KEY_LOST = ("key_lost", "a repeat of the request wouldn't be known, or a key that was given back is held")
     KEY_USE_FORGED = (
         "key_use_forged",
@@ -65,6 +69,7 @@ _QUARANTINES: Final = frozenset(
         Fault.EVENT_UNKNOWN,
         Fault.STATE_FORGED,
         Fault.HISTORY_BROKEN,
+        Fault.FORGOTTEN_BACK,
     }
 )
 

@@ -70,37 +70,40 @@ class Growth:
     @property
     def size(self) -> int:
         """The index the next leaf gets."""
-        return self._head.size + len(self._leaves)
+        return self._head.size + len(self._hashes)
 
     def begin(self) -> None:
         """A transaction begins; one before it that did not come true is forgotten."""
-        self._leaves: list[bytes] = []
+        self._hashes: list[bytes] = []
         self._at_us = 0
         self._next = self._head
 
     def add(self, leaf: bytes, at_us: int) -> int:
         """Take an event that happened at `at_us`; the index of its leaf."""
-        leaves = self._leaves
-        leaves.append(leaf)
+        hashes = self._hashes
+        hashes.append(leaf_hash(leaf))
         self._at_us = max(self._at_us, at_us)
-        return self._head.size + len(leaves) - 1
+        return self._head.size + len(hashes) - 1
 
     def add_all(self, leaves: Sequence[bytes], at_us: int) -> int:
         """Take events of which the newest happened at `at_us`; the index of the first leaf."""
+        return self.add_hashed([leaf_hash(leaf) for leaf in leaves], at_us)
+
+    def add_hashed(self, hashes: Sequence[bytes], at_us: int) -> int:
+        """The same of events whose leaves were hashed before."""
         first = self.size
-        self._leaves += leaves
+        self._hashes += hashes
         self._at_us = max(self._at_us, at_us)
         return first
 
     def block(self) -> Block | None:
         """The block of all that was added; None when nothing was."""
-        if not self._leaves:
+        if not self._hashes:
             return None
-        hashes = [leaf_hash(leaf) for leaf in self._leaves]
         peaks = list(self._head.peaks)
-        size = append(peaks, self._head.size, hashes)
+        size = append(peaks, self._head.size, self._hashes)
         self._next = Head(size, tuple(peaks))
-        return Block(self._head.size, size, self._at_us, b"".join(peaks), b"".join(hashes))
+        return Block(self._head.size, size, self._at_us, b"".join(peaks), b"".join(self._hashes))
 
     def come_true(self) -> None:
         """The commit is on disk."""

@@ -11,7 +11,10 @@ from typing import Final
 
 from spool.entry import Act
 
-SETTINGS: Final = ("job/", "plan/", "policy/", "proposal/")
+GONE: Final = "gone/"
+"""Beginning of names that tell what was forgotten (`spool.evidence.gone`)."""
+
+SETTINGS: Final = (GONE, "job/", "plan/", "policy/", "proposal/")
 """Beginnings of names whose values are never kept in another way."""
 
 SET: Final = "set"
@@ -20,7 +23,12 @@ SET: Final = "set"
 
 def setting(name: str, value: bytes, at_us: int) -> Act:
     """The act by which a value is kept."""
-    return Act(at_us=at_us, name=SET, subject=name, detail=hashlib.sha256(value).hexdigest())
+    return Act(at_us=at_us, name=SET, subject=name, detail=digest_of(value))
+
+
+def digest_of(value: bytes) -> str:
+    """A value's SHA-256, as the log tells it."""
+    return hashlib.sha256(value).hexdigest()
 
 
 def is_setting(name: str) -> bool:
@@ -28,7 +36,6 @@ def is_setting(name: str) -> bool:
     return name.startswith(SETTINGS)
 
 
-def forged(told: Mapping[str, str], kept: Mapping[str, bytes]) -> list[str]:
-    """Names of values that aren't what was told of them last: by name, the SHA-256 told, and what is kept."""
-    found = {name: hashlib.sha256(value).hexdigest() for name, value in kept.items()}
-    return sorted(name for name in {*told, *found} if told.get(name) != found.get(name))
+def forged(told: Mapping[str, str], kept: Mapping[str, str]) -> list[str]:
+    """Names of values that aren't what was told of them last: by name, the SHA-256 told, and that of what is kept."""
+    return sorted(name for name in {*told, *kept} if told.get(name) != kept.get(name))

@@ -1,20 +1,22 @@
-"""A commit of new payments alone, as one statement that is a transaction by itself: what most commits under load are.
+"""A commit of new payments alone, as one statement that records them or nothing: what most commits under load are.
 
-It is written for the log's end as this node left it. Where that isn't the end any more, or anything at all is in the way of
-any entry, the statement stores nothing, and the works go the longer way (`spool.postgres.transaction`), which tells each
-what it met. What the statement reads is of the moment it began; but if the log's end, which it then holds, is still the same,
-nobody has recorded or moved anything since. See decision 0053.
+Where this node knows the log's end, the statement is a transaction by itself (`by_itself`). Where other nodes write too, it
+is one of a transaction that holds the log already (`in_turn`). Where anything at all is in the way of any entry it stores
+nothing, and the works go the longer way (`spool.postgres.transaction`), which tells each what it met. What the statement
+reads by itself is of the moment it began; but if the log's end, which it then holds, is still the same, nobody has recorded
+or moved anything since. See decision 0053.
 """
 
+import enum
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from spool.errors import SpoolError
 from spool.evidence.growth import Head
 from spool.postgres.admission import Admission, InTheWay
 from spool.postgres.connection import Connection
-from spool.postgres.recording import Recording, columns
+from spool.postgres.recording import Newcomers, Recording, columns
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
 from spool.postgres.work import Work
@@ -24,6 +26,18 @@ from spool.work import Insertion
 
 _NO_LIMITS: list[list[Any]] = [[] for _ in range(6)]
 
+_SOMETHING_IS_IN_THE_WAY: Final = -1
+
+
+class Fared(enum.Enum):
+    """How a statement by itself fared; but for the first, nothing was stored."""
+
+    STORED = enum.auto()
+    IN_THE_WAY = enum.auto()
+    """Something was, of some entry."""
+    BEHIND = enum.auto()
+    """The log has gone on, or the lease is lost."""
+
 
 def is_of_new_payments(works: Sequence[Work]) -> bool:
     """Whether works are nothing else."""
@@ -31,34 +45,65 @@ def is_of_new_payments(works: Sequence[Work]) -> bool:
 
 
 class AtOnce:
-    """New payments that are recorded by one statement, or not at all. Not for a second use."""
+    """New payments that are recorded by one statement, or not at all; written as far as can be before the log is held."""
 
-    __slots__ = ("_limits", "_recording", "_size", "results")
+    __slots__ = ("_limits", "_new", "head", "results")
 
-    def __init__(self, works: Sequence[Work], head: Head) -> None:
-        """Nothing but insertions, behind this end of the log."""
-        self._recording = Recording(head)
-        self._size = head.size
+    def __init__(self, works: Sequence[Work]) -> None:
+        """Nothing but insertions."""
         insertions = [work for work in works if isinstance(work, Insertion)]
-        admission, way = Admission(works), InTheWay({}, set(), {})
         #: What each comes to if the statement stores anything.
-        self.results: list[Inserted | Known | SpoolError] = [admission.admit(work, way) for work in insertions]
-        for each in self.results:
-            if isinstance(each, Inserted):
-                self._recording.record(each.entry)
+        self.results = _results_of(insertions)
+        self._new = Newcomers([each.entry for each in self.results if isinstance(each, Inserted)])
         self._limits = _limits_of(insertions)
+        #: The log's end after it, if it stored them the last time.
+        self.head: Head | None = None
 
-    async def store(self, db: Connection, seat: Seat, lease_s: float) -> Head | None:
-        """The log's end after it; None where nothing was stored."""
-        entries, end = self._recording.entries(seat), self._recording.end()
-        assert end is not None, "the first of them is recorded, if nothing is in its way"
-        size = await db.fetchval(
-            SQL["record_at_once"], *entries, *end, seat.session, lease_s, self._size, *self._limits
-        )
+    async def by_itself(self, db: Connection, seat: Seat, lease_s: float, head: Head) -> Fared:
+        """A whole transaction, of whoever knows the log's end."""
+        recording = Recording(head)
+        size = await db.fetchval(SQL["record_at_once"], *self._parameters(recording, seat), seat.session, lease_s)
         if size is None:
-            return None
-        self._recording.growth.come_true()
-        return self._recording.growth.head
+            return Fared.BEHIND
+        return Fared.IN_THE_WAY if size == _SOMETHING_IS_IN_THE_WAY else self._stored(recording)
+
+    async def in_turn(self, db: Connection, seat: Seat, head: Head) -> bool:
+        """All that is left of a transaction that holds the log, which ends here; False where nothing was stored."""
+        recording = Recording(head)
+        size = await db.fetchval(SQL["record_in_turn"], *self._parameters(recording, seat))
+        return size is not None and self._stored(recording) is Fared.STORED
+
+    def _parameters(self, recording: Recording, seat: Seat) -> list[Any]:
+        self.head = None
+        entries, end = recording.record(self._new, seat), recording.end()
+        assert end is not None, "the first of them is recorded, if nothing is in its way"
+        return [*entries, *end, *self._limits]
+
+    def _stored(self, recording: Recording) -> Fared:
+        recording.growth.come_true()
+        self.head = recording.growth.head
+        return Fared.STORED
+
+
+def written_at_once(works: Sequence[Work]) -> AtOnce | None:
+    """None where there is anything else among them, or one can't be written: the longer way finds out which."""
+    if not is_of_new_payments(works):
+        return None
+    try:
+        return AtOnce(works)
+    except Exception:  # noqa: BLE001 - of whichever it is, its neighbours go on
+        return None
+
+
+def _results_of(insertions: Sequence[Insertion]) -> list[Inserted | Known | SpoolError]:
+    """What each comes to where nothing was there before; whether limits hold for all of them, the statement looks."""
+    entries = [work.entry for work in insertions]
+    lanes = {(entry.route, entry.lane) for entry in entries}
+    keys = {(entry.channel, entry.key) for entry in entries}
+    if len(lanes) == len(keys) == len(entries):
+        return [Inserted(entry=entry) for entry in entries]
+    admission, way = Admission(()), InTheWay({}, set(), {})
+    return [admission.admit(work, way) for work in insertions]
 
 
 def _limits_of(insertions: Sequence[Insertion]) -> list[list[Any]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spool.errors import SpoolClosed, StorageFull, StorageUncertain
 from spool.evidence.growth import Head
-from spool.postgres.at_once import AtOnce, is_of_new_payments
+from spool.postgres.at_once import AtOnce, Fared, written_at_once
 from spool.postgres.connection import Connection, Trouble, means_gone, trouble_of, was_rolled_back
 from spool.postgres.seat import LeaseLost, Seat
 from spool.postgres.transaction import Transaction
@@ -51,12 +51,18 @@ class Writer:
             StorageFull, Lost, LeaseLost: nothing was stored.
             StorageUncertain: the commit itself raised; nobody knows.
         """
-        results = await self._at_once(works)
-        if results is not None:
-            return results
+        at_once = written_at_once(works)
+        fared = await self._by_itself(at_once) if at_once is not None else Fared.IN_THE_WAY
+        if at_once is not None and fared is Fared.STORED:
+            return list(at_once.results)
+        return await self._longer(works, at_once if fared is Fared.BEHIND else None)
+
+    async def _longer(self, works: Sequence[Work], at_once: AtOnce | None) -> list[Any]:
+        """By a transaction of several statements, as often as the server wants it."""
+        results: list[Any] | None = None
         for _ in range(TRIES_MAX):
             try:
-                results = await self._transact(works)
+                results = await self._transact(works, at_once)
             except (LeaseLost, StorageUncertain):
                 raise
             except Exception as error:
@@ -76,29 +82,31 @@ class Writer:
             return [StorageFull(f"nothing was stored: others were in the way {TRIES_MAX} times")]
         return [await self._alone(work) for work in works]
 
-    async def _at_once(self, works: Sequence[Work]) -> list[Any] | None:
-        """The results, on disk; None where nothing was stored, and the longer way tells why or stores it."""
+    async def _by_itself(self, at_once: AtOnce) -> Fared:
+        """On disk by one statement; or nothing was stored, and the longer way tells why or stores it."""
         self._skips -= 1
-        if self._head is None or self._skips >= 0 or not is_of_new_payments(works):
-            return None
+        if self._head is None or self._skips >= 0:
+            return Fared.BEHIND
         self._warned = False
         try:
-            commit = AtOnce(works, self._head)
-            head = await commit.store(self.db, self.seat, self._lease_s)
+            fared = await at_once.by_itself(self.db, self.seat, self._lease_s, self._head)
         except Exception as error:
             if means_gone(error):
                 raise StorageUncertain(f"the commit failed: {type(error).__name__}") from error
-            return None  # an error of the server's before the commit: it stores nothing of such a statement
+            return Fared.IN_THE_WAY  # an error of the server's before the commit: it stores nothing of such a statement
         if self._warned:
             raise StorageUncertain("the commit did not wait for its standby to the end")
-        self._skipped = 0 if head is not None else min(2 * self._skipped + 1, SKIPS_MAX)
-        self._skips, self._head = self._skipped, head
-        return None if head is None else list(commit.results)
+        if fared is Fared.BEHIND:
+            self._skipped, self._head = min(2 * self._skipped + 1, SKIPS_MAX), None
+        else:
+            self._skipped, self._head = 0, at_once.head or self._head
+        self._skips = self._skipped
+        return fared
 
-    async def _transact(self, works: Sequence[Work]) -> list[Any] | None:
+    async def _transact(self, works: Sequence[Work], at_once: AtOnce | None) -> list[Any] | None:
         """The results, on disk; None when the server wants it done anew."""
         await self.db.execute("BEGIN")
-        transaction = Transaction(self.db, self.seat)
+        transaction = Transaction(self.db, self.seat, at_once)
         results = await transaction.apply(works, self._lease_s)
         self._warned = False
         try:

@@ -4,12 +4,14 @@ The split that matters is made here: which errors say that the connection or the
 wants the transaction again, and which that it has no room. Everything else is an error of what was asked.
 """
 
+import contextlib
 import enum
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]  # it comes without types
 from asyncpg import exceptions as _said  # pyright: ignore[reportMissingTypeStubs]  # as above
 
+from spool.errors import SpoolAway, SpoolBusy, SpoolClosed, SpoolUnfit, StorageFull, StorageUncertain
 from spool.postgres.settings import PostgresSettings
 
 _driver: Any = asyncpg
@@ -54,6 +56,9 @@ _SESSION: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # Of a table nobody has looked through yet the server takes an index of all that waits for one of a few rows, reads all
+    # of them and sorts them, for the first few: claiming 64 of a hundred thousand took a quarter of a second.
+    "enable_bitmapscan": "off",
     "jit": "off",
     "timezone": "UTC",
     "application_name": "nightsafe",
@@ -72,11 +77,51 @@ async def connect(settings: PostgresSettings) -> Connection:
     return await _driver.connect(**_options(settings, _WRITING))
 
 
-async def pool(settings: PostgresSettings) -> Pool:
+class Readers:
+    """Connections for reading. Whoever finds none free waits for one, but not for long: `TimeoutError`."""
+
+    def __init__(self, pool: Pool, wait_s: float) -> None:
+        """Some of the driver's, for which one waits at most so long."""
+        self._pool, self._wait_s = pool, wait_s
+
+    def acquire(self) -> Any:
+        """One of them, for as long as the context lasts."""
+        return self._pool.acquire(timeout=self._wait_s)
+
+    async def fetch(self, sql: str, *values: Any) -> Any:
+        """What a statement finds."""
+        async with self.acquire() as db:
+            return await db.fetch(sql, *values)
+
+    async def fetchval(self, sql: str, *values: Any) -> Any:
+        """The first value of that."""
+        async with self.acquire() as db:
+            return await db.fetchval(sql, *values)
+
+    def terminate(self) -> None:
+        """Hang up, whatever is under way."""
+        self._pool.terminate()
+
+
+class Lent(Readers):
+    """One connection in the place of many, for as long as all is to be read by it."""
+
+    def __init__(self, db: Connection) -> None:
+        """Its owner ends it."""
+        super().__init__(None, 0.0)
+        self._db = db
+
+    def acquire(self) -> Any:
+        """The one, for as long as the context lasts."""
+        return contextlib.nullcontext(self._db)
+
+
+async def pool(settings: PostgresSettings) -> Readers:
     """Connections for reading."""
-    return await _driver.create_pool(
+    made = await _driver.create_pool(
         **_options(settings, {}), min_size=1, max_size=settings.readers_max, max_inactive_connection_lifetime=60.0
     )
+    return Readers(made, settings.connect_s)
 
 
 def _options(settings: PostgresSettings, more: dict[str, str]) -> dict[str, Any]:
@@ -122,6 +167,27 @@ def lies_outside(error: Exception) -> bool:
 def means_gone(error: Exception) -> bool:
     """Whether only another connection can help."""
     return trouble_of(error) is Trouble.GONE
+
+
+def passes_by_itself(error: Exception) -> bool:
+    """Gone, without room, or with others in the way: the same may go well later, with nobody's help but theirs."""
+    return trouble_of(error) is not Trouble.ITS_OWN
+
+
+def not_opened(error: Exception) -> SpoolUnfit | None:
+    """What is said of a spool whose opening met an error; None of what is the caller's as it is: our own words, and bugs."""
+    if means_gone(error) or isinstance(error, SpoolClosed | StorageUncertain):
+        return SpoolAway(f"the database can't be reached: {type(error).__name__}")
+    if passes_by_itself(error) or isinstance(error, StorageFull):
+        return SpoolBusy(f"the database has no room, or others are in the way: {type(error).__name__}")
+    return (
+        SpoolUnfit(f"the database can't be opened as a spool: {type(error).__name__}") if lies_outside(error) else None
+    )
+
+
+def said_of(error: BaseException) -> str:
+    """What is told of it. What the driver says holds no data of ours, but may name hosts: of that its class is enough."""
+    return str(error) if isinstance(error, SpoolClosed | SpoolUnfit) else type(error).__name__
 
 
 def was_rolled_back(error: Exception) -> bool:

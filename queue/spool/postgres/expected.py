@@ -8,9 +8,9 @@ from spool.lifecycle import FINAL, WAITING
 from spool.postgres.lanes import LanesUnknown, LanesUnranked
 from spool.postgres.work import Bringing, Rescue, Work
 from spool.tally import Cell
-from spool.work import Insertion, Moves, Planned, Reversing, cell_of
+from spool.work import Forgetting, Insertion, Moves, Planned, Reversing, cell_of
 
-_COMMON = (Insertion, Moves, Reversing)
+_COMMON = (Insertion, Moves, Reversing, Forgetting)
 
 
 class Expectations(Expected[LanesUnknown | LanesUnranked]):

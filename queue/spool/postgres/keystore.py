@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from spool.errors import KeysChanged, KeysUnfit
+from spool.errors import KeysAway, KeysChanged, KeysUnfit
 from spool.keystore import KeptKeys, raised, read_kept, written
-from spool.postgres.connection import Connection, Trouble, connect, lies_outside, trouble_of
+from spool.postgres.connection import Connection, Trouble, connect, lies_outside, passes_by_itself, trouble_of
 from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 
@@ -108,7 +108,8 @@ class PostgresKeyStore:
         except Exception as error:
             if not lies_outside(error):
                 raise
-            raise KeysUnfit(f"the key store {PLACE} can't be asked now: {type(error).__name__}") from error
+            unfit = KeysAway if passes_by_itself(error) else KeysUnfit
+            raise unfit(f"the key store {PLACE} can't be asked now: {type(error).__name__}") from error
 
 
 async def _text(db: Connection) -> bytes | None:

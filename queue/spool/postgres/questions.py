@@ -1,22 +1,34 @@
 """Reading: all questions that change nothing, on connections apart from the one that writes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import product
 from typing import Any, Final
 
 from spool.account import AccountNote
 from spool.entry import Act, Entry, Event
 from spool.errors import SpoolClosed
-from spool.lifecycle import USUAL, State
+from spool.lifecycle import UNFINISHED, USUAL, Kind, State
 from spool.nodes import ALL, Share
 from spool.number import NUMBER_MAX
-from spool.postgres.connection import Connection, Pool, means_gone
+from spool.postgres.connection import Connection, Pool, Trouble, trouble_of
 from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
+from spool.rank import Rank
 from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, entry_of, event_in, key_uses_in
 from spool.store import Aged, Filter, Ready
-from spool.tally import Cell, Sum
+from spool.tally import NOTHING, Cell, Sum
 from spool.uses import KeyUse, Recount
+
+_LEAST: Final = -(2**63)
+
+_SHAPE: Final[dict[str, Sequence[int]]] = {
+    "shape_behind": (0, 0),
+    "shape_later": (0, 0),
+    "shape_in_flight": (_LEAST, 0),
+    "shape_apart": (0, 0),
+}
+"""What is unfinished besides arrivals, in parts that have an index each, and where each begins."""
 
 ALL_STATES: Final = [+state for state in State]
 
@@ -71,8 +83,8 @@ class Questions:
 
     async def page(self, wanted: Filter, limit: int) -> list[Entry]:
         """Entries that pass the filter, a page of at most `limit`."""
-        rows = await self._rows(
-            "page_descending" if wanted.newest_first else "page_ascending",
+        rows = await self._in_order(
+            f"page_{_part(wanted)}{_way(wanted)}",
             wanted.after,
             wanted.before or NUMBER_MAX,
             sorted(+state for state in wanted.states) or ALL_STATES,
@@ -94,9 +106,13 @@ class Questions:
 
     async def horizon(self, wanted: Filter, count: int) -> int:
         """How far a look through so many entries gets. See `Store.horizon`."""
-        apart = "apart_" if wanted.states and wanted.states.isdisjoint(USUAL) else ""
-        way = "descending" if wanted.newest_first else "ascending"
-        return await self._figure(f"horizon_{apart}{way}", wanted.after, wanted.before or NUMBER_MAX, count - 1)
+        part = _part(wanted)
+        if part == "flight_":
+            return 0
+        own: dict[str, list[Any]] = {"waiting_": [wanted.route], "apart_": [sorted(map(int, wanted.states))]}
+        bounds = (wanted.after, wanted.before or NUMBER_MAX, count - 1)
+        rows = await self._in_order(f"horizon_{part}{_way(wanted)}", *bounds, *own.get(part, []))
+        return rows[0][0] if rows else 0
 
     async def find_core_id(self, core_id: str, limit: int) -> list[Entry]:
         """Entries that their core knows by this id, oldest first."""
@@ -110,7 +126,18 @@ class Questions:
 
     async def shape(self, route: str, edges: Sequence[int]) -> dict[Aged, Sum]:
         """Unfinished entries of a route by age. See `Store.shape`."""
-        return {aged_in(row): Sum(row[6], row[7]) for row in await self._rows("shape", route, list(edges))}
+        found = dict[Aged, Sum]()
+        with told_as_closed():
+            async with snapshot(self._reading) as db:
+                async for aged, total in _arrivals(db, route, sorted(edges)):
+                    found[aged] = found.get(aged, NOTHING) + total
+                for part, first in _SHAPE.items():
+                    reached = first
+                    while rows := await db.fetch(SQL[part], route, sorted(edges), *reached):
+                        for row in rows:
+                            found[aged_in(row)] = found.get(aged_in(row), NOTHING) + Sum(row[6], row[7])
+                        reached = max(row[8] for row in rows)
+        return {aged: total for aged, total in found.items() if total.entries}
 
     async def history(self, number: int) -> list[Event]:
         """Everything that happened to an entry, oldest first."""
@@ -189,8 +216,9 @@ class Questions:
     @asynccontextmanager
     async def records(self) -> AsyncGenerator[PostgresRecords]:
         """Everything there is and its evidence, as of this moment."""
-        async with snapshot(self._reading) as db:
-            yield PostgresRecords(db)
+        with told_as_closed():
+            async with snapshot(self._reading) as db:
+                yield PostgresRecords(db)
 
     def _share(self, route: str) -> Share:
         return self._shares.get(route) or self._shares.get("") or ALL
@@ -202,12 +230,18 @@ class Questions:
         return self._readers
 
     async def _rows(self, name: str, *values: Any) -> list[Any]:
-        try:
+        with told_as_closed():
             found: list[Any] = await self._reading.fetch(SQL[name], *values)
-        except Exception as error:
-            if means_gone(error):
-                raise SpoolClosed(f"the database can't be asked now: {type(error).__name__}") from error
-            raise
+        return found
+
+    async def _in_order(self, name: str, *values: Any) -> list[Any]:
+        """The same, by the order of the indexes that hold it."""
+        with told_as_closed():
+            async with self._reading.acquire() as db, db.transaction():
+                await db.execute(SQL["in_order"])
+                found: list[Any] = await db.fetch(SQL[name], *values)
+                # Whoever reads in stillness goes on in the same transaction.
+                await db.execute(SQL["in_any_order"])
         return found
 
     async def _row(self, name: str, *values: Any) -> Any:
@@ -223,6 +257,17 @@ class Questions:
         return 0 if row is None else row[0] or 0
 
 
+@contextmanager
+def told_as_closed() -> Generator[None]:
+    """The database went, has no room, or others were in the way: no answer now, and no error of the driver's."""
+    try:
+        yield
+    except Exception as error:
+        if trouble_of(error) is not Trouble.ITS_OWN:
+            raise SpoolClosed(f"the database can't be asked now: {type(error).__name__}") from error
+        raise
+
+
 @asynccontextmanager
 async def snapshot(readers: Pool) -> AsyncGenerator[Connection]:
     """A connection that reads what was there at this moment, whatever is written meanwhile."""
@@ -232,6 +277,30 @@ async def snapshot(readers: Pool) -> AsyncGenerator[Connection]:
         yield db
 
 
+async def _arrivals(db: Connection, route: str, edges: Sequence[int]) -> AsyncIterator[tuple[Aged, Sum]]:
+    """What waits in arrival order, by age: twenty thousand at once, from an index that holds all that is counted of them."""
+    ends = (0, *edges, NUMBER_MAX)
+    for rank, (bucket, before) in product(Rank, enumerate(ends[1:])):
+        after = max(0, ends[bucket] - 1)
+        while rows := await db.fetch(SQL["shape_arrival"], route, rank, after, before):
+            for channel, currency, kind, entries, amount, last in rows:
+                yield Aged(channel, currency, Kind(kind), State.READY, "", bucket), Sum(entries, amount)
+                after = max(after, last)
+
+
 def counted(rows: list[Any]) -> dict[Cell, tuple[int, int]]:
     """The cells of a tally."""
     return {cell_in(row): (row[6], row[7]) for row in rows}
+
+
+def _part(wanted: Filter) -> str:
+    """Which part of a spool's entries has an index of its own and holds all that may pass; empty: none but the whole."""
+    if wanted.states == frozenset({State.IN_FLIGHT}):
+        return "flight_"
+    if wanted.states and wanted.states <= UNFINISHED:
+        return "waiting_"
+    return "apart_" if wanted.states and wanted.states.isdisjoint(USUAL) else ""
+
+
+def _way(wanted: Filter) -> str:
+    return "descending" if wanted.newest_first else "ascending"

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from spool.errors import SpoolAway, SpoolUnfit
-from spool.postgres.connection import lies_outside, means_gone, pool
+from spool.postgres.connection import Lent, lies_outside, passes_by_itself, pool
 from spool.postgres.questions import counted, snapshot
 from spool.postgres.schema import check
 from spool.postgres.settings import PostgresSettings
@@ -38,8 +38,8 @@ class PostgresReading(PostgresStore):
             raise
         except Exception as error:
             await self.close()
-            if means_gone(error):
-                raise SpoolAway(f"the database can't be read: {type(error).__name__}") from error
+            if passes_by_itself(error):
+                raise SpoolAway(f"the database can't be read now: {type(error).__name__}") from error
             if lies_outside(error):
                 raise SpoolUnfit(f"the database can't be read: {type(error).__name__}") from error
             raise
@@ -49,7 +49,7 @@ class PostgresReading(PostgresStore):
         """All that is read within is of one moment, whatever the nodes do; what they replace is kept that long."""
         readers = self._reading
         async with snapshot(readers) as db:
-            self._readers = db
+            self._readers = Lent(db)
             try:
                 yield
             finally:

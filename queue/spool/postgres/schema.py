@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from spool.errors import SpoolAbsent, SpoolUnfit
-from spool.postgres.connection import Connection, Trouble, trouble_of
+from spool.layout import Outlook, ahead
+from spool.postgres.connection import Connection, Trouble, connect, lies_outside, trouble_of
+from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL, IndexStep, Migration, migrations
 
 TRIES_MAX: Final = 30
@@ -45,6 +47,27 @@ async def check(db: Connection) -> int:
             f"the spool is of version {version} and needs a program that knows {programs_from}; this one knows {known}"
         )
     return version or 0
+
+
+async def outlook(settings: PostgresSettings) -> Outlook:
+    """What a start would change of this database's layout.
+
+    Raises:
+        SpoolUnfit: it can't be reached, or it is newer than this program can work with.
+    """
+    try:
+        db = await connect(settings)
+    except Exception as error:
+        if lies_outside(error):
+            raise SpoolUnfit(f"the database can't be read: {type(error).__name__}") from error
+        raise
+    try:
+        version = await check(db)
+    except SpoolAbsent:
+        version = 0
+    finally:
+        await db.close()
+    return ahead(version, [(each.version, each.script) for each in migrations()])
 
 
 async def _make_lock(db: Connection) -> None:

@@ -7,16 +7,19 @@ from typing import Any, Final
 
 from spool.account import AccountNote
 from spool.entry import Draft, Entry
-from spool.errors import SpoolAway, SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
+from spool.errors import SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
 from spool.gathering import WAIT_S, Gathering
 from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes
-from spool.nodes import SEATS_MAX, Nodes, Share, nothing
+from spool.nodes import SEATS_MAX, Nodes, Share, nothing, unmoved
+from spool.postgres import asking
+from spool.postgres.asking import Connect
 from spool.postgres.commit import Lost, Writer
-from spool.postgres.connection import Connection, Pool, connect, lies_outside, means_gone, pool
+from spool.postgres.connection import Connection, Pool, connect, lies_outside, not_opened, pool, said_of
 from spool.postgres.expected import Expectations
+from spool.postgres.hold import Hold, Time, unstopped
 from spool.postgres.others import Portion, shares_of
-from spool.postgres.questions import Questions, counted
+from spool.postgres.questions import Questions, counted, told_as_closed
 from spool.postgres.schema import bring_up_to_date
 from spool.postgres.seat import NEVER, LeaseLost, SeatTaken, living, sittings_in, take_seat
 from spool.postgres.settings import PostgresSettings
@@ -38,7 +41,6 @@ RENEWED_AFTER: Final = 1 / 3
 
 Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 
-Connect = Callable[[PostgresSettings], Awaitable[Connection]]
 MakePool = Callable[[PostgresSettings], Awaitable[Pool]]
 
 
@@ -52,6 +54,7 @@ class PostgresStore(Questions, Keeping):
         gather_s: float = WAIT_S,
         connect: Connect = connect,
         make_pool: MakePool = pool,
+        now: Time = unstopped,
     ) -> None:
         """Keep the spool where the settings say.
 
@@ -60,6 +63,7 @@ class PostgresStore(Questions, Keeping):
             gather_s: longest wait of a commit for those whom the one before it answered.
             connect: makes the connection that writes.
             make_pool: makes those that read.
+            now: seconds that pass though the process stands still.
         """
         super().__init__()
         self._settings = settings
@@ -72,15 +76,15 @@ class PostgresStore(Questions, Keeping):
         self.nodes: Nodes = self
         self.shared = settings.nodes_max > 1
         self.on_news: Callable[[], None] = nothing
+        self.on_time: Callable[[int], None] = unmoved
         self.unheard = False
         self._writer: Writer | None = None
         #: Why nothing is taken, in words; empty when all is well.
         self._trouble = "not open"
         #: Fewer standbys follow than must.
         self._unsafe = ""
-        #: Until when, by the loop's clock, this node's claims are surely its own.
-        self._holds_until = 0.0
-        #: Until when, by the same clock, others may take this node for one that is there.
+        self._hold = Hold(settings.lease_s, now)
+        #: Until when, by the loop's clock, others may take this node for one that is there.
         self._leased_until = 0.0
         self._portion = Portion(settings.lease_s)
         #: Not before this time are others' claims taken over: they may be only now reaching the database again.
@@ -113,23 +117,21 @@ class PostgresStore(Questions, Keeping):
             raise SpoolHeld("in the database", "another node, whose lease runs") from error
         except Exception as error:
             await self._close_connections()
-            if means_gone(error) or isinstance(error, SpoolClosed | StorageUncertain):
-                raise SpoolAway(f"the database can't be reached: {type(error).__name__}") from error
-            if lies_outside(error):
-                raise SpoolUnfit(f"the database can't be opened as a spool: {_said(error)}") from error
-            raise
+            said = not_opened(error)
+            if said is None:
+                raise
+            raise said from error
         self._trouble = ""
         self._committer = asyncio.create_task(self._commit_for_ever(), name="spool committer")
         self._watcher = asyncio.create_task(self._watch_for_ever(), name="spool watch")
 
+    async def time_us(self) -> int:
+        """The database's, before it is opened; all nodes go by it. Raises what `open` does where it can't be reached."""
+        return await asking.time_us(self._connect, self._settings)
+
     async def answers(self) -> bool:
         """The database can be reached; whether it can be opened is found by opening it."""
-        try:
-            db = await self._connect(self._settings)
-        except Exception as error:  # noqa: BLE001 - what else is wrong with it, opening says
-            return not means_gone(error)
-        db.terminate()
-        return True
+        return await asking.answers(self._connect, self._settings)
 
     async def close(self) -> None:
         """Commit what was submitted, then leave the seat. See `Store.close`."""
@@ -154,16 +156,17 @@ class PostgresStore(Questions, Keeping):
         try:
             await self._require(db)
             await bring_up_to_date(db)
-            self._holds_until = 0.0
-            started = asyncio.get_running_loop().time()
+            self._hold.lose()
+            started, held_from = asyncio.get_running_loop().time(), self._hold.now()
             seat = former.seat if former is not None else None
             if seat is None or not await seat.begin_anew(db, self._settings.lease_s):
-                seat = await self._sit_down(db)
+                seat, self._closed_said = await self._sit_down(db), frozenset[str]()
         except BaseException:
             db.terminate()
             raise
         self._writer = Writer(db, seat, self._settings.lease_s)
-        self._holds_until = self._leased_until = started + self._settings.lease_s
+        self._leased_until = started + self._settings.lease_s
+        self._hold.renew(held_from)
         self._takes_over_from = started + self._settings.lease_s
         self._readers = await self._make_pool(self._settings)
         seated = asyncio.get_running_loop().time()
@@ -298,7 +301,7 @@ class PostgresStore(Questions, Keeping):
         """One commit with everything that waits; the one before was the time to gather it."""
         batch, self._pending = self._pending[:BATCH_MAX], self._pending[BATCH_MAX:]
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, held_from = loop.time(), self._hold.now()
         watch = loop.call_later(self._settings.stall_s, self._give_up, batch)
         try:
             results = await self._writing.commit([work for work, _ in batch])
@@ -314,7 +317,8 @@ class PostgresStore(Questions, Keeping):
         gone = next((each for each in results if isinstance(each, Lost | LeaseLost)), None)
         if any(not isinstance(each, Exception) for each in results):
             # A transaction that was rolled back, for want of room say, renewed nothing.
-            self._holds_until = self._leased_until = started + self._settings.lease_s
+            self._leased_until = started + self._settings.lease_s
+            self._hold.renew(held_from)
         if gone is None:
             self._trouble = "closed" if self._closing.is_set() else ""
         self._gathering.ended(len(batch), len(self._pending), loop.time())
@@ -353,12 +357,13 @@ class PostgresStore(Questions, Keeping):
             await self._open_connections()
             await self._do_alone(Rescue(self._about_now_us(), "lease_lost", may_take_over=False))
             self._turn_away()
-        except (StorageUncertain, SpoolClosed, SpoolUnfit, SeatTaken) as error:
-            self._trouble = f"could not connect again yet: {_said(error)}"
+        except (SpoolError, SeatTaken) as error:
+            self._trouble = f"could not connect again yet: {said_of(error)}"
         except Exception as error:
-            if not means_gone(error):
+            # Whatever the database says may be over the next time: that its disk is full, or that others are in the way.
+            if not lies_outside(error):
                 raise
-            self._trouble = f"could not connect again yet: {_said(error)}"
+            self._trouble = f"could not connect again yet: {said_of(error)}"
         else:
             return True
         return False
@@ -381,15 +386,22 @@ class PostgresStore(Questions, Keeping):
         """Once: what the others took, who of them is gone, what waits for nobody; and go on with the lease."""
         started = asyncio.get_running_loop().time()
         try:
-            seats = await self._rows("seats")
-            others = counted(await self._rows("tally_of_others", self._writing.seat.number))
-            strays = await self._rows("waiting_for_nobody", 1)
-            await self._look_for_standbys(self._reading)
+            if self._hold.left_s < self._settings.lease_s * (1 - RENEWED_AFTER):
+                await self._submit(Renewal())
+            # Whatever keeps it from reading, it must not keep the lease from being renewed the next time.
+            async with asyncio.timeout(self._settings.lease_s * RENEWED_AFTER):
+                seats = await self._rows("seats")
+                if seats:  # none in a copy from before any node had one
+                    self.on_time(seats[0]["now_us"])
+                others = counted(await self._rows("tally_of_others", self._writing.seat.number))
+                strays = await self._rows("waiting_for_nobody", 1)
+                with told_as_closed():
+                    await self._look_for_standbys(self._reading)
             self._portion.see(seats, self._writing.seat.number, started)
             news = self._share_lanes(seats) | self._expected.hear(others)
             news |= await self._see_to(seats, sweep=bool(strays))
-        except SpoolError:
-            return  # the committer connects again
+        except (SpoolError, TimeoutError):
+            return  # the committer connects again, or somebody else reads
         if news:
             self.on_news()
 
@@ -417,8 +429,6 @@ class PostgresStore(Questions, Keeping):
             said = self._closed_routes
             await self._submit(Closed(said))
             self._closed_said = said
-        if self._holds_until - now < self._settings.lease_s * (1 - RENEWED_AFTER):
-            await self._submit(Renewal())
         return news
 
     def forwards(self, route: str, *, does: bool) -> None:
@@ -437,7 +447,7 @@ class PostgresStore(Questions, Keeping):
 
     def holds(self) -> bool:
         """What this node claimed is surely its own still."""
-        return asyncio.get_running_loop().time() < self._holds_until
+        return self._hold.lasts()
 
     def _about_now_us(self) -> int:
         """The time, by the clock of whoever opened the store."""
@@ -486,8 +496,3 @@ class PostgresStore(Questions, Keeping):
     def _writing(self) -> Writer:
         assert self._writer is not None, "whoever writes has opened it"
         return self._writer
-
-
-def _said(error: BaseException) -> str:
-    """What the driver says holds no data of ours, but may name hosts; its class is enough."""
-    return str(error) if isinstance(error, SpoolClosed | SpoolUnfit) else type(error).__name__

@@ -13,26 +13,29 @@ from msgspec.structs import replace
 from spool.account import AccountNote
 from spool.away.fate import COMES, Fate
 from spool.entry import Act, Draft, Entry
-from spool.errors import OverLimit, SpoolError
+from spool.errors import OverLimit, SpoolClosed, SpoolError
 from spool.evidence import leaf
 from spool.evidence.growth import Head
 from spool.evidence.resealing import resealed
+from spool.forgetting import Forgotten
 from spool.lifecycle import CANCEL, DOUBT, FINAL, UNSENT, State, Told
 from spool.postgres.admission import Admission, InTheWay, lane_taken
-from spool.postgres.at_once import is_of_new_payments
+from spool.postgres.at_once import AtOnce, is_of_new_payments
 from spool.postgres.bringing import fates_of, incoming
 from spool.postgres.connection import Connection
-from spool.postgres.recording import Recording, columns
+from spool.postgres.recording import Newcomers, Recording, columns
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
 from spool.postgres.work import Bringing, Closed, Heard, Rescue, Sweep, Work
 from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.work import (
+    FORGOTTEN,
     Acting,
     Behind,
     Exchange,
     Followers,
+    Forgetting,
     Insertion,
     Memo,
     Moves,
@@ -50,23 +53,26 @@ ORPHANS_MAX: Final = 512
 
 STRAYS_MAX: Final = 512
 
-_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue, Bringing)
+_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue, Bringing, Forgetting)
 """Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
 
 
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_admission", "_db", "_recording", "_seat", "_together")
+    __slots__ = ("_admission", "_at_once", "_db", "_last", "_recording", "_seat", "_together")
 
-    def __init__(self, db: Connection, seat: Seat) -> None:
-        """With nothing counted and nothing proven yet."""
+    def __init__(self, db: Connection, seat: Seat, at_once: AtOnce | None = None) -> None:
+        """With nothing counted and nothing proven yet; what may be done at once is tried so first."""
         self._db = db
         self._seat = seat
         self._recording = Recording()
         self._admission = Admission(())
         #: New entries are recorded with the end of the commit, by one statement: nothing else is to see them.
         self._together = False
+        #: Parameters of that statement, as far as the entries go.
+        self._last: list[Any] = []
+        self._at_once = at_once
 
     async def apply(self, works: Sequence[Work], lease_s: float) -> list[Any]:
         """Do all works; one result (or error of its own) for each, in order.
@@ -75,7 +81,10 @@ class Transaction:
             LeaseLost: others have taken over.
         """
         if any(isinstance(work, _TELLING) for work in works):
-            self._recording = Recording(await self._seat.renew_for_log(self._db, lease_s))
+            head = await self._seat.renew_for_log(self._db, lease_s)
+            if self._at_once is not None and await self._at_once.in_turn(self._db, self._seat, head):
+                return list(self._at_once.results)
+            self._recording = Recording(head)
         else:
             await self._seat.renew(self._db, lease_s)
         self._together = is_of_new_payments(works)
@@ -98,6 +107,8 @@ class Transaction:
 
     def committed(self) -> Head | None:
         """It is on disk: the log's end, if it told of anything."""
+        if self._at_once is not None and self._at_once.head is not None:
+            return self._at_once.head
         if not self._recording.growth.size:
             return None
         self._recording.growth.come_true()
@@ -120,6 +131,8 @@ class Transaction:
             return await self._spend(work)
         if isinstance(work, Bringing):
             return await self._bring(work)
+        if isinstance(work, Forgetting):
+            return await self._forget(work)
         return await self._sweep() if isinstance(work, Sweep) else await self._do_silently(work)
 
     async def _do_silently(self, work: Work) -> None:
@@ -162,7 +175,7 @@ class Transaction:
         if end is None:
             return
         if self._together:
-            await self._db.execute(SQL["record_and_end"], *self._recording.entries(self._seat), *end)
+            await self._db.execute(SQL["record_and_end"], *self._last, *end)
         else:
             await self._db.execute(SQL["end_commit"], self._seat.number, *end)
 
@@ -197,10 +210,10 @@ class Transaction:
 
     async def _record(self, entries: Sequence[Entry]) -> None:
         """Store entries that nothing is in the way of."""
-        for entry in entries:
-            self._recording.record(entry)
-        if entries and not self._together:
-            await self._db.execute(SQL["insert_entries"], *self._recording.entries(self._seat))
+        if entries:
+            self._last = self._recording.record(Newcomers(entries), self._seat)
+            if not self._together:
+                await self._db.execute(SQL["insert_entries"], *self._last)
 
     # Moves
 
@@ -265,16 +278,17 @@ class Transaction:
         return fates
 
     async def _record_keyless(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            self._recording.record(entry)
         if entries:
-            await self._db.execute(SQL["insert_keyless"], *self._recording.entries(self._seat))
+            await self._db.execute(SQL["insert_keyless"], *self._recording.record(Newcomers(entries), self._seat))
 
     # Reversals
 
     async def _reverse(self, work: Reversing) -> Inserted | Known | NotReversible | SpoolError:
         draft = work.draft
-        payment = entry_of(await self._db.fetchrow(SQL["get_entry"], draft.reverses))
+        row = await self._db.fetchrow(SQL["get_entry"], draft.reverses)
+        if row is None:
+            return SpoolClosed(FORGOTTEN)
+        payment = entry_of(row)
         reversal = entry_from(_placed(draft, payment.state), work.key_id, work.sealed)
         way = await self._in_the_way([reversal])
         if way.owners:
@@ -309,8 +323,8 @@ class Transaction:
         if isinstance(known, AccountNote):
             said = await self._db.execute(SQL["reseal_note"], key_id, sealed, known.lane, known.key_id)
             return bool(said == "UPDATE 1")
-        now = entry_of(await self._db.fetchrow(SQL["get_entry"], known.number))
-        if now.key_id != known.key_id:
+        row = await self._db.fetchrow(SQL["get_entry"], known.number)
+        if row is None or (now := entry_of(row)).key_id != known.key_id:
             return False
         await self._db.execute(SQL["reseal"], key_id, sealed, known.number)
         self._recording.uses.reseal(now, key_id)
@@ -346,6 +360,26 @@ class Transaction:
         made = await self._move([Planned(move) for move in moves])
         work.done = [Planned(move) for move, was_made in zip(moves, made, strict=True) if was_made is True]
         return len(found)
+
+    async def _forget(self, work: Forgetting) -> Forgotten:
+        rows = await self._db.fetch(
+            SQL["stretch"], work.after, work.past.before, work.limit, work.past.changed_before_us
+        )
+        over = [entry_of(row) for row in rows if row["over"]]
+        if over:
+            numbers = [entry.number for entry in over]
+            events = await self._db.fetch(SQL["forget_events"], numbers)
+            await self._db.execute(SQL["forget_entries"], numbers)
+            work.take(over)
+            for cell, (entries, amount) in work.cells.items():
+                self._recording.count(cell, -entries, -amount)
+            for entry in over:
+                self._recording.uses.forget(entry)
+            places = [row["leaf"] for row in rows if row["over"]] + [row[0] for row in events]
+            name, value, told = work.told(over, places, self._recording.growth.size)
+            await self._db.execute(SQL["remember"], name, value)
+            await self._act(told)
+        return Forgotten(len(over), rows[-1]["number"] if rows else 0)
 
     async def _sweep(self) -> int:
         """Put whoever waits behind nobody in arrival order."""

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from spool.entry import Act, Entry
-from spool.lifecycle import USUAL, Kind, State
+from spool.lifecycle import UNFINISHED, USUAL, Kind, State
 from spool.number import NUMBER_MAX
 from spool.rank import Rank
 from spool.rows import act_in, aged_in, deeds_in_order, entry_of, event_in
@@ -21,9 +21,6 @@ from spool.sqlite.questions import Questions
 from spool.sqlite.statements import SQL
 from spool.store import Aged, Filter
 from spool.tally import NOTHING, Sum
-
-_UNFINISHED: Final = frozenset({State.READY, State.IN_FLIGHT})
-
 
 _number: Final = attrgetter("number")
 
@@ -66,7 +63,7 @@ class Looking(Questions):
             return [_Way()]
         if wanted.states.isdisjoint(USUAL):
             return [_Way("apart", +state) for state in sorted(wanted.states)]
-        if not wanted.states <= _UNFINISHED:
+        if not wanted.states <= UNFINISHED:
             return [_Way()]
         arrivals = await self._routes(wanted) if State.READY in wanted.states else ()
         return [_Way("aside"), *(_Way("arrival", route, rank) for route in arrivals for rank in Rank)]

@@ -10,14 +10,34 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from spool.errors import SpoolUnfit
+from spool.layout import Outlook, ahead
 from spool.rows import cell_in
-from spool.sqlite.connection import DatabaseError, connect
-from spool.sqlite.schema import require_current
-from spool.sqlite.statements import SQL
+from spool.sqlite.connection import DatabaseError, connect, driver
+from spool.sqlite.schema import require_current, version_of
+from spool.sqlite.statements import SQL, migrations
 from spool.sqlite.store import SqliteStore
 from spool.tally import Cell
+
+
+def outlook(path: Path) -> Outlook:
+    """What a start would change of this file's layout.
+
+    Raises:
+        SpoolUnfit: it can't be read, it isn't a spool, or it is newer than we are.
+    """
+    if not path.exists():
+        return ahead(0, migrations())
+    try:
+        db = driver.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None)
+        try:
+            return ahead(version_of(db), migrations())
+        finally:
+            db.close()
+    except DatabaseError as error:
+        raise SpoolUnfit(f"{path} can't be read: {error}") from error
 
 
 class SqliteReading(SqliteStore):

@@ -30,13 +30,31 @@ def bring_up_to_date(db: Any) -> None:
     _, version = _mark(db)
     known = migrations()
     if version > known[-1][0]:
-        raise SpoolUnfit(f"the spool is of version {version}, this program knows up to {known[-1][0]}: use a newer one")
+        raise _too_new(version)
     for number, script in known:
         if number > version:
             db.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {APPLICATION_ID};\n"
                 f"PRAGMA user_version = {number};\nCOMMIT;"
             )
+
+
+def version_of(db: Any) -> int:
+    """The layout's version; 0 where there is none yet.
+
+    Raises:
+        SpoolUnfit: it isn't a spool, or it is newer than we are.
+    """
+    refuse_foreign(db)
+    _, version = _mark(db)
+    if version > migrations()[-1][0]:
+        raise _too_new(version)
+    return version
+
+
+def _too_new(version: int) -> SpoolUnfit:
+    known = migrations()[-1][0]
+    return SpoolUnfit(f"the spool is of version {version}, this program knows up to {known}: use a newer one")
 
 
 def require_current(db: Any, path: Path) -> None:

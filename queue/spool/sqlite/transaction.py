@@ -18,9 +18,11 @@ from msgspec.structs import replace
 
 from spool.account import AccountNote
 from spool.entry import Draft, Entry
+from spool.errors import SpoolClosed, SpoolError
 from spool.evidence import leaf
 from spool.evidence.growth import Block
 from spool.evidence.resealing import resealed
+from spool.forgetting import Forgotten
 from spool.lifecycle import CANCEL, FINAL, UNSENT, State, Told
 from spool.rows import entry_of, event_row, new_row
 from spool.sqlite.held import Held
@@ -29,10 +31,12 @@ from spool.store import Inserted, Known, Move, NotReversible
 from spool.tally import Cell
 from spool.uses import UseChanges
 from spool.work import (
+    FORGOTTEN,
     Acting,
     Behind,
     Exchange,
     Followers,
+    Forgetting,
     Insertion,
     Memo,
     Moves,
@@ -132,6 +136,8 @@ class Transaction:
             return [self._reseal(entry, sealed, work.key_id) for entry, sealed in work.anew]
         if isinstance(work, Spend):
             return self._spend(work)
+        if isinstance(work, Forgetting):
+            return self._forget(work)
         if isinstance(work, Notes):
             self._execute(_NOTE, [_note_row(note) for note in work.notes])
             return None
@@ -150,8 +156,8 @@ class Transaction:
     def _reseal(self, known: Entry | AccountNote, sealed: bytes, key_id: int) -> bool:
         if isinstance(known, AccountNote):
             return bool(self._db.execute(SQL["reseal_note"], (key_id, sealed, known.lane, known.key_id)).rowcount)
-        now = entry_of(self._db.execute(SQL["get_entry"], (known.number,)).fetchone())
-        if now.key_id != known.key_id:
+        row = self._db.execute(SQL["get_entry"], (known.number,)).fetchone()
+        if row is None or (now := entry_of(row)).key_id != known.key_id:
             return False
         self._db.execute(SQL["reseal"], (key_id, sealed, known.number, known.key_id))
         self._uses.reseal(now, key_id)
@@ -159,6 +165,27 @@ class Transaction:
         self._growth.add(leaf.moved(event), event.at_us)
         self._execute(_EVENT, [event_row(event)])
         return True
+
+    def _forget(self, work: Forgetting) -> Forgotten:
+        before_us = work.past.changed_before_us
+        stretch = (before_us, before_us, work.after, work.past.before, work.limit)
+        rows = self._db.execute(SQL["stretch"], stretch).fetchall()
+        over = [entry_of(row) for row in rows if row[-1]]
+        if over:
+            places = [row[-2] for row in rows if row[-1]]
+            work.take(over)
+            for entry in over:
+                places += [row[0] for row in self._db.execute(SQL["forget_events"], (entry.number,))]
+                self._db.execute(SQL["forget_entry"], (entry.number,))
+                hashed = self._keys.hash(entry.channel, entry.key)
+                self._keys.release(hashed, entry.number)
+                self._db.execute(SQL["forget_key"], (hashed, entry.number))
+                self._count(cell_of(entry), -1, -entry.amount)
+                self._uses.forget(entry)
+            name, value, told = work.told(over, places, self._growth.size)
+            self._db.execute(SQL["remember"], (name, value))
+            self._act(told)
+        return Forgotten(len(over), rows[-1][0] if rows else 0)
 
     def _act(self, work: Acting) -> Any:
         act = replace(work.act, leaf=self._growth.add(leaf.acted(work.act), work.act.at_us))
@@ -291,12 +318,15 @@ class Transaction:
 
     # Reversals
 
-    def _reverse(self, work: Reversing) -> Inserted | Known | NotReversible:
+    def _reverse(self, work: Reversing) -> Inserted | Known | NotReversible | SpoolError:
         draft = work.draft
         known = self._find(draft.channel, draft.key)
         if known is not None:
             return Known(entry=known)
-        payment = entry_of(self._db.execute(SQL["get_entry"], (draft.reverses,)).fetchone())
+        row = self._db.execute(SQL["get_entry"], (draft.reverses,)).fetchone()
+        if row is None:
+            return SpoolClosed(FORGOTTEN)
+        payment = entry_of(row)
         other = self._db.execute(SQL["reversal_of"], (draft.reverses,)).fetchone()
         if other is not None:
             return NotReversible(entry=payment, reversal=entry_of(other))

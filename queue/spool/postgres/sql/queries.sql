@@ -30,8 +30,8 @@ SELECT i.indisvalid FROM pg_index AS i WHERE i.indexrelid = to_regclass($1::text
 SELECT count(*) > 0 FROM pg_stat_progress_create_index WHERE index_relid = to_regclass($1::text);
 
 -- name: drop_index
--- The name is one of a migration's.
-DROP INDEX CONCURRENTLY /*index*/;
+-- The name is one of a migration's. Another node that starts may have dropped it a moment ago.
+DROP INDEX CONCURRENTLY IF EXISTS /*index*/;
 
 -- name: wait_a_second
 SELECT pg_sleep(1);
@@ -57,6 +57,10 @@ SELECT to_regclass('migration') IS NOT NULL;
 -- What the server says of itself.
 SELECT current_setting('synchronous_commit'), current_setting('server_version');
 
+-- name: time
+-- That of the server, microseconds since 1970.
+SELECT (extract(epoch FROM now()) * 1000000)::bigint;
+
 -- name: synchronous_standbys
 -- How many standbys commits wait for now. A server may show fewer to users that may not look at others.
 SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum');
@@ -69,7 +73,8 @@ SELECT pg_total_relation_size('entry') + pg_total_relation_size('event');
 -- those that may have taken payments that aren't here.
 SELECT
     seat, name, lease, expires > now() AS lives, closed, expires = '-infinity' AS gone,
-    name <> '' AND (alone = 2 OR (alone = 1 AND expires <= now())) AS unheard
+    name <> '' AND (alone = 2 OR (alone = 1 AND expires <= now())) AS unheard,
+    (extract(epoch FROM now()) * 1000000)::bigint AS now_us
 FROM node ORDER BY seat;
 
 -- name: hold_log
@@ -186,28 +191,34 @@ ORDER BY lane, route, number LIMIT 2000;
 -- name: get_entries
 SELECT /*entry*/ FROM entry WHERE number = ANY ($1::bigint[]);
 
+-- name: newcomers
+-- New entries as they come: what each has of its own, and by `kin` what many have in common. No statement, but a part of those
+-- that record them. Whole numbers come as the text of an array, ids one behind the other; leaves follow each other.
+unnest(
+    $1::text::bigint[], $2::text[], $3::bytea[], $4::text::bigint[], $5::text::bigint[], $6::text::bigint[], $7::bytea[],
+    $8::text::integer[]
+) WITH ORDINALITY AS n (number, key, fingerprint, lane, amount, accepted_at_us, sealed, kin, nth), LATERAL (
+    SELECT
+        substring($19::bytea, 16 * n.nth::integer - 15, 16) AS id, $20::bigint + n.nth - 1 AS leaf,
+        ($9::smallint[])[n.kin] AS kind, ($10::text[])[n.kin] AS channel, ($11::text[])[n.kin] AS route,
+        ($12::text[])[n.kin] AS currency, ($13::smallint[])[n.kin] AS state, ($14::text[])[n.kin] AS policy,
+        ($15::bigint[])[n.kin] AS reverses, ($16::bigint[])[n.kin] AS key_id, ($17::smallint[])[n.kin] AS told,
+        ($18::smallint[])[n.kin] AS rank
+) AS k;
+
 -- name: entries
 -- What records new entries; no statement, but a part of those that do.
 -- One recorded in flight (2) waits aside, with its first attempt begun; one ready (1) in arrival order; the rest nowhere.
--- Whole numbers come as the text of an array.
 INSERT INTO entry (
     number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, recorded_as, policy,
     reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank, seat, lease
 )
 SELECT
-    n.number, n.id, n.kind, n.channel, n.key, n.fingerprint, n.route, n.lane, n.amount, n.currency, n.accepted_at_us,
-    n.state, n.policy, n.reverses, n.key_id, n.state, CASE n.state WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
-    (n.state = 2)::int, (n.state = 2)::int, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
-    $20::smallint, $21::bigint
-FROM going, unnest(
-    $1::text::bigint[], $2::bytea[], $3::text::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-    $8::text::bigint[], $9::text::bigint[], $10::text[], $11::text::bigint[], $12::text::smallint[], $13::text[],
-    $14::text::bigint[], $15::text::bigint[], $16::text::smallint[], $17::bytea[], $18::text::bigint[],
-    $19::text::smallint[]
-) AS n (
-    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
-    key_id, told, sealed, leaf, rank
-);
+    n.number, k.id, k.kind, k.channel, n.key, n.fingerprint, k.route, n.lane, n.amount, k.currency, n.accepted_at_us,
+    k.state, k.policy, k.reverses, k.key_id, k.state, CASE k.state WHEN 1 THEN 1 WHEN 2 THEN 2 ELSE 0 END,
+    (k.state = 2)::int, (k.state = 2)::int, n.accepted_at_us, k.told, k.told, n.sealed, k.leaf, k.rank,
+    $21::smallint, $22::bigint
+FROM going, /*newcomers*/;
 
 -- name: insert_keyless
 -- New entries that are ready, and whose keys are others'.
@@ -216,18 +227,10 @@ INSERT INTO entry (
     reverses, key_id, state, place, epoch, attempts, changed_at_us, told, told_as, sealed, leaf, rank, seat, lease, owns_key
 )
 SELECT
-    n.number, n.id, n.kind, n.channel, n.key, n.fingerprint, n.route, n.lane, n.amount, n.currency, n.accepted_at_us,
-    n.state, n.policy, n.reverses, n.key_id, n.state, 1, 0, 0, n.accepted_at_us, n.told, n.told, n.sealed, n.leaf, n.rank,
-    $20::smallint, $21::bigint, false
-FROM unnest(
-    $1::text::bigint[], $2::bytea[], $3::text::smallint[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-    $8::text::bigint[], $9::text::bigint[], $10::text[], $11::text::bigint[], $12::text::smallint[], $13::text[],
-    $14::text::bigint[], $15::text::bigint[], $16::text::smallint[], $17::bytea[], $18::text::bigint[],
-    $19::text::smallint[]
-) AS n (
-    number, id, kind, channel, key, fingerprint, route, lane, amount, currency, accepted_at_us, state, policy, reverses,
-    key_id, told, sealed, leaf, rank
-);
+    n.number, k.id, k.kind, k.channel, n.key, n.fingerprint, k.route, n.lane, n.amount, k.currency, n.accepted_at_us,
+    k.state, k.policy, k.reverses, k.key_id, k.state, 1, 0, 0, n.accepted_at_us, k.told, k.told, n.sealed, k.leaf, k.rank,
+    $21::smallint, $22::bigint, false
+FROM /*newcomers*/;
 
 -- name: insert_entries
 -- Record new entries that nothing is in the way of.
@@ -240,63 +243,78 @@ entries AS (
     /*entries*/
 ), sums AS (
     INSERT INTO tally (seat, route, channel, currency, kind, state, told, entries, amount)
-    SELECT $20::smallint, d.* FROM going, unnest(
-        $22::text[], $23::text[], $24::text[], $25::smallint[], $26::smallint[], $27::smallint[], $28::bigint[],
-        $29::bigint[]
+    SELECT $21::smallint, d.* FROM going, unnest(
+        $23::text[], $24::text[], $25::text[], $26::smallint[], $27::smallint[], $28::smallint[], $29::bigint[],
+        $30::bigint[]
     ) AS d
     ON CONFLICT (seat, route, channel, currency, kind, state, told)
     DO UPDATE SET entries = tally.entries + excluded.entries, amount = tally.amount + excluded.amount
 ), uses AS (
     INSERT INTO key_use (key_id, entries, waiting, changed_at_us)
-    SELECT d.* FROM going, unnest($35::bigint[], $36::bigint[], $37::bigint[], $38::bigint[]) AS d
+    SELECT d.* FROM going, unnest($36::bigint[], $37::bigint[], $38::bigint[], $39::bigint[]) AS d
     ON CONFLICT (key_id) DO UPDATE SET
         entries = key_use.entries + excluded.entries, waiting = key_use.waiting + excluded.waiting,
         changed_at_us = greatest(key_use.changed_at_us, excluded.changed_at_us)
 ), block AS (
     INSERT INTO block (first, size, at_us, peaks, leaves)
-    SELECT $30::bigint, $31::bigint, $32::bigint, $33::bytea, $34::bytea FROM going
-)
-UPDATE log SET size = $31::bigint, peaks = $33::bytea FROM going RETURNING log.size;
+    SELECT $31::bigint, $32::bigint, $33::bigint, $34::bytea, $35::bytea FROM going
+), done AS (
+    UPDATE log SET size = $32::bigint, peaks = $34::bytea FROM going RETURNING log.size
+);
+
+-- name: clear
+-- One row if nothing is in the way of any new entry, and no limit is broken by all of them; no statement, but a part of those
+-- that look for themselves.
+SELECT one FROM held WHERE (
+    SELECT n.key
+    FROM unnest($2::text[], $4::text::bigint[], $8::text::integer[]) AS n (key, lane, kin)
+    WHERE (
+            SELECT e.number FROM entry AS e
+            WHERE e.owns_key AND e.channel = ($10::text[])[n.kin] AND e.key = n.key LIMIT 1
+        ) IS NOT NULL
+        OR (
+            SELECT ($13::smallint[])[n.kin] = 2 OR e.rank > ($18::smallint[])[n.kin] FROM entry AS e
+            WHERE e.lane = n.lane AND e.route = ($11::text[])[n.kin] AND e.place > 0 ORDER BY e.number DESC LIMIT 1
+        )
+    LIMIT 1
+) IS NULL AND (
+    SELECT l.route
+    FROM unnest($40::text[], $41::text[], $42::bigint[], $43::bigint[], $44::bigint[], $45::bigint[])
+        AS l (route, channel, entries, amount, entries_max, amount_max)
+    WHERE (
+        SELECT coalesce(sum(t.entries), 0) + l.entries > l.entries_max
+            OR coalesce(sum(t.amount), 0) + l.amount > l.amount_max
+        FROM tally AS t
+        WHERE t.kind = 1 AND t.told = 2 AND t.state < 7 AND t.route = l.route AND l.channel IN ('', t.channel)
+    )
+    LIMIT 1
+) IS NULL;
 
 -- name: record_and_end
 -- The last statement of a transaction that does nothing else than record new entries.
-WITH going AS (SELECT 1), /*recording*/;
+WITH going AS (SELECT 1), /*recording*/
+SELECT size FROM done;
+
+-- name: record_in_turn
+-- The same where nothing is in the way of any of them, and no limit is broken by all; else nothing, and no row comes back.
+WITH held AS (SELECT 1 AS one), going AS (
+    /*clear*/
+), /*recording*/
+SELECT size FROM done;
 
 -- name: record_at_once
 -- A transaction by itself: new entries, if the log still ends where this node left it, nothing is in the way of any of them,
--- and no limit is broken by all of them; else nothing but the lease, and no row comes back.
+-- and no limit is broken by all of them; else nothing but the lease. No row comes back where the log has gone on or the lease
+-- is lost, and none of new entries (-1) where something is in the way.
 WITH mine AS (
-    UPDATE node SET expires = now() + $40 * interval '1 second' WHERE seat = $20 AND lease = $21 AND session = $39
+    UPDATE node SET expires = now() + $47 * interval '1 second' WHERE seat = $21 AND lease = $22 AND session = $46
     RETURNING seat
 ), held AS (
-    SELECT log.one FROM mine, log WHERE log.size = $41 FOR UPDATE OF log
+    SELECT log.one FROM mine, log WHERE log.size = $31 FOR UPDATE OF log
 ), going AS (
-    SELECT one FROM held WHERE (
-        SELECT n.number
-        FROM unnest(
-            $1::text::bigint[], $4::text[], $5::text[], $7::text[], $8::text::bigint[], $12::text::smallint[],
-            $19::text::smallint[]
-        ) AS n (number, channel, key, route, lane, state, rank)
-        WHERE (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1)
-                IS NOT NULL
-            OR (
-                SELECT n.state = 2 OR e.rank > n.rank FROM entry AS e
-                WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0 ORDER BY e.number DESC LIMIT 1
-            )
-        LIMIT 1
-    ) IS NULL AND (
-        SELECT l.route
-        FROM unnest($42::text[], $43::text[], $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[])
-            AS l (route, channel, entries, amount, entries_max, amount_max)
-        WHERE (
-            SELECT coalesce(sum(t.entries), 0) + l.entries > l.entries_max
-                OR coalesce(sum(t.amount), 0) + l.amount > l.amount_max
-            FROM tally AS t
-            WHERE t.kind = 1 AND t.told = 2 AND t.state < 7 AND t.route = l.route AND l.channel IN ('', t.channel)
-        )
-        LIMIT 1
-    ) IS NULL
-), /*recording*/;
+    /*clear*/
+), /*recording*/
+SELECT coalesce((SELECT size FROM done), -1) FROM held;
 
 -- name: move_entries
 -- Make moves: (number, state, epoch and told expected; then what they become). One that begins an attempt is not made
@@ -330,6 +348,28 @@ SELECT * FROM unnest(
     $1::bigint[], $2::bigint[], $3::text[], $4::smallint[], $5::smallint[], $6::integer[], $7::text[], $8::text[],
     $9::text[], $10::smallint[], $11::text[], $12::bigint[]
 );
+
+-- name: stretch
+-- Entries of a stretch, and whether each is over: it is final and so for a while, nothing of it is owed back (refused, 8, after posted or
+-- provisional, 1, 2), its payment is gone, if it is a reversal, and the same holds of each reversal of it: one that was refused may
+-- be sent again by persons, and whoever sends it looks at the payment.
+SELECT /*entry*/, leaf,
+    place = 0 AND changed_at_us < $4 AND NOT (state = 8 AND told IN (1, 2))
+    AND (SELECT payment.number FROM entry AS payment WHERE payment.number = entry.reverses) IS NULL
+    AND (
+        SELECT reversal.number FROM entry AS reversal
+        WHERE reversal.reverses = entry.number AND reversal.reverses <> 0 AND (
+            reversal.place > 0 OR reversal.changed_at_us >= $4 OR (reversal.state = 8 AND reversal.told IN (1, 2))
+        ) LIMIT 1
+    ) IS NULL AS over
+FROM entry WHERE number > $1 AND number < $2 ORDER BY number LIMIT $3;
+
+-- name: forget_entries
+DELETE FROM entry WHERE number = ANY ($1::bigint[]);
+
+-- name: forget_events
+-- What happened to entries; tells the places in the log.
+DELETE FROM event WHERE number = ANY ($1::bigint[]) RETURNING leaf;
 
 -- name: insert_act
 INSERT INTO act (leaf, at_us, name, subject, detail, actor, note) VALUES ($1, $2, $3, $4, $5, $6, $7);
@@ -383,6 +423,8 @@ SELECT /*entry*/ FROM entry WHERE reverses = $1 AND reverses <> 0 ORDER BY numbe
 -- name: ready
 -- Entries of one rank in arrival order, of one's own share of lanes; blocked tells that something earlier of the lane waits
 -- aside, or in a worse rank (a program that knows no ranks, or two nodes at once, may have put it there).
+-- Here and below the index of arrivals is asked for a stretch of all its columns: of an order by number alone the server may
+-- think that the table's own order is as good, and go through all that was settled before.
 SELECT /*entry*/, (
     SELECT ahead.number FROM entry AS ahead
     WHERE ahead.lane = entry.lane AND ahead.route = entry.route AND ahead.number < entry.number
@@ -390,8 +432,9 @@ SELECT /*entry*/, (
     LIMIT 1
 ) IS NOT NULL AS blocked
 FROM entry
-WHERE place = 1 AND route = $1 AND rank = $6::smallint AND number > $2 AND (lane & 1023) % $4::bigint = $5::bigint
-ORDER BY number LIMIT $3;
+WHERE place = 1 AND (route, rank, number) > ($1, $6::smallint, $2)
+    AND (route, rank, number) < ($1, $6::smallint, 9223372036854775807) AND (lane & 1023) % $4::bigint = $5::bigint
+ORDER BY route, rank, number LIMIT $3;
 
 -- name: set_behind
 -- Take ready entries out of arrival order: their lane isn't free.
@@ -451,7 +494,9 @@ SELECT min(due_at_us) FROM entry WHERE place = 2 AND due_at_us > 0 AND route = $
 -- name: oldest_arrival
 -- The oldest of each rank, and the oldest of these.
 SELECT min(oldest.accepted_at_us) FROM generate_series(0, 3) AS r (rank), LATERAL (
-    SELECT accepted_at_us FROM entry WHERE place = 1 AND route = $1 AND entry.rank = r.rank ORDER BY number LIMIT 1
+    SELECT accepted_at_us FROM entry WHERE place = 1 AND (entry.route, entry.rank, number) > ($1, r.rank::smallint, 0)
+        AND (entry.route, entry.rank, number) < ($1, r.rank::smallint, 9223372036854775807)
+    ORDER BY entry.route, entry.rank, number LIMIT 1
 ) AS oldest;
 
 -- name: tally
@@ -486,6 +531,16 @@ SELECT key_id, count(*), count(*) FILTER (WHERE place <> 0), max(changed_at_us),
     SELECT key_id, place, changed_at_us, number FROM entry WHERE number > $1 ORDER BY number LIMIT 20000
 ) AS stretch GROUP BY key_id;
 
+-- name: in_order
+-- Of what stands in order in an index a page is to be read and no more: of a few that it expects the server would rather take
+-- another index and sort what that brings, and they may be a million. For the rest of a transaction.
+SET LOCAL enable_sort = off;
+SET LOCAL enable_incremental_sort = off;
+
+-- name: in_any_order
+SET LOCAL enable_sort TO DEFAULT;
+SET LOCAL enable_incremental_sort TO DEFAULT;
+
 -- name: page_ascending
 SELECT /*entry*/ FROM entry WHERE number > $1 AND number < $2
 /*filter*/
@@ -496,23 +551,186 @@ SELECT /*entry*/ FROM entry WHERE number > $1 AND number < $2
 /*filter*/
 ORDER BY number DESC LIMIT $16;
 
+-- name: page_apart_ascending
+-- Of what went another way than most, state by state: by their own index, which a plan for any states would not know to hold
+-- them, and of which a plan for several states at once would read all of each.
+SELECT /*entry*/ FROM (
+    SELECT found.* FROM unnest($3::smallint[]) AS own (state), LATERAL (
+        SELECT * FROM entry
+        WHERE entry.state NOT IN (1, 2, 7) AND (entry.state, number) > (own.state, $1) AND (entry.state, number) < (own.state, $2)
+        /*filter*/
+        ORDER BY entry.state, number LIMIT $16
+    ) AS found
+) AS entry
+ORDER BY number LIMIT $16;
+
+-- name: page_apart_descending
+SELECT /*entry*/ FROM (
+    SELECT found.* FROM unnest($3::smallint[]) AS own (state), LATERAL (
+        SELECT * FROM entry
+        WHERE entry.state NOT IN (1, 2, 7) AND (entry.state, number) > (own.state, $1) AND (entry.state, number) < (own.state, $2)
+        /*filter*/
+        ORDER BY entry.state DESC, number DESC LIMIT $16
+    ) AS found
+) AS entry
+ORDER BY number DESC LIMIT $16;
+
+-- name: page_flight_ascending
+-- Of what is under way, sorted out of all of it: no more than cores are sent at once.
+SELECT /*entry*/ FROM (
+    SELECT * FROM entry WHERE entry.state = 2 AND number > $1 AND number < $2
+    /*filter*/
+    OFFSET 0
+) AS entry
+ORDER BY number LIMIT $16;
+
+-- name: page_flight_descending
+SELECT /*entry*/ FROM (
+    SELECT * FROM entry WHERE entry.state = 2 AND number > $1 AND number < $2
+    /*filter*/
+    OFFSET 0
+) AS entry
+ORDER BY number DESC LIMIT $16;
+
+-- name: page_waiting_ascending
+-- Of what is ready or under way: in arrival order by rank, behind others, for its time, under way; an index for each.
+WITH way AS (SELECT DISTINCT tally.route FROM tally WHERE $4::text = '' OR tally.route = $4)
+SELECT /*entry*/ FROM (
+    SELECT found.* FROM way, generate_series(0, 3) AS r (rank), LATERAL (
+        SELECT * FROM entry
+        WHERE place = 1 AND (entry.route, entry.rank, number) > (way.route, r.rank::smallint, $1)
+            AND (entry.route, entry.rank, number) < (way.route, r.rank::smallint, $2)
+        /*filter*/
+        ORDER BY entry.route, entry.rank, number LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT found.* FROM way, LATERAL (
+        SELECT * FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us = 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        /*filter*/
+        ORDER BY entry.route, number LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT found.* FROM way, LATERAL (
+        SELECT * FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us > 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        /*filter*/
+        ORDER BY entry.route, number LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT * FROM entry WHERE entry.state = 2 AND number > $1 AND number < $2
+    /*filter*/
+) AS entry
+ORDER BY number LIMIT $16;
+
+-- name: page_waiting_descending
+WITH way AS (SELECT DISTINCT tally.route FROM tally WHERE $4::text = '' OR tally.route = $4)
+SELECT /*entry*/ FROM (
+    SELECT found.* FROM way, generate_series(0, 3) AS r (rank), LATERAL (
+        SELECT * FROM entry
+        WHERE place = 1 AND (entry.route, entry.rank, number) > (way.route, r.rank::smallint, $1)
+            AND (entry.route, entry.rank, number) < (way.route, r.rank::smallint, $2)
+        /*filter*/
+        ORDER BY entry.route DESC, entry.rank DESC, number DESC LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT found.* FROM way, LATERAL (
+        SELECT * FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us = 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        /*filter*/
+        ORDER BY entry.route DESC, number DESC LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT found.* FROM way, LATERAL (
+        SELECT * FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us > 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        /*filter*/
+        ORDER BY entry.route DESC, number DESC LIMIT $16
+    ) AS found
+    UNION ALL
+    SELECT * FROM entry WHERE entry.state = 2 AND number > $1 AND number < $2
+    /*filter*/
+) AS entry
+ORDER BY number DESC LIMIT $16;
+
 -- name: horizon_ascending
 -- The entry that is so many further on.
 SELECT number FROM entry WHERE number > $1 AND number < $2
-ORDER BY number LIMIT 1 OFFSET $3;
-
--- name: horizon_apart_ascending
--- The same among those that went another way than most.
-SELECT number FROM entry WHERE number > $1 AND number < $2 AND state NOT IN (1, 2, 7)
 ORDER BY number LIMIT 1 OFFSET $3;
 
 -- name: horizon_descending
 SELECT number FROM entry WHERE number > $1 AND number < $2
 ORDER BY number DESC LIMIT 1 OFFSET $3;
 
+-- name: horizon_apart_ascending
+-- The same among those that went another way than most; where one state's stretch ends, the others' may go on.
+SELECT coalesce(min(far.number), 0) FROM unnest($4::smallint[]) AS own (state), LATERAL (
+    SELECT number FROM entry
+    WHERE entry.state NOT IN (1, 2, 7) AND (entry.state, number) > (own.state, $1) AND (entry.state, number) < (own.state, $2)
+    ORDER BY entry.state, number LIMIT 1 OFFSET $3
+) AS far;
+
 -- name: horizon_apart_descending
-SELECT number FROM entry WHERE number > $1 AND number < $2 AND state NOT IN (1, 2, 7)
-ORDER BY number DESC LIMIT 1 OFFSET $3;
+SELECT coalesce(max(far.number), 0) FROM unnest($4::smallint[]) AS own (state), LATERAL (
+    SELECT number FROM entry
+    WHERE entry.state NOT IN (1, 2, 7) AND (entry.state, number) > (own.state, $1) AND (entry.state, number) < (own.state, $2)
+    ORDER BY entry.state DESC, number DESC LIMIT 1 OFFSET $3
+) AS far;
+
+-- name: horizon_waiting_ascending
+-- The same among those that wait, but for what is under way; where one way's stretch ends, the others' may go on.
+WITH way AS (SELECT DISTINCT tally.route FROM tally WHERE $4::text = '' OR tally.route = $4)
+SELECT coalesce(min(far.number), 0) FROM (
+    SELECT one.number FROM way, generate_series(0, 3) AS r (rank), LATERAL (
+        SELECT number FROM entry
+        WHERE place = 1 AND (entry.route, entry.rank, number) > (way.route, r.rank::smallint, $1)
+            AND (entry.route, entry.rank, number) < (way.route, r.rank::smallint, $2)
+        ORDER BY entry.route, entry.rank, number LIMIT 1 OFFSET $3
+    ) AS one
+    UNION ALL
+    SELECT one.number FROM way, LATERAL (
+        SELECT number FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us = 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        ORDER BY entry.route, number LIMIT 1 OFFSET $3
+    ) AS one
+    UNION ALL
+    SELECT one.number FROM way, LATERAL (
+        SELECT number FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us > 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        ORDER BY entry.route, number LIMIT 1 OFFSET $3
+    ) AS one
+) AS far;
+
+-- name: horizon_waiting_descending
+WITH way AS (SELECT DISTINCT tally.route FROM tally WHERE $4::text = '' OR tally.route = $4)
+SELECT coalesce(max(far.number), 0) FROM (
+    SELECT one.number FROM way, generate_series(0, 3) AS r (rank), LATERAL (
+        SELECT number FROM entry
+        WHERE place = 1 AND (entry.route, entry.rank, number) > (way.route, r.rank::smallint, $1)
+            AND (entry.route, entry.rank, number) < (way.route, r.rank::smallint, $2)
+        ORDER BY entry.route DESC, entry.rank DESC, number DESC LIMIT 1 OFFSET $3
+    ) AS one
+    UNION ALL
+    SELECT one.number FROM way, LATERAL (
+        SELECT number FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us = 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        ORDER BY entry.route DESC, number DESC LIMIT 1 OFFSET $3
+    ) AS one
+    UNION ALL
+    SELECT one.number FROM way, LATERAL (
+        SELECT number FROM entry
+        WHERE place = 2 AND entry.state = 1 AND due_at_us > 0 AND (entry.route, number) > (way.route, $1)
+            AND (entry.route, number) < (way.route, $2)
+        ORDER BY entry.route DESC, number DESC LIMIT 1 OFFSET $3
+    ) AS one
+) AS far;
 
 -- name: find_core_id
 SELECT /*entry*/ FROM entry WHERE core_id = $1 AND core_id <> '' ORDER BY number LIMIT $2;
@@ -524,11 +742,55 @@ SELECT at_us, name, subject, detail, actor, note, leaf FROM act WHERE leaf >= $1
 SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, leaf, number
 FROM event WHERE actor <> '' AND leaf >= $1 ORDER BY leaf LIMIT $2;
 
--- name: shape
--- Counts and sums of what is unfinished on a route, by age.
-SELECT channel, currency, kind, state, CASE WHEN place = 1 THEN '' ELSE reason END AS why,
-    (SELECT count(*) FROM unnest($2::bigint[]) AS edge WHERE edge <= number) AS bucket, count(*), sum(amount)::bigint
-FROM entry WHERE place > 0 AND route = $1 GROUP BY channel, currency, kind, state, why, bucket;
+-- name: shape_arrival
+-- A stretch of what waits in arrival order, of one rank and age: counted from the index alone, and how far that goes.
+SELECT channel, currency, kind, count(*), sum(amount)::bigint, max(number) FROM (
+    SELECT channel, currency, kind, amount, number FROM entry
+    WHERE place = 1 AND (entry.route, entry.rank, number) > ($1, $2::smallint, $3)
+        AND (entry.route, entry.rank, number) < ($1, $2::smallint, $4)
+    ORDER BY entry.route, entry.rank, number LIMIT 20000
+) AS stretch GROUP BY channel, currency, kind;
+
+-- name: shape_behind
+-- A stretch of what waits behind others of its lane, counted by age, and how far that goes.
+SELECT channel, currency, kind, state, reason AS why, width_bucket(number, $2::bigint[]) AS bucket, count(*), sum(amount)::bigint,
+    max(ARRAY[0, number]) AS reached
+FROM (
+    SELECT channel, currency, kind, state, reason, amount, number FROM entry
+    WHERE place = 2 AND state = 1 AND due_at_us = 0 AND entry.route = $1 AND $3::bigint = 0 AND number > $4
+    ORDER BY entry.route, number LIMIT 20000
+) AS stretch GROUP BY channel, currency, kind, state, why, bucket;
+
+-- name: shape_later
+-- A stretch of what waits for its time, counted by age, and how far that goes.
+SELECT channel, currency, kind, state, reason AS why, width_bucket(number, $2::bigint[]) AS bucket, count(*), sum(amount)::bigint,
+    max(ARRAY[0, number]) AS reached
+FROM (
+    SELECT channel, currency, kind, state, reason, amount, number FROM entry
+    WHERE place = 2 AND state = 1 AND due_at_us > 0 AND entry.route = $1 AND $3::bigint = 0 AND number > $4
+    ORDER BY entry.route, number LIMIT 20000
+) AS stretch GROUP BY channel, currency, kind, state, why, bucket;
+
+-- name: shape_in_flight
+-- A stretch of what is under way, counted by age, and how far that goes.
+SELECT channel, currency, kind, state, reason AS why, width_bucket(number, $2::bigint[]) AS bucket, count(*), sum(amount)::bigint,
+    max(ARRAY[lane::bigint, number]) AS reached
+FROM (
+    SELECT channel, currency, kind, state, reason, amount, lane, number FROM entry
+    WHERE state = 2 AND entry.route = $1 AND (lane, number) > ($3::bigint, $4::bigint)
+    ORDER BY entry.route, lane, number LIMIT 20000
+) AS stretch GROUP BY channel, currency, kind, state, why, bucket;
+
+-- name: shape_apart
+-- A stretch of what is unfinished and went another way than most, of which the route's own is counted.
+SELECT channel, currency, kind, state, reason AS why, width_bucket(number, $2::bigint[]) AS bucket,
+    count(*) FILTER (WHERE counts), coalesce(sum(amount) FILTER (WHERE counts), 0)::bigint,
+    max(ARRAY[state::bigint, number]) AS reached
+FROM (
+    SELECT channel, currency, kind, state, reason, amount, number, route = $1 AS counts FROM entry
+    WHERE state NOT IN (1, 2, 7) AND (state, number) > ($3::smallint, $4::bigint) AND state < 7
+    ORDER BY state, number LIMIT 20000
+) AS stretch GROUP BY channel, currency, kind, state, why, bucket;
 
 -- name: last_block
 SELECT first, size, at_us, peaks, leaves FROM block ORDER BY first DESC LIMIT 1;

@@ -30,6 +30,28 @@ SELECT channel, key, number FROM entry WHERE number > ? AND owns_key = 1 ORDER B
 -- Who was given back is no candidate any more.
 DELETE FROM key WHERE hash = ? AND number = ?;
 
+-- name: stretch
+-- Entries of a stretch, and whether each is over: it is final and so for a while, nothing of it is owed back (refused, 8, after posted or
+-- provisional, 1, 2), its payment is gone, if it is a reversal, and the same holds of each reversal of it: one that was refused may
+-- be sent again by persons, and whoever sends it looks at the payment.
+SELECT /*entry*/, leaf,
+    place = 0 AND changed_at_us < ? AND leaf IS NOT NULL AND NOT (state = 8 AND told IN (1, 2))
+    AND NOT EXISTS (SELECT 1 FROM entry AS payment WHERE payment.number = entry.reverses)
+    AND NOT EXISTS (
+        SELECT 1 FROM entry AS reversal INDEXED BY entry_reverses
+        WHERE reversal.reverses = entry.number AND reversal.reverses <> 0 AND (
+            reversal.place > 0 OR reversal.changed_at_us >= ? OR (reversal.state = 8 AND reversal.told IN (1, 2))
+        )
+    )
+FROM entry WHERE number > ? AND number < ? ORDER BY number LIMIT ?;
+
+-- name: forget_entry
+DELETE FROM entry WHERE number = ?;
+
+-- name: forget_events
+-- What happened to an entry; tells the places in the log.
+DELETE FROM event WHERE number = ? RETURNING sequence;
+
 -- name: move_entries
 -- Make moves: each row is (number, state, epoch and told expected; then what they become). Tells which were made, and the
 -- key of each.
