@@ -22,6 +22,9 @@ from gateway.windows.board import Board
 OSMP: Final = "/osmp/"
 JSON: Final = "/v1/"
 OPENAPI: Final = "/v1/openapi.json"
+ON_ITS_WAY_S: Final = 0.1
+"""Of a channel's deadline, what is kept for the answer's own way, in seconds; of a short one `ON_ITS_WAY_SHARE` at most."""
+ON_ITS_WAY_SHARE: Final = 0.05
 
 Read = tuple[Channel, Request, float]
 """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
@@ -160,8 +163,8 @@ class Visit:
         self._doors = doors
         self.asked, self.arrived = asked, arrived
         self.channel, self.request, twin_wait_s = read
-        #: Monotonic times by which the channel must have its answer, and by which it must have a twin's.
-        self.until = arrived + self.channel.deadline_s
+        #: Monotonic times by which an answer must be found, and by which a twin's must.
+        self.until = arrived + self.channel.deadline_s - min(ON_ITS_WAY_S, self.channel.deadline_s * ON_ITS_WAY_SHARE)
         self.twin_until = arrived + twin_wait_s
 
     def tell(self, answer: Answer) -> None:

@@ -81,6 +81,8 @@ class Crowd:
         self.provisional = 0
         #: Seconds the slowest answered request of the crowd took.
         self.slowest_s = 0.0
+        #: Requests that somebody hung up on, for want of an answer.
+        self.hung_up = 0
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -205,6 +207,8 @@ class Crowd:
                 heard = speech.hear(answer.status, await answer.read())
                 self.slowest_s = max(self.slowest_s, self._loop.time() - started)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # aiohttp's own time-outs of a connection are TimeoutErrors too; nobody sets one here.
+            self.hung_up += isinstance(error, TimeoutError)
             heard = Heard(kind="unknown", code=type(error).__name__)
         self._diary.hears(order, heard, self._loop.time())
         return heard
