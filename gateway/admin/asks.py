@@ -74,6 +74,16 @@ class ForceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
 
 
+class PaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"for_s": "for"}):
+    """A person's word on how fast a route may post, for so many seconds; what isn't named stays as it is configured."""
+
+    reason: Reason
+    #: Calls at the core at once, and a second, live and waiting ones of all nodes together.
+    in_flight_max: Annotated[int, Meta(ge=0, le=4096)] | None = None
+    rate_max_per_s: Annotated[float, Meta(ge=0, le=100_000)] | None = None
+    for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
+
+
 class FindBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a payment: an id of any kind, or its account. In a body, as addresses are logged."""
 

@@ -217,6 +217,11 @@ def money(currency: str, total: Sum) -> Money:
     return Money(currency, total.entries, sign + write_amount(abs(total.amount), currency))
 
 
+def pace_words(at_once: int, per_s: float) -> str:
+    """How fast a route may post by a person's word; what is 0 is not spoken of."""
+    return " and ".join([f"{at_once} at once"] * bool(at_once) + [f"{per_s:g} a second"] * bool(per_s))
+
+
 def moneys(totals: Mapping[str, Sum]) -> tuple[Money, ...]:
     """Counts and sums by currency."""
     return tuple(money(currency, totals[currency]) for currency in sorted(totals))

@@ -91,6 +91,32 @@ _steer("close", "Pass through: send to the core whatever the evidence says.")
 _steer("auto", "Take a word back: decide by the evidence again.")
 
 
+def _pace(app: typer.Typer) -> None:
+    """Register the verb that says how fast a route posts."""
+
+    @verb(app, "pace", "Have a route post slower for a while than it is configured to, or (--auto) no longer.")
+    def pace(  # pyright: ignore[reportUnusedFunction]  # registered by its decorator
+        name: Annotated[str, typer.Argument(help="The route.")],
+        *,
+        reason: ReasonOption,
+        at_once: Annotated[
+            int | None, typer.Option("--in-flight", help="Calls to billing at once, payers' and waiting ones together.")
+        ] = None,
+        per_s: Annotated[float | None, typer.Option("--rate", help="Calls to billing a second, likewise.")] = None,
+        span: Annotated[str, typer.Option("--for", help="How long: 90s, 30m, 2h, 1d.")] = "1h",
+        auto: Annotated[bool, typer.Option("--auto", help="As fast again as billing bears.")] = False,
+        json: JsonOption = False,
+        reach: Reach,
+    ) -> None:
+        from gateway.cli import verbs  # noqa: PLC0415 - the help is there at once
+
+        given = {"in_flight_max": at_once, "rate_max_per_s": per_s}
+        bounds = {each: most for each, most in given.items() if most is not None}
+        if auto == bool(bounds):
+            raise typer.BadParameter("name --in-flight or --rate or both, or else --auto")
+        raise typer.Exit(verbs.pace(reach, name, bounds, reason, span, json=json))
+
+
 @verb(jobs_app, "list")
 def list_jobs(
     *,
@@ -161,5 +187,6 @@ def register(app: typer.Typer) -> None:
     _act(app, "release", "Let held entries go on, in their old place.")
     _act(app, "retry", "Have billing asked again about parked entries. Where it dedupes, they are sent again.")
     _act(app, "reopen", "Send again what billing refused wrongly, after a yes. A second person confirms, always.")
+    _pace(app)
     app.add_typer(jobs_app, name="jobs")
     app.add_typer(route_app, name="route")

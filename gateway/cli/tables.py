@@ -18,7 +18,16 @@ from gateway.admin.state.shown import (
     RouteShown,
     Status,
 )
-from gateway.admin.views import Conservation, EntryPage, EntryShown, Money, TurnShown, TurnWhy, VerdictShown
+from gateway.admin.views import (
+    Conservation,
+    EntryPage,
+    EntryShown,
+    Money,
+    TurnShown,
+    TurnWhy,
+    VerdictShown,
+    pace_words,
+)
 from gateway.page.verdict import verdict
 from gateway.route.zone import Operation, Use, Zone
 from spool.lifecycle import WAITING
@@ -74,7 +83,9 @@ def status_view(status: Status, rates: str = "") -> RenderableType:
     if status.routes:
         parts.append(_routes(status.routes))
         parts += [
-            _diagnosis(route) for route in status.routes if route.diagnosis or route.forced or route.overrun_since
+            _diagnosis(route)
+            for route in status.routes
+            if route.diagnosis or route.forced or route.slowed or route.overrun_since
         ]
         parts.append(_exposures(status.routes))
     parts.append(_states(status))
@@ -205,6 +216,11 @@ def _diagnosis(route: RouteShown) -> Text:
     if route.forced:
         word = route.forced
         words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {brief(word.until)}: {word.reason}")
+    if slowed := route.slowed:
+        most = pace_words(slowed.in_flight_max, slowed.rate_max_per_s)
+        words.append(
+            f"{route.name}: {slowed.actor} lets it post at most {most} until {brief(slowed.until)}: {slowed.reason}"
+        )
     if route.estimate and route.waiting:
         words.append(f"{route.name}: {_estimate(route.estimate)}")
     if route.falls_above:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,7 +15,7 @@ from rich.live import Live
 
 from gateway.admin.asks import LIMIT_MAX
 from gateway.admin.state.shown import RouteShown, Status
-from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment
+from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment, pace_words
 from gateway.cli import tables
 from gateway.cli.client import VERIFY_TIMEOUT_S, AdminClient, NotRunning, TlsFiles, Told, admin_client, peek
 from gateway.cli.exits import Exit, Failure
@@ -269,6 +269,22 @@ def steer(reach: Reach, name: str, verb: str, reason: str, span: str, *, json: b
         return Exit.DONE
     until = f", kept so until {found.forced.until}" if found.forced else ", decided by the evidence"
     sys.stdout.write(f"{found.name} is {found.zone}{until}\n")
+    return Exit.DONE
+
+
+def pace(reach: Reach, name: str, bounds: Mapping[str, float], reason: str, span: str, *, json: bool) -> int:
+    """Have a route post slower for a while; without bounds, as fast again as billing bears."""
+    path, body = f"{API}/routes/{safe(name)}/pace", dict[str, Any](reason=reason)
+    if bounds:
+        found = client_of(reach).post(path, RouteShown, {**body, **bounds, "for": seconds_of(span)})
+    else:
+        found = client_of(reach).post(f"{path}/auto", RouteShown, body)
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return Exit.DONE
+    word = found.slowed
+    pace_now = f"at most {pace_words(word.in_flight_max, word.rate_max_per_s)} until {word.until}" if word else ""
+    sys.stdout.write(f"{found.name} posts {pace_now or 'as fast as billing bears'}\n")
     return Exit.DONE
 
 

@@ -211,8 +211,11 @@ class Screens:
     async def routes(self, visit: Visit) -> Shown:
         """Every route with what may be done to it."""
         now = await self._status(visit)
-        longest = {route.name: self._desk.config.routes[route.name].breaker.forced_max_s for route in now.routes}
-        return Shown(template="steer.html", fields={**self._of_now(now), "forced_max_s": longest})
+        own = {route.name: self._desk.config.routes[route.name] for route in now.routes}
+        longest = {name: each.breaker.forced_max_s for name, each in own.items()}
+        allowed = {name: each.forward for name, each in own.items()}
+        fields = {**self._of_now(now), "forced_max_s": longest, "allowed": allowed}
+        return Shown(template="steer.html", fields=fields)
 
     async def duties(self, visit: Visit) -> Shown:
         """What needs a person."""
@@ -324,6 +327,22 @@ class Screens:
         await self._do(visit, f"/routes/{name}/{verb}", **body)
         return Elsewhere(path="/page/routes", said=f"said.route_{verb}")
 
+    async def pace(self, visit: Visit) -> Elsewhere:
+        """Have a route post slower for a while."""
+        name, form = visit.parts[0], visit.form
+        body: dict[str, Any] = {"reason": _reason(visit), "for": 60 * _whole(form.get("minutes", ""))}
+        if form.get("at_once", "").strip():
+            body["in_flight_max"] = _whole(form["at_once"])
+        if form.get("per_s", "").strip():
+            body["rate_max_per_s"] = _decimal(form["per_s"])
+        await self._do(visit, f"/routes/{name}/pace", **body)
+        return Elsewhere(path="/page/routes", said="said.route_pace")
+
+    async def pace_auto(self, visit: Visit) -> Elsewhere:
+        """Take that back."""
+        await self._do(visit, f"/routes/{visit.parts[0]}/pace/auto", reason=_reason(visit))
+        return Elsewhere(path="/page/routes", said="said.route_pace_auto")
+
     async def decide(self, visit: Visit) -> Elsewhere:
         """Say something to a proposal."""
         number, word = visit.parts
@@ -397,6 +416,18 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _decimal(text: str) -> float:
+    """A number that may have a point (or a comma), as a form has it.
+
+    Raises:
+        Trouble: it is none.
+    """
+    written = text.strip().replace(",", ".")
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,4})?", written):
+        raise Trouble(Code.INVALID, "write a number")
+    return float(written)
+
+
 _NUMBER: Final = "([0-9]{1,19})"
 _ONE: Final = f"/page/payments/{_NUMBER}"
 _NAME: Final = r"([A-Za-z0-9_.-]{1,64})"
@@ -427,6 +458,8 @@ SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
         ("POST", rf"{_ONE}/reveal", Screens.reveal),
         ("GET", r"/page/routes", Screens.routes),
         ("POST", rf"/page/routes/{_NAME}/(open|close|auto)", Screens.steer),
+        ("POST", rf"/page/routes/{_NAME}/pace", Screens.pace),
+        ("POST", rf"/page/routes/{_NAME}/pace/auto", Screens.pace_auto),
         ("GET", r"/page/duties", Screens.duties),
         ("POST", rf"/page/proposals/{_NUMBER}/(confirm|decline|withdraw)", Screens.decide),
         ("GET", r"/page/windows", Screens.windows),

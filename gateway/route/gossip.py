@@ -15,7 +15,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.log import log
 from gateway.route.health import RouteHealth
-from gateway.route.record import Forced, PaceTold
+from gateway.route.record import Forced, PaceTold, Slowed
 from gateway.route.zone import PASSING, Trip, Zone
 from spool.errors import SpoolError
 from spool.store import Store
@@ -44,6 +44,9 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     word_at_us: int = 0
     #: How it uses a core that comes back, or that fell once.
     pace: PaceTold | None = None
+    #: The last person's word on how fast it goes, and when it was given or taken back.
+    slowed: Slowed | None = None
+    slowed_at_us: int = 0
 
 
 class Gossip:
@@ -59,7 +62,9 @@ class Gossip:
         #: By route: the word that holds here, as of the last look.
         self._words = {name: route.forced for name, route in self._routes.items()}
         #: By route: what is to be told, and what was told last.
-        self._notes = {name: Note(run=run, word=route.forced) for name, route in self._routes.items()}
+        self._notes = {
+            name: Note(run=run, word=route.forced, slowed=route.pace.slowed) for name, route in self._routes.items()
+        }
         self._told: dict[str, Note] = {}
         #: By name of the note: what was heard last.
         self._heard: dict[str, Note] = {}
@@ -88,6 +93,7 @@ class Gossip:
         """Tell what is new here, heed what is new elsewhere. Errors: see `Store.remember`."""
         for name, route in self._routes.items():
             self._note_word(name, route)
+            self._note_slowed(name, route)
             self._notes[name] = msgspec.structs.replace(self._notes[name], pace=route.pace.told)
         for name, note in self._notes.items():
             if self._told.get(name) != note:
@@ -103,6 +109,7 @@ class Gossip:
             route.pace.hear([each.pace for each in heard if each.pace is not None])
             if heard:
                 self._heed_word(name, max(heard, key=_word_at_us))
+                self._heed_slowed(name, max(heard, key=_slowed_at_us))
 
     def _name(self, route: str) -> str:
         return f"{PREFIX}{self._store.nodes.seat[0]}/{route}"
@@ -116,6 +123,15 @@ class Gossip:
         if word is None or word.actor not in self._own:
             at_us = max(self._clock.now_us(), note.word_at_us + 1)
             self._notes[name] = msgspec.structs.replace(note, word=word, word_at_us=at_us)
+
+    def _note_slowed(self, name: str, route: RouteHealth) -> None:
+        """As a person's word; but that one has ended by itself is no news, and stands in no newer one's way."""
+        slowed, note, now_us = route.pace.slowed, self._notes[name], self._clock.now_us()
+        if slowed == note.slowed:
+            return
+        ended = slowed is None and note.slowed is not None and note.slowed.until_us <= now_us
+        at_us = note.slowed_at_us if ended else max(now_us, note.slowed_at_us + 1)
+        self._notes[name] = msgspec.structs.replace(note, slowed=slowed, slowed_at_us=at_us)
 
     def _hear(self, kept: str, name: str, value: bytes) -> list[Note]:
         try:
@@ -154,6 +170,22 @@ class Gossip:
         self._words[name] = route.forced
         log.warning("route_word_heard", route=name, zone=word.zone.value if word else "", by=word.actor if word else "")
 
+    def _heed_slowed(self, name: str, note: Note) -> None:
+        """The newest word on its pace holds; less than the settings allow is safe at every node, for however long."""
+        mine, route = self._notes[name], self._routes[name]
+        if note.slowed_at_us <= mine.slowed_at_us:
+            return
+        stands = note.slowed is not None and note.slowed.until_us > self._clock.now_us()
+        slowed = note.slowed if stands else None
+        self._notes[name] = msgspec.structs.replace(mine, slowed=slowed, slowed_at_us=note.slowed_at_us)
+        if slowed != route.pace.slowed:
+            route.pace.say(slowed)
+            log.warning("route_pace_heard", route=name, by=slowed.actor if slowed else "")
+
 
 def _word_at_us(note: Note) -> int:
     return note.word_at_us
+
+
+def _slowed_at_us(note: Note) -> int:
+    return note.slowed_at_us

@@ -5,6 +5,9 @@ While a route comes back (and as long as it is known where its core falls) what 
 want, the other may have. A live payment that finds no room is stood in for, one of the backlog waits. The odd place
 between two shares goes to whoever is further behind. At other times nothing limits live payments, and the forwarder alone keeps to the pace.
 
+A person may say that it be less for a while (`say`): then both count against that number, whatever the route's state, and
+the ramp grows no further (docs/decisions/0079).
+
 Where several nodes send to a core, each has its share of the limit and of the calls a second (`spool.nodes.Nodes.share`), and
 hears from the others how many of theirs are at the core, where it fell, and that it asked for rest (`gateway.route.gossip`).
 """
@@ -19,7 +22,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.ramp import Ramp
-from gateway.route.record import PaceKept, PaceTold
+from gateway.route.record import PaceKept, PaceTold, Slowed
 from spool.nodes import ALL, Share
 
 LIVE_MAX: Final = 1_000_000
@@ -48,6 +51,9 @@ EXPLORES_AFTER_S: Final = 30.0
 
 TOLD_FOR_US: Final = 2_000_000
 """What another node told longer ago than that is over."""
+
+RATE_MIN: Final = 0.01
+"""Fewer calls a second than that are none: one in a hundred seconds."""
 
 US: Final = 1_000_000
 
@@ -88,6 +94,12 @@ class Pace:
         self._unanswered = 0
         #: Nothing stands between a live payment and the core but the breaker.
         self.free = settings.rate_max_per_s == 0
+        #: A person's word that it be less, while it stands.
+        self.slowed: Slowed | None = None
+        #: Calls at once by it, live ones and the backlog; 0 while it says nothing of that.
+        self._at_once = 0
+        #: Calls a second; 0 = as many as it bears.
+        self._rate_per_s = settings.rate_max_per_s
         #: The route came back, and not all of it is as before.
         self.recovering = False
         #: The core is in trouble: the backlog trickles.
@@ -129,12 +141,14 @@ class Pace:
     @property
     def places(self) -> int:
         """Calls of this node that may be at the core at once now."""
-        return self.limit if self._bound else self._live_max
+        if self._bound:
+            return self.limit
+        return self.share().part(self._at_once) if self._at_once else self._live_max
 
     @property
     def backlog_limit(self) -> int:
         """Of those, how many of the backlog now; at least one."""
-        if self._bound and self._live_wants(self._clock.monotonic()):
+        if self._is_counted and self._live_wants(self._clock.monotonic()):
             return max(1, min(self._backlog_max, self._left_by_live()))
         return self._backlog_max
 
@@ -145,6 +159,11 @@ class Pace:
     @property
     def _bound(self) -> bool:
         return self.recovering or self._recovers_elsewhere or self.ramp.learned is not None
+
+    @property
+    def _is_counted(self) -> bool:
+        """What is at the core is counted together, live calls and the backlog."""
+        return self._bound or self._at_once > 0
 
     @property
     def full(self) -> bool:
@@ -174,7 +193,7 @@ class Pace:
     def wait_s(self) -> float:
         """Seconds for which nothing of the backlog may go, whatever becomes free."""
         now = self._clock.monotonic()
-        rate_s = self._turn(Who.BACKLOG, now) - BURST_S - now if self._settings.rate_max_per_s else 0.0
+        rate_s = self._turn(Who.BACKLOG, now) - BURST_S - now if self._rate_per_s else 0.0
         return max(0.0, self._held_until - now, rate_s)
 
     def begin(self, slot: Slot, who: Who) -> None:
@@ -190,7 +209,7 @@ class Pace:
             return
         self._had[who] += 1.0 / self._weights[who]
         self._needs(self.at_core[Who.LIVE])
-        if self._settings.rate_max_per_s:
+        if self._rate_per_s:
             self._take_turn(who)
 
     def answered(self) -> None:
@@ -209,6 +228,21 @@ class Pace:
         self._held_until = max(self._held_until, self._clock.monotonic() + seconds)
         self._rest_until_us = max(self._rest_until_us, self._clock.now_us() + round(seconds * US))
         self.free = False
+
+    def say(self, word: Slowed | None) -> None:
+        """A person has it go slower than the settings allow (never faster), or takes that back."""
+        self.slowed = word
+        at_once, rate = (word.in_flight_max, word.rate_max_per_s) if word else (0, 0.0)
+        self._at_once = max(0, min(at_once, self._settings.in_flight_max))
+        self.ramp.bound_to(self._at_once)
+        self._go_at(_lower(self._settings.rate_max_per_s, max(RATE_MIN, rate) if rate > 0 else 0.0))
+        self._see_who_is_free(self._clock.monotonic())
+
+    def _go_at(self, rate: float) -> None:
+        """So many calls a second from now on; what was to be waited for at the former rate is another time at this one."""
+        now, before = self._clock.monotonic(), self._rate_per_s
+        self._next_at = [now + (at - now) * before / rate if rate and at > now else -math.inf for at in self._next_at]
+        self._rate_per_s = rate
 
     def restart(self) -> None:
         """The route closed after an outage."""
@@ -270,6 +304,7 @@ class Pace:
             fell_at_us=0 if learned is None else now_us - round((now - self.ramp.learned_at) * US),
             borne=borne.level,
             borne_at_us=now_us - round((now - borne.at) * US),
+            slowed=self.slowed,
         )
 
     def _recall(self, found: PaceKept) -> None:
@@ -282,13 +317,15 @@ class Pace:
             self.restart()
             if 0 <= now_us - found.at_us < RESUMED_S * US:
                 self._restarted_at -= self.ramp.resume(found.limit, now)
-        self.free = not (self._bound or self._settings.rate_max_per_s)
+        if found.slowed is not None and found.slowed.until_us > now_us:
+            self.say(found.slowed)
+        self._see_who_is_free(now)
         self._kept = self._memorable
 
     @property
-    def _memorable(self) -> tuple[int | None, bool]:
+    def _memorable(self) -> tuple[int | None, bool, Slowed | None]:
         """What is kept at once when it changes."""
-        return self.ramp.learned, self.recovering
+        return self.ramp.learned, self.recovering, self.slowed
 
     def is_to_be_kept(self) -> bool:
         """What was learned has changed, or grew for a while; asked again and again, and told of once."""
@@ -301,6 +338,8 @@ class Pace:
     def look(self, habit_s: float) -> None:
         """Is the recovery over, and who is limited by what from now on? `habit_s` is the core's usual time."""
         now = self._clock.monotonic()
+        if self.slowed is not None and self._clock.now_us() >= self.slowed.until_us:
+            self.say(None)
         self.ramp.habit_s = habit_s
         if now - self._peaks_at >= WANTED_S:
             self._peaks_at = now
@@ -315,13 +354,13 @@ class Pace:
 
     def _look_further(self, now: float) -> None:
         """Where what the core was seen to bear drains too slowly, more is tried, until the end of the next outage."""
-        if not (self.ramp.is_full and self.backlog_waits()):
+        if self.slowed is not None or not (self.ramp.is_full and self.backlog_waits()):
             self._full_at = now
         elif now - self._full_at >= EXPLORES_AFTER_S and self.drained_in_s() > self._settings.explore_after_s:
             self.ramp.explores = True
 
     def _see_who_is_free(self, now: float) -> None:
-        self.free = not (self._bound or self._settings.rate_max_per_s or now < self._held_until)
+        self.free = not (self._is_counted or self._rate_per_s or now < self._held_until)
 
     def _is_over(self, now: float) -> bool:
         """Nothing waits, nobody was turned aside of late, and the slow start has ended."""
@@ -335,27 +374,27 @@ class Pace:
     def _has_place(self, who: Who, now: float, *, others_want: bool) -> bool:
         if now < self._held_until:
             return False
-        if self._bound and not self._fits(who, others_want=others_want):
+        if self._is_counted and not self._fits(who, others_want=others_want):
             return False
-        return not self._settings.rate_max_per_s or self._turn(who, now) - BURST_S <= now
+        return not self._rate_per_s or self._turn(who, now) - BURST_S <= now
 
     def _fits(self, who: Who, *, others_want: bool) -> bool:
-        if sum(self.at_core) >= self.limit:
+        if sum(self.at_core) >= self.places:
             return False
         if not others_want:
             self._had = [0.0, 0.0]
             return True
         is_behind = self._had[who] <= self._had[1 - who]
-        odd = is_behind and sum(map(self._share, Who)) < self.limit
+        odd = is_behind and sum(map(self._share, Who)) < self.places
         places = self._share(who) if who is Who.LIVE else self._left_by_live()
         return self.at_core[who] < places + odd
 
     def _left_by_live(self) -> int:
         """The backlog's places: its share, and what live calls need not have: they have one more than they used of late."""
-        return max(self._share(Who.BACKLOG), self.limit - max(self._live_peaks) - 1)
+        return max(self._share(Who.BACKLOG), self.places - max(self._live_peaks) - 1)
 
     def _share(self, who: Who) -> int:
-        return self.limit * self._weights[who] // sum(self._weights)
+        return self.places * self._weights[who] // sum(self._weights)
 
     def _take_turn(self, who: Who) -> None:
         """The next of this kind comes one interval later: of its share of the rate, or of all that the other leaves."""
@@ -363,7 +402,7 @@ class Pace:
         wanted = self.backlog_waits() if who is Who.LIVE else self._live_wants(now)
         part = self._weights[who] / sum(self._weights) if wanted else 1.0
         turn = max(self._turn(who, now), now)
-        self._next_at[who] = turn + self._of / (self._settings.rate_max_per_s * part)
+        self._next_at[who] = turn + self._of / (self._rate_per_s * part)
 
     def _turn(self, who: Who, now: float) -> float:
         """When the next of this kind comes by rate; with another share of the core a wait is another by as much."""
@@ -372,6 +411,11 @@ class Pace:
             self._next_at = [at if at <= now else now + (at - now) * of / self._of for at in self._next_at]
             self._of = of
         return self._next_at[who]
+
+
+def _lower(rate: float, other: float) -> float:
+    """Of two bounds, where 0 is none."""
+    return min(rate, other) if rate and other else rate or other
 
 
 def _all_of_it() -> Share:

@@ -78,6 +78,8 @@ class Ramp:
     def __init__(self, ceiling: int, *, slow_start_s: float = 0.0, kept_s: float = math.inf, now: float = 0.0) -> None:
         """Begin slowly; never above `ceiling`. What was learned of a fall is kept for `kept_s`."""
         self._ceiling = float(ceiling)
+        #: The same, or less while a person says so.
+        self._most = self._ceiling
         self._slow_start_s = slow_start_s
         self._kept_s = kept_s
         self._limit = min(START, self._ceiling)
@@ -128,6 +130,11 @@ class Ramp:
     def is_full(self) -> bool:
         """It has grown as far as it ever will."""
         return self._limit >= self._highest
+
+    def bound_to(self, most: int) -> None:
+        """A person says that there be no more than `most`; 0: that is over, and the limit grows on from where it is."""
+        self._most = min(self._ceiling, float(most)) if most else self._ceiling
+        self._limit = min(self._limit, self._highest)
 
     def begun(self, level: int) -> None:
         """An attempt goes to the core, as the `level`-th at once."""
@@ -236,10 +243,10 @@ class Ramp:
     @property
     def _highest(self) -> float:
         if self._learned is not None:
-            return min(self._ceiling, float(self._learned))
+            return min(self._most, float(self._learned))
         if self.explores:
-            return self._ceiling
-        return min(self._ceiling, float(max(LEVEL_MIN - 1, self._borne.level * self.of)))
+            return self._most
+        return min(self._most, float(max(LEVEL_MIN - 1, self._borne.level * self.of)))
 
     def _slow_start(self, now: float) -> float:
         passed_s = now - self._begun_at

@@ -37,6 +37,23 @@ class Forced(msgspec.Struct, frozen=True, kw_only=True):
         return f"Forced({self.zone.value}, until_us={self.until_us}, actor={self.actor!r})"
 
 
+class Slowed(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word that less be sent on a route than its settings allow, until it expires or is taken back."""
+
+    #: When it ends by itself, microseconds since 1970 in UTC.
+    until_us: int
+    #: Who, and why, as in `Forced`.
+    actor: str
+    reason: str
+    #: Calls at the core at once, live and waiting ones of all nodes together; 0 = as the settings say.
+    in_flight_max: int = 0
+    #: Calls to it a second, likewise.
+    rate_max_per_s: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Slowed({self.in_flight_max}, {self.rate_max_per_s}, until_us={self.until_us}, actor={self.actor!r})"
+
+
 class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned of how much a core bears, as kept across restarts."""
 
@@ -52,6 +69,8 @@ class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
     #: So many at once it was seen to bear while it was well, and when it last was so.
     borne: int = 0
     borne_at_us: int = 0
+    #: A person's word, while it stands.
+    slowed: Slowed | None = None
 
 
 class PauseKept(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from gateway.clock import ManualClock
 from gateway.route.diagnosis import OwnCause
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
-from gateway.route.record import Speaker
+from gateway.route.record import Slowed, Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Trip, Zone
 from spool.postgres import PostgresStore
@@ -181,3 +181,64 @@ async def test_a_note_of_another_version_is_passed_over(members: tuple[Member, M
     await two.gossip.run_once()
 
     assert two.health.zone is Zone.CLOSED
+
+
+def slowed(member: Member, at_once: int, actor: str = "anna", lasts_us: int = HOUR_US) -> Slowed:
+    """A person's word on the pace, given there."""
+    word = Slowed(until_us=member.clock.now_us() + lasts_us, actor=actor, reason="their ask", in_flight_max=at_once)
+    member.health.pace.say(word)
+    return word
+
+
+async def test_a_word_on_the_pace_holds_at_every_node_until_it_is_taken_back(members: tuple[Member, Member]) -> None:
+    """Whichever node it is taken back at."""
+    one, two = members
+    word = slowed(one, 6)
+    await hear(one, two)
+    heard = two.health.pace.slowed
+
+    two.health.pace.say(None)
+    await hear(two, one)
+
+    assert heard == word
+    assert [each.health.pace.slowed for each in members] == [None, None]
+
+
+async def test_of_two_words_on_the_pace_the_later_holds_everywhere(members: tuple[Member, Member]) -> None:
+    """Nobody goes back to the earlier one."""
+    one, two = members
+    slowed(one, 6)
+    await one.gossip.run_once()
+    await one.clock.advance(1.0)
+    later = slowed(two, 3, "boris")
+
+    await hear(two, one)
+
+    assert [each.health.pace.slowed for each in members] == [later, later]
+
+
+async def test_that_a_word_on_the_pace_has_ended_takes_no_newer_one_back(members: tuple[Member, Member]) -> None:
+    """Given at one node in the very moment in which the other sees the former end."""
+    one, two = members
+    slowed(one, 6, lasts_us=60_000_000)
+    await hear(one, two)
+    await one.clock.advance(59.9)
+    renewed = slowed(two, 5)
+    await one.clock.advance(0.1)
+    one.health.watch_once()
+
+    await hear(one, two)
+
+    assert [each.health.pace.slowed for each in members] == [renewed, renewed]
+
+
+async def test_a_word_on_the_pace_that_is_over_is_heard_by_nobody(members: tuple[Member, Member]) -> None:
+    """A node that starts reads of it, and goes as fast as its core bears."""
+    one, two = members
+    slowed(one, 6, lasts_us=60_000_000)
+    await one.gossip.run_once()
+    await one.clock.advance(60.0)
+
+    await two.gossip.run_once()
+
+    assert two.health.pace.slowed is None

@@ -17,6 +17,7 @@ US: Final = 1_000_000
 LIMIT: Final = 6
 ACCOUNTS: Final = 150
 LEASE_S: Final = 5.0
+PACE: Final = "/admin/v1/routes/main/pace"
 HANGS: Final = Fault(kind=FaultKind.HANG, operation=Operation.PAY)
 
 ROUTE: Final = """
@@ -100,3 +101,24 @@ async def test_where_one_node_saw_the_core_fall_the_other_keeps_below_it(tmp_pat
         await until(houses[1], lambda: two.ramp.learned is not None)
         (shown,) = (await houses[1].get("/admin/v1/status"))["routes"]
         assert (shown["falls_above"], two.free, two.ramp.learned) == (20, False, 20)
+
+
+async def test_how_fast_a_person_lets_it_go_holds_for_both_nodes_together(tmp_path: Path) -> None:
+    """Said at one, taken back at the other: payers at both, and what waits, have no more calls there at once."""
+    async with open_pair(tmp_path, "") as houses:
+        one, two = houses
+        core, paces = one.core, [house.service.routes[0].health.pace for house in houses]
+        word = (await one.post(PACE, in_flight_max=LIMIT))["slowed"]
+        await until(one, lambda: paces[1].slowed is not None)
+        (shown,) = (await two.get("/admin/v1/status"))["routes"]
+        assert (shown["slowed"], [pace.places for pace in paces]) == (word, [3, 3])
+        core.control.set(HANGS)
+        payers = [asyncio.ensure_future(houses[key % 2].pay(str(key), account=f"1{key}")) for key in range(20)]
+        await until(one, lambda: len(paid(core, "hang")) >= LIMIT and sum(each.done() for each in payers) >= 20 - LIMIT)
+        assert ([sum(pace.at_core) for pace in paces], len(paid(core, "hang"))) == ([3, 3], LIMIT)
+        core.control.outage(FaultKind.REFUSE)
+        core.control.clear()
+        await asyncio.gather(*payers)
+        await two.post(f"{PACE}/auto")
+        await until(one, lambda: not any(pace.slowed for pace in paces))
+        await until(one, lambda: len(core.ledger.bookings()) == len(payers))

@@ -39,6 +39,8 @@ FORMS: Final = (
     "/page/routes/main/open",
     "/page/routes/main/close",
     "/page/routes/main/auto",
+    "/page/routes/main/pace",
+    "/page/routes/main/pace/auto",
     "/page/proposals/1/withdraw",
     "/page/windows",
     "/page/windows/1/cancel",

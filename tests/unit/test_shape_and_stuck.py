@@ -1,6 +1,6 @@
 """What waits by age, and what does not move: from facts to what is shown."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -102,6 +102,26 @@ def test_a_forced_route_says_whose_word_stands_until_when() -> None:
     """It is not probed for its own sake meanwhile."""
     (found,) = route_stuck(facts(zone=Zone.OPEN, forced_by="amina (a drill)", forced_until_us=1_800_000_060_000_000))
     assert (found.why, found.next_at) == ("amina (a drill) keeps it open", "2027-01-15T08:01:00.000000Z")
+
+
+SLOWED: Final[dict[str, Any]] = {
+    "slowed_by": "amina (their ask)",
+    "slowed_to": "4 at once",
+    "slowed_until_us": 1_800_000_060_000_000,
+}
+
+
+def test_what_waits_behind_a_persons_word_says_whose_and_until_when() -> None:
+    """It moves, as slowly as she said; by itself it is quicker when that ends."""
+    (found,) = route_stuck(facts(waiting={"RUB": Sum(2, 200)}, **SLOWED))
+    assert (found.what, found.why) == ("pace", "amina (their ask) has it post at most 4 at once")
+    assert (found.next_at, found.verbs) == ("2027-01-15T08:01:00.000000Z", ("pace --auto",))
+
+
+@pytest.mark.parametrize("changes", [{}, {"zone": Zone.OPEN, "waiting": {"RUB": Sum(2, 200)}}])
+def test_a_word_on_the_pace_of_which_nothing_comes_is_not_told_of(changes: dict[str, Any]) -> None:
+    """Nothing waits, or nothing is sent anyhow."""
+    assert "pace" not in {each.what for each in route_stuck(facts(**SLOWED, **changes))}
 
 
 @pytest.mark.parametrize("zone", [Zone.SOFT, Zone.TRIAL])

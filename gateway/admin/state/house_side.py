@@ -8,10 +8,14 @@ from gateway.admin.duties.proposals import Proposals
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
 from gateway.admin.state.meter import AdminMeter
-from gateway.admin.state.shown import Status
+from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.state.status import status
-from gateway.admin.views import verdict_shown
+from gateway.admin.views import pace_words, verdict_shown
+from gateway.forward.settings import ForwardSettings
 from gateway.log import log
+from gateway.route.pace import RATE_MIN
+from gateway.route.record import Slowed
+from gateway.route.route import Route
 from gateway.route.zone import Zone
 from spool.verify import verify
 
@@ -42,9 +46,7 @@ class HouseSide:
         """Open (stand in), close (pass through) or leave a route to the evidence again."""
         name, verb = call.parts
         told = asks.body_of(call.body, asks.ForceBody)
-        reason, route = asks.plain(told.reason), self._desk.route(name)
-        if route is None:
-            raise Trouble(Code.NO_SUCH_ROUTE)
+        reason, route = asks.plain(told.reason), self._route(name)
         if verb == "auto":
             route.health.release()
         else:
@@ -53,10 +55,55 @@ class HouseSide:
                 route.health.force(_ZONES[verb], until_us=until_us, actor=call.person.name, reason=reason)
             except ValueError as error:
                 raise Trouble(Code.INVALID, str(error)) from error
-        self._meter.acted(f"route_{verb}")
-        detail = "" if verb == "auto" else f"for {told.for_s} s"
-        await self._desk.evidence.note_act(f"route_{verb}", name, detail, call.person.name, reason)
-        log.warning("admin_route", route=name, verb=verb, actor=call.person.name, role=call.person.role)
+        return await self._steered(call, name, f"route_{verb}", "" if verb == "auto" else f"for {told.for_s} s", reason)
+
+    async def pace(self, call: Call) -> RouteShown:
+        """Have a route post slower for a while than it is configured to."""
+        name = call.parts[0]
+        told = asks.body_of(call.body, asks.PaceBody)
+        reason, route = asks.plain(told.reason), self._route(name)
+        if told.for_s * US > route.health.forced_max_us:
+            most_s = route.health.forced_max_us // US
+            raise Trouble(Code.INVALID, f"a word on its pace needs an end within {most_s} s from now")
+        demand_slower(told, route.forward)
+        at_once, rate = told.in_flight_max or 0, told.rate_max_per_s or 0.0
+        self._slow(
+            route,
+            Slowed(
+                until_us=self._desk.clock.now_us() + told.for_s * US,
+                actor=call.person.name,
+                reason=reason,
+                in_flight_max=at_once,
+                rate_max_per_s=rate,
+            ),
+        )
+        detail = f"{pace_words(at_once, rate)}, for {told.for_s} s"
+        return await self._steered(call, name, "route_pace", detail, reason)
+
+    async def pace_auto(self, call: Call) -> RouteShown:
+        """Take that back: as fast as the core bears and the configuration allows."""
+        name = call.parts[0]
+        reason, route = asks.plain(asks.body_of(call.body, asks.OneBody).reason), self._route(name)
+        self._slow(route, None)
+        return await self._steered(call, name, "route_pace_auto", "", reason)
+
+    @staticmethod
+    def _slow(route: Route, word: Slowed | None) -> None:
+        route.health.pace.say(word)
+        # A restart within the next moment finds it.
+        route.health.keep()
+
+    def _route(self, name: str) -> Route:
+        route = self._desk.route(name)
+        if route is None:
+            raise Trouble(Code.NO_SUCH_ROUTE)
+        return route
+
+    async def _steered(self, call: Call, name: str, act: str, detail: str, reason: str) -> RouteShown:
+        """Count it, put it into the evidence, and show the route as it is then."""
+        self._meter.acted(act)
+        await self._desk.evidence.note_act(act, name, detail, call.person.name, reason)
+        log.warning("admin_route", route=name, verb=act, actor=call.person.name, role=call.person.role)
         return next(each for each in (await self._status()).routes if each.name == name)
 
     # Evidence
@@ -91,3 +138,25 @@ class HouseSide:
             self._verifying = False
         log.info("verified", ok=found.ok, counted=found.counted, opened=found.opened, actor=call.person.name)
         return verdict_shown(found)
+
+
+def demand_slower(told: asks.PaceBody, allowed: ForwardSettings) -> None:
+    """By a word a route may post slower than it is configured to, and not faster.
+
+    Raises:
+        Trouble: nothing is asked for, or more than is allowed, or that nothing be sent.
+    """
+    if told.in_flight_max is None and told.rate_max_per_s is None:
+        raise Trouble(Code.INVALID, "name in_flight_max (calls at once), rate_max_per_s (calls a second), or both")
+    if told.in_flight_max == 0 or (told.rate_max_per_s is not None and told.rate_max_per_s < RATE_MIN):
+        raise Trouble(
+            Code.INVALID,
+            f"that is no pace (the least is 1 at once, {RATE_MIN:g} a second): to send nothing, open the route (route open);"
+            " to stop single payments, hold them",
+        )
+    if (told.in_flight_max or 0) > allowed.in_flight_max:
+        raise Trouble(Code.INVALID, f"in_flight_max is configured as {allowed.in_flight_max}: a word may only lower it")
+    if allowed.rate_max_per_s and (told.rate_max_per_s or 0) > allowed.rate_max_per_s:
+        raise Trouble(
+            Code.INVALID, f"rate_max_per_s is configured as {allowed.rate_max_per_s:g}: a word may only lower it"
+        )

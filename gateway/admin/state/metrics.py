@@ -131,6 +131,7 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
     operation = _gauges("operation_zone", "1 for the zone an operation is in.", "route", "operation", "zone")
     share = _gauges("route_share", "Share of new payments that pass through while closed or soft.", "route")
     forced = _gauges("route_forced", "1 while a person's word stands above the evidence.", "route")
+    slowed = _gauges("route_slowed", "1 while a person's word keeps its pace below what is configured.", "route")
     window = _gauges("window_active", "1 while a route stands in for a planned window: quiet its pager.", "route")
     overrun = _gauges("window_overrun_seconds", "How long a route should be back from a window; 0 when it is.", "route")
     pace = _gauges("route_pace", "Attempts that may be under way at once.", "route")
@@ -154,6 +155,7 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         share.add_metric((name,), route.health.share() if route.health.zone in PASSING else 0.0)
         since.add_metric((name,), route.health.since_us / US)
         forced.add_metric((name,), route.health.forced is not None)
+        slowed.add_metric((name,), route.health.pace.slowed is not None)
         window.add_metric((name,), name in desk.plan.entered)
         late = desk.plan.overruns.get(name)
         overrun.add_metric((name,), 0 if late is None else max(0, now_us - late.since_us) / US)
@@ -175,6 +177,7 @@ def _routes(desk: Desk, oldest: dict[str, int]) -> Iterator[Metric]:
         share,
         since,
         forced,
+        slowed,
         window,
         overrun,
         pace,

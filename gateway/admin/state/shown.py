@@ -15,6 +15,17 @@ class ForcedShown(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class SlowedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word that a route post slower than it is configured to, while it stands."""
+
+    #: Calls at once and a second, live and waiting ones of all nodes together; 0 where it says nothing of that.
+    in_flight_max: int
+    rate_max_per_s: float
+    until: str
+    actor: str
+    reason: str
+
+
 class DiagnosisShown(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a core, and where to look."""
 
@@ -116,6 +127,8 @@ class RouteShown(msgspec.Struct, frozen=True, kw_only=True):
     window_until: str = ""
     #: Since when it should be back from one and isn't; empty when it is.
     overrun_since: str = ""
+    #: A person's word on its pace; absent while none stands.
+    slowed: SlowedShown | None = None
 
 
 class SpoolShown(msgspec.Struct, frozen=True, kw_only=True):

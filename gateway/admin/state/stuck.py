@@ -64,7 +64,7 @@ _EXPLAINED: Final = {
 class Stuck(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that does not move."""
 
-    #: A bounded word: `route`, `limit`, `spool`, `keys`, `evidence`, a state, `returns`, `proposals`.
+    #: A bounded word: `route`, `pace`, `limit`, `spool`, `keys`, `evidence`, a state, `returns`, `proposals`.
     what: str
     #: Which case of it, in a bounded word: a zone, a reason of parking, `forced`; empty where there is one only.
     case: str = ""
@@ -103,6 +103,10 @@ class RouteFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: Who forced it, and until when; empty and 0 where nobody did.
     forced_by: str
     forced_until_us: int
+    #: Who has it post slower than configured, how fast, and until when; empty and 0 where nobody does.
+    slowed_by: str = ""
+    slowed_to: str = ""
+    slowed_until_us: int = 0
     #: When it looks at its core next by itself.
     next_try_us: int
     #: Scopes whose limit is reached: a channel, or empty for the route.
@@ -130,6 +134,8 @@ def route_stuck(facts: RouteFacts) -> Iterable[Stuck]:
                 " what the core answers; nobody need do anything."
             ),
         )
+    if facts.slowed_by and facts.waiting and facts.zone is not Zone.OPEN:
+        yield _slowed(facts, waiting)
     for channel in facts.full:
         scope = f"channel {channel}" if channel else "all channels"
         yield Stuck(
@@ -166,6 +172,22 @@ def _open(facts: RouteFacts, waiting: tuple[Money, ...]) -> Stuck:
             f"Route {facts.name} stands in: payments are taken in the core's place, and nothing is sent to it. Why: {why}."
             f" By itself it {following}; then one payment is tried, and good answers close the route. Route auto asks the"
             " core at once; route close sends whatever the evidence says."
+        ),
+    )
+
+
+def _slowed(facts: RouteFacts, waiting: tuple[Money, ...]) -> Stuck:
+    return Stuck(
+        what="pace",
+        route=facts.name,
+        waiting=waiting,
+        why=f"{facts.slowed_by} has it post at most {facts.slowed_to}",
+        next="posts as fast as the core bears when that ends",
+        next_at=moment(facts.slowed_until_us),
+        verbs=("pace --auto",),
+        explained=(
+            f"Route {facts.name} posts at most {facts.slowed_to}, by the word of {facts.slowed_by}, payers' payments and"
+            " what waits together; what finds no room is taken in the core's place. Pace --auto takes the word back."
         ),
     )
 

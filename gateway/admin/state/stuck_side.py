@@ -10,8 +10,8 @@ from gateway.admin.entries.shape import Shape
 from gateway.admin.http.call import Call
 from gateway.admin.state.status import owed_since_us
 from gateway.admin.state.stuck import US, RouteFacts, Stuck, StuckShown, persons_first, route_stuck, states_stuck
-from gateway.admin.views import by_currency, moment, moneys
-from gateway.route.record import Forced
+from gateway.admin.views import by_currency, moment, moneys, pace_words
+from gateway.route.record import Forced, Slowed
 from gateway.route.route import Route
 from spool.lifecycle import WAITING, State
 from spool.store import Aged, Filter
@@ -113,7 +113,7 @@ class StuckSide:
         cells = desk.spool.store.tally.cells()
         waiting = [(cell, total) for cell, total in cells if cell.route == route.name and cell.state in WAITING]
         diagnosis, forced = health.diagnosis, health.forced
-        now_us = desk.clock.now_us()
+        now_us, slowed = desk.clock.now_us(), health.pace.slowed
         return RouteFacts(
             name=route.name,
             zone=health.zone,
@@ -122,6 +122,9 @@ class StuckSide:
             diagnosis="" if diagnosis is None else diagnosis.words,
             forced_by=_who(forced),
             forced_until_us=0 if forced is None else forced.until_us,
+            slowed_by=_who(slowed),
+            slowed_to="" if slowed is None else pace_words(slowed.in_flight_max, slowed.rate_max_per_s),
+            slowed_until_us=0 if slowed is None else slowed.until_us,
             next_try_us=now_us + round(health.next_try_s * US),
             full=tuple(self._full(route)),
         )
@@ -180,5 +183,5 @@ def _still(aged: Iterable[Aged]) -> set[tuple[State, str]]:
     return {(each.state, "" if each.state is State.IN_DOUBT else each.reason) for each in aged if each.state in STILL}
 
 
-def _who(forced: Forced | None) -> str:
-    return "" if forced is None else f"{forced.actor} ({forced.reason})"
+def _who(word: Forced | Slowed | None) -> str:
+    return "" if word is None else f"{word.actor} ({word.reason})"
