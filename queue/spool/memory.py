@@ -24,10 +24,10 @@ from spool.forgetting import Forgotten, Past
 from spool.lanes import Entering, FormerLanes, HeldLanes
 from spool.lifecycle import CANCEL, DOUBT, FINAL, POSITIVE, UNSENT, WAITING, Kind, State, Told
 from spool.memory_accounts import CLOSED, MemoryAccounts
-from spool.memory_looking import deeds_of, horizon_of, page_of, shape_of
+from spool.memory_looking import deeds_of, horizon_of, owed_of, page_of, shape_of
 from spool.memory_records import MemoryRecords, beside_of
 from spool.nodes import Alone, Nodes
-from spool.store import Aged, Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.store import FIRST, Aged, Filter, Health, Inserted, Known, Move, NotReversible, Owed, Ready
 from spool.tally import Cell, Sum, Tally
 from spool.uses import KeyUse, uses_of
 from spool.waiting import Spot, Waiting, spot_of
@@ -68,7 +68,7 @@ class MemoryStore(MemoryAccounts):
         self._acts: list[Act] = []
         self._waiting = Waiting()
         #: (when it was refused, number) of every entry whose money is owed back, by route.
-        self._owed: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._owed: defaultdict[str, list[Owed]] = defaultdict(list)
 
     async def open(self, now_us: int) -> None:
         """Take the spool in hand; attempts of a former run become in doubt, nothing stays set behind."""
@@ -292,10 +292,10 @@ class MemoryStore(MemoryAccounts):
         self._need_open()
         return self._entries[oldest].accepted_at_us if (oldest := self._waiting.oldest_in_line(route)) else 0
 
-    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
         """Refused entries of a route whose channel had a positive answer, refused first first."""
         self._need_open()
-        return [self._entries[number] for _, number in self._owed[route][:limit]]
+        return owed_of(self._entries, self._owed[route], channel, after, limit)
 
     async def recount(self) -> AsyncIterator[dict[Cell, tuple[int, int]]]:
         """The tally of this moment, then the entries of the same moment counted anew, in steps."""
@@ -416,9 +416,9 @@ class MemoryStore(MemoryAccounts):
         """Keep the list of what is owed back in step with a move."""
         owed = self._owed[after.route]
         if _is_owed(before):
-            owed.remove((before.changed_at_us, before.number))
+            owed.remove(Owed(before.changed_at_us, before.number))
         if _is_owed(after):
-            insort(owed, (after.changed_at_us, after.number))
+            insort(owed, Owed(after.changed_at_us, after.number))
 
     def _place_reversal(self, reversal: Entry) -> None:
         """Whether a reversal that moved still stands in the way of another one."""

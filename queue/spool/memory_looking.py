@@ -7,7 +7,7 @@ from itertools import islice
 from spool.entry import Act, Entry, Event
 from spool.lifecycle import UNFINISHED, USUAL, WAITING
 from spool.rows import deeds_in_order
-from spool.store import Aged, Filter
+from spool.store import Aged, Filter, Owed
 from spool.tally import NOTHING, Sum
 from spool.work import place_of
 
@@ -46,6 +46,12 @@ def deeds_of(acts: Iterable[Act], histories: Iterable[Iterable[Event]], first: i
     """What persons did, in the order of the log. See `Store.deeds`."""
     moved = (event for events in histories for event in events if event.actor and event.leaf >= first)
     return deeds_in_order((act for act in acts if act.actor and act.leaf >= first), moved, limit)
+
+
+def owed_of(entries: Mapping[int, Entry], owed: Sequence[Owed], channel: str, after: Owed, limit: int) -> list[Entry]:
+    """What is owed back after a place, of these in order. See `Store.returns_due`."""
+    found = (entries[place.number] for place in islice(owed, bisect_right(owed, after), None))
+    return list(islice((entry for entry in found if channel in {"", entry.channel}), limit))
 
 
 def _span(numbers: Sequence[int], wanted: Filter) -> Iterator[int]:

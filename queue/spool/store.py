@@ -26,7 +26,7 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -164,6 +164,17 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     #: ... or below it (descending, newest first), when set.
     before: int = 0
     newest_first: bool = False
+
+
+class Owed(NamedTuple):
+    """The place of an entry among those whose money is owed back."""
+
+    refused_at_us: int
+    number: int
+
+
+FIRST: Final = Owed(0, 0)
+"""Before all of them."""
 
 
 class Aged(NamedTuple):
@@ -375,10 +386,11 @@ class Store(Protocol):
         """When the oldest entry waiting in arrival order was accepted; 0 when none waits."""
         ...
 
-    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
         """Refused entries of a route whose channel had a positive answer: their money is owed back. Refused first first.
 
-        Costs nothing for entries of which nothing is owed.
+        Of all channels, or of one; only those behind `after`, so pages go by it. Costs nothing for entries of which nothing
+        is owed.
         """
         ...
 

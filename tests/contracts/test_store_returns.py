@@ -6,7 +6,7 @@ import pytest
 
 from spool import lifecycle as way
 from spool.lifecycle import FINAL, Kind, State, Told, Transition
-from spool.store import Move, NotReversible, Store
+from spool.store import Move, NotReversible, Owed, Store
 from spool.tally import NOTHING, Sum
 from tests.contracts.spool_examples import (
     NOW_US,
@@ -68,6 +68,32 @@ async def test_debts_are_told_apart_by_route(store: Store) -> None:
     await put_as(store, draft(1), State.REFUSED)
     await put_as(store, draft(2, route="mobile"), State.REFUSED)
     assert (await owed(store), await owed(store, "mobile"), await owed(store, "other")) == ([1], [2], [])
+
+
+async def test_what_one_channel_owes_is_found_among_all(store: Store) -> None:
+    """A channel is told of its own, and of nobody else's."""
+    for number, channel in ((1, "kiosk"), (2, "bank"), (3, "kiosk"), (4, "bank")):
+        await put_as(store, draft(number, channel=channel), State.REFUSED)
+
+    assert [each.number for each in await store.returns_due("billing", 10, channel="bank")] == [2, 4]
+    assert [each.number for each in await store.returns_due("billing", 1, channel="kiosk")] == [1]
+    assert await store.returns_due("billing", 10, channel="other") == []
+
+
+async def test_debts_are_read_page_by_page(store: Store) -> None:
+    """Also where several were refused in one moment, and one of them is settled between two pages."""
+    entries = [await put_as(store, draft(n, channel=c), State.IN_FLIGHT) for n, c in enumerate("abaaa", start=1)]
+    for entry, late_us in zip(entries, (5, 5, 5, 5, 1), strict=True):
+        await go(store, entry, way.REFUSE, at_us=NOW_US + late_us)
+
+    first = await store.returns_due("billing", 2, channel="a")
+    last = Owed(first[-1].changed_at_us, first[-1].number)
+    await go(store, first[-1], way.CLOSE_RETURNED)
+    second = await store.returns_due("billing", 2, channel="a", after=last)
+
+    assert [each.number for each in first] == [5, 1]
+    assert [each.number for each in second] == [3, 4]
+    assert await store.returns_due("billing", 2, after=Owed(NOW_US + 5, 4)) == []
 
 
 async def test_debts_outlive_a_process(make_store: MakeStore) -> None:

@@ -110,7 +110,7 @@ WAYS: Final = {
     "reseal": ["SEARCH entry USING INTEGER PRIMARY KEY (rowid=?)"],
     "reseal_note": ["SEARCH account USING INTEGER PRIMARY KEY (rowid=?)"],
     "notes_under": ["SEARCH account USING INDEX account_said (key_id=?)"],
-    "returns_due": ["SEARCH entry USING INDEX entry_owed (route=?)"],
+    "returns_due": ["SEARCH entry USING INDEX entry_owed (route=? AND changed_at_us>?)"],
     "account": ["SEARCH account USING INTEGER PRIMARY KEY (rowid=?)"],
     "denies": ["SCAN CONSTANT ROW", "SCAN account USING COVERING INDEX account_denied"],
     "note_accounts": [],

@@ -16,7 +16,7 @@ from spool.postgres.records import PostgresRecords
 from spool.postgres.statements import SQL
 from spool.rank import Rank
 from spool.rows import account_of, act_in, aged_in, cell_in, deeds_in_order, entry_of, event_in, key_uses_in
-from spool.store import Aged, Filter, Ready
+from spool.store import FIRST, Aged, Filter, Owed, Ready
 from spool.tally import NOTHING, Cell, Sum
 from spool.uses import KeyUse, Recount
 
@@ -148,9 +148,9 @@ class Questions:
         recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", "", first[2], "", first[3]))
         return [recorded, *(event_in(number, row) for row in await self._rows("history", number))]
 
-    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
         """Refused entries of a route whose channel had a positive answer, refused first first."""
-        return list(map(entry_of, await self._rows("returns_due", route, limit)))
+        return list(map(entry_of, await self._rows("returns_due", route, *after, channel, limit)))
 
     async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Names of this beginning after `after`, with their values."""

@@ -15,7 +15,7 @@ from spool.sqlite.connection import Connection
 from spool.sqlite.fetching import Parameters, fetch_all, fetch_one
 from spool.sqlite.keys import Keys
 from spool.sqlite.statements import SQL
-from spool.store import Ready
+from spool.store import FIRST, Owed, Ready
 from spool.uses import KeyUse
 
 
@@ -97,9 +97,9 @@ class Questions:
         recorded = event_in(number, (first[0], "record", 0, first[1], attempt, "", "", "", first[2], "", first[3]))
         return [recorded, *(event_in(number, row) for row in rows)]
 
-    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
         """Refused entries of a route whose channel had a positive answer, refused first first."""
-        return await self._many(SQL["returns_due"], (route, limit))
+        return await self._many(SQL["returns_due"], (route, *after, channel, limit))
 
     async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Names of this beginning after `after`, with their values."""

@@ -879,7 +879,9 @@ SELECT accepted_at_us, recorded_as, told_as, leaf FROM entry WHERE number = $1;
 
 -- name: returns_due
 -- Refused after a positive answer: the money is owed back.
-SELECT /*entry*/ FROM entry WHERE state = 8 AND told IN (1, 2) AND route = $1 ORDER BY changed_at_us, number LIMIT $2;
+SELECT /*entry*/ FROM entry
+WHERE state = 8 AND told IN (1, 2) AND route = $1 AND (changed_at_us, number) > ($2, $3) AND $4 IN ('', channel)
+ORDER BY changed_at_us, number LIMIT $5;
 
 -- name: highest_number
 SELECT coalesce(max(number), 0) FROM entry;

@@ -389,7 +389,8 @@ WHERE place = 2 AND route = ? AND (lane, number) > (?, ?) ORDER BY lane, number 
 -- name: returns_due
 -- Refused after a positive answer: the money is owed back.
 SELECT /*entry*/ FROM entry INDEXED BY entry_owed
-WHERE state = 8 AND told IN (1, 2) AND route = ? ORDER BY changed_at_us, number LIMIT ?;
+WHERE state = 8 AND told IN (1, 2) AND route = ? AND (changed_at_us, number) > (?, ?) AND ? IN ('', channel)
+ORDER BY changed_at_us, number LIMIT ?;
 
 -- name: history
 SELECT at_us, name, source, target, attempt, reason, actor, note, told, core_id, sequence
