@@ -49,6 +49,7 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import SAMPLE_S, Headroom
 from gateway.standin.kept import Policies
+from gateway.telling.channels import ChannelReturns, channels_told
 from gateway.telling.company import TELLER
 from gateway.telling.making import make_sink
 from gateway.telling.own import own_conditions
@@ -310,6 +311,9 @@ class Service:
             node=self.config.node.name,
             clock=self.clock,
             watch=Watch(parts),
+            channels=ChannelReturns(
+                self.spool.store, self.clock, self.config.returns, channels_told(self.config.telling.sinks.values())
+            ),
         )
 
     def _board(self) -> Board:

@@ -37,7 +37,7 @@ def try_out(reach: Reach, name: str, reason: str, *, json: bool) -> int:
 def _view(found: SinksShown) -> RenderableType:
     if not found.sinks and found.payers is None:
         return Text("nobody is told: no sink is configured ([telling.sinks.<name>])")
-    table = tables.table_of("sink", "by", "waiting", "last taken", "taken", "failing", "why")
+    table = tables.table_of("sink", "by", "of", "waiting", "last taken", "taken", "failing", "why")
     for each in found.sinks:
         table.add_row(*map(Text, _row(each)))
     if found.payers is None:
@@ -53,4 +53,4 @@ def _view(found: SinksShown) -> RenderableType:
 def _row(sink: SinkShown) -> tuple[str, ...]:
     failing = f"{sink.failures} tries" if sink.failures else ""
     taken = tables.brief(sink.last_sent), str(sink.sent)
-    return sink.name, sink.protocol, str(sink.waiting), *taken, failing, sink.last_error
+    return sink.name, sink.protocol, sink.channel, str(sink.waiting), *taken, failing, sink.last_error

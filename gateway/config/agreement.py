@@ -18,7 +18,7 @@ from gateway.config.lines import Place
 from gateway.config.model import Config, RouteSettings, is_hash, is_loopback
 from gateway.config.tree import leaves
 from gateway.http.settings import ListenerSettings
-from gateway.telling.settings import HttpSmsSinkSettings, SmppSinkSettings, SmtpSinkSettings
+from gateway.telling.settings import HttpSmsSinkSettings, SmppSinkSettings, SmtpSinkSettings, tells_events
 
 RETENTION_DAYS_MIN: Final = 30
 """No payment is forgotten sooner, however an operator errs."""
@@ -75,6 +75,7 @@ def disagreements(parts: Parts) -> list[Finding]:
         _passwords,
         _secret_headers,
         _payers,
+        _channel_sinks,
     )
     return [finding for rule in rules for finding in rule(parts)]
 
@@ -395,3 +396,13 @@ def _payers(parts: Parts) -> Iterator[Finding]:
         yield from _reference(place, channel, parts.names("channels"), "channel")
         reaching = [name for name, sink in telling.sinks.items() if isinstance(sink, ReachingSinks)]
         yield from _reference((*place, "sink"), payer.sink, reaching, "sink of protocol smtp, smpp or http_sms")
+
+
+def _channel_sinks(parts: Parts) -> Iterator[Finding]:
+    """A channel's sink is of a channel there is, and tells somebody."""
+    for name, sink in parts.config.telling.sinks.items():
+        place = ("telling", "sinks", name)
+        if sink.channel is not None:
+            yield from _reference((*place, "channel"), sink.channel, parts.names("channels"), "channel")
+            if not tells_events(sink):
+                yield _found((*place, "channel"), "a channel's sink that tells nobody", "write in `to` whom it tells")

@@ -27,6 +27,14 @@ class ReturnSettings(BaseModel):
             description="Seconds after which it is overdue: what the law or the contract with the channel allows.",
         ),
     ] = 3 * DAY_S
+    channel_after_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=366 * DAY_S,
+            description="Seconds after which a channel is told of it, where it has a sink of its own, and shown it where it asks: until then a refusal that was billing's fault can be taken back.",
+        ),
+    ] = 3600
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

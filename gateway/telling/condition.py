@@ -28,6 +28,8 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     endless: bool = False
     #: Every sink is told, however little it wants to hear.
     to_all: bool = False
+    #: Seconds after which it is told again when there is more of it; 0 is never.
+    grows_s: int = 0
 
 
 _PLAIN: Final = Manner()
@@ -42,6 +44,7 @@ MANNERS: Final[Mapping[Kind, Manner]] = {
     Kind.WINDOW_CANCELLED: Manner(endless=True, to_all=True),
     Kind.WINDOW_OVERRUN: _PLAIN,
     Kind.RETURN_DUE: _PLAIN,
+    Kind.CHANNEL_RETURNS: Manner(grows_s=3600),
     Kind.ENTRIES_PARKED: _PLAIN,
     Kind.ENTRIES_QUARANTINED: _PLAIN,
     Kind.ENTRIES_DOUBTFUL: Manner(hold_s=900, escalates_s=4 * 3600),
@@ -63,6 +66,7 @@ def manners_of(times: TimesSettings) -> Mapping[Kind, Manner]:
         Kind.OPERATION_OPEN: Manner(hold_s=times.operation_after_s, flaps=True),
         Kind.ENTRIES_DOUBTFUL: Manner(hold_s=times.doubtful_after_s, escalates_s=times.doubtful_critical_after_s),
         Kind.KEYS_TROUBLE: Manner(hold_s=times.keys_after_s, escalates_s=times.keys_critical_after_s),
+        Kind.CHANNEL_RETURNS: Manner(grows_s=times.returns_again_s),
     }
     return {**MANNERS, **own}
 
@@ -76,11 +80,18 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts = {}
     #: Counts that only rise, by name: at its end it is told by how much.
     counts: dict[str, int] = {}
+    #: How much there is of it, where it is told again when there is more.
+    size: int = 0
 
     @property
     def name(self) -> str:
         """What tells it from others."""
-        return f"{self.kind.value} {self.subject}"
+        return name_of(self.kind, self.subject)
+
+
+def name_of(kind: Kind, subject: str) -> str:
+    """What tells a condition from others."""
+    return f"{kind.value} {subject}"
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +108,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     #: Since when it is gone; 0 while it is there.
     gone_us: int = 0
+    #: How much there was of it when it was told last.
+    size: int = 0
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,8 +150,8 @@ def compare(
 ) -> tuple[Stand, list[News]]:
     """What stands now, and what is to be told, given what stood before and what is so now.
 
-    `totals` are counts by subject, as they are now: for what has just ended; `before` are those of the look before this
-    one: for what has just begun.
+    `totals` are counts by a condition's name, as they are now: for what has just ended; `before` are those of the look
+    before this one: for what has just begun.
     """
     after: Stand = {}
     news = list[News]()
@@ -147,14 +160,14 @@ def compare(
         told = _due(standing, condition, now_us, times)
         if told is not None:
             phase, severity = told
-            standing = msgspec.structs.replace(standing, severity=severity, told_us=now_us)
+            standing = msgspec.structs.replace(standing, severity=severity, told_us=now_us, size=condition.size)
             news.append(_news(standing, phase, severity, standing.facts))
         after[condition.name] = standing
     for name, standing in stand.items():
         if name not in after and standing.severity is not None and not times.manners[standing.kind].endless:
             going = _not_later(standing, now_us)
             if not going.gone_us:
-                going = _going(going, now_us, totals.get(standing.subject, {}))
+                going = _going(going, now_us, totals.get(name, {}))
             if times.manners[standing.kind].flaps and now_us - going.gone_us < times.clear_s * US:
                 after[name] = going
             else:
@@ -171,7 +184,7 @@ def _seen(known: Standing | None, condition: Condition, now_us: int, before: Tot
             severity=None,
             told_us=0,
             facts={},
-            counts={**condition.counts, **before.get(condition.subject, {})} if condition.counts else {},
+            counts={**condition.counts, **before.get(condition.name, {})} if condition.counts else {},
         )
     return msgspec.structs.replace(_not_later(known, now_us), facts=_since_then(known, condition), gone_us=0)
 
@@ -202,8 +215,10 @@ def _due(standing: Standing, condition: Condition, now_us: int, times: Times) ->
         return None
     if severity > standing.severity:
         return Phase.ESCALATED, severity
-    every_s = {Severity.CRITICAL: times.critical_s, Severity.WARNING: times.warning_s}.get(standing.severity, 0)
-    if every_s and now_us - standing.told_us >= every_s * US:
+    every_s = [{Severity.CRITICAL: times.critical_s, Severity.WARNING: times.warning_s}.get(standing.severity, 0)]
+    if condition.size > standing.size:
+        every_s.append(manner.grows_s)
+    if any(each and now_us - standing.told_us >= each * US for each in every_s):
         return Phase.REPEATED, standing.severity
     return None
 

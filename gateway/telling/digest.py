@@ -26,19 +26,22 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     wait_s: float = 0.0
 
 
-def wants(event: Event, sink: str, least: Severity) -> bool:
-    """Whether a sink is told of an event. None is told of its own trouble."""
+def wants(event: Event, sink: str, settings: SinkSettings) -> bool:
+    """Whether a sink is told of an event. None is told of its own trouble, and a channel's of its own returns alone."""
+    least = Severity[settings.least.upper()]
     if event.kind is Kind.SINK_TROUBLE and event.subject == sink:
         return False
     if event.kind is Kind.TEST:
         return event.subject == sink
+    if settings.channel or event.kind is Kind.CHANNEL_RETURNS:
+        is_its_own = event.kind is Kind.CHANNEL_RETURNS and event.subject == settings.channel
+        return is_its_own and event.severity >= least
     return event.severity >= least or MANNERS[event.kind].to_all
 
 
 def choose(events: Sequence[Event], sink: str, settings: SinkSettings, now_us: int, sent_us: int) -> Choice:
     """Of events that wait, those to tell now, given when the last message left (0: none did)."""
-    least = Severity[settings.least.upper()]
-    wanted = [event for event in events if wants(event, sink, least)]
+    wanted = [event for event in events if wants(event, sink, settings)]
     if not wanted:
         return Choice(passed=events[-1].sequence if events else 0)
     wait_s = max(

@@ -44,6 +44,8 @@ class Kind(enum.StrEnum):
     """A planned window is over, and its core isn't back."""
     RETURN_DUE = "return.due"
     """Money is owed back."""
+    CHANNEL_RETURNS = "channel.returns"
+    """Money is owed back by a channel, which is told so: by its own sinks, of nothing else."""
     ENTRIES_PARKED = "entries.parked"
     """Payments wait for a person's decision."""
     ENTRIES_QUARANTINED = "entries.quarantined"
@@ -98,7 +100,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     phase: Phase
     severity: Severity
-    #: Of what: a route, a route and a channel, a sink; empty for the whole service.
+    #: Of what: a route, a channel, a route and a channel, a sink; empty for the whole service.
     subject: str
     #: When it began, microseconds since 1970 in UTC.
     since_us: int

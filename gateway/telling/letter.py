@@ -1,5 +1,6 @@
 """What a sink is given to send: whole, in every form a way may need. Pure."""
 
+import enum
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -34,6 +35,13 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         return f"Letter({self.id})"
 
 
+class Foot(enum.StrEnum):
+    """What stands below a letter: how to learn more, by whose letter it is."""
+
+    OWN = "foot"
+    CHANNEL = "foot_channel"
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """What is told of one thing: its last event, and how many there were."""
 
@@ -60,7 +68,9 @@ def _urgency(line: Line) -> tuple[int, int]:
     return -line.event.severity, line.event.sequence
 
 
-def letter_of(events: Sequence[Event], speech: Speech, lines_max: int = LINES_MAX, lost: int = 0) -> Letter:
+def letter_of(
+    events: Sequence[Event], speech: Speech, lines_max: int = LINES_MAX, lost: int = 0, foot: Foot = Foot.OWN
+) -> Letter:
     """A letter about these events, at least one; `lost` events before them can't be told any more."""
     lines = gathered(events)
     shown, more = lines[:lines_max], max(0, len(lines) - lines_max)
@@ -78,7 +88,7 @@ def letter_of(events: Sequence[Event], speech: Speech, lines_max: int = LINES_MA
         at_us=events[-1].at_us,
         severity=severity,
         title=title,
-        text="\n".join([*body, "", speech.piece("foot", node=node)]) + "\n",
+        text="\n".join([*body, "", speech.piece(foot.value, node=node)]) + "\n",
         short="\n".join([title, *(_written(each, speech, timed=False) for each in shown[1:])]),
         payload=payload_of(events, lost),
     )

@@ -11,9 +11,9 @@ from gateway.clock import Clock
 from gateway.forward.backoff import Backoff
 from gateway.log import log
 from gateway.telling.digest import choose, wants
-from gateway.telling.event import Event, Severity
+from gateway.telling.event import Event
 from gateway.telling.journal import Journal, Reached
-from gateway.telling.letter import Letter, letter_of
+from gateway.telling.letter import Foot, Letter, letter_of
 from gateway.telling.settings import SinkSettings
 from gateway.telling.sink import NotTold, Sink, Undeliverable
 from gateway.telling.words.speech import speech
@@ -43,6 +43,8 @@ class OutletState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     #: Faults of ours in telling by it, in this run.
     faults: int = 0
+    #: Whose it is; empty for one of our own.
+    channel: str = ""
 
 
 class Outlet:
@@ -90,8 +92,7 @@ class Outlet:
     @property
     def state(self) -> OutletState:
         """How it stands."""
-        least = Severity[self.settings.least.upper()]
-        waiting = [each for each in self._waiting() if wants(each, self.name, least)]
+        waiting = [each for each in self._waiting() if wants(each, self.name, self.settings)]
         return OutletState(
             name=self.name,
             protocol=getattr(self.settings, "protocol", ""),
@@ -102,6 +103,7 @@ class Outlet:
             error_us=self._error_us,
             failures=self._failures,
             faults=self._faults,
+            channel=self.settings.channel or "",
         )
 
     def _waiting(self) -> list[Event]:
@@ -182,7 +184,8 @@ class Outlet:
         return True
 
     def _letter_of(self, events: Sequence[Event], lost: int) -> Letter:
-        return letter_of(events, speech(self.settings.language), self.settings.pace.events_max, lost)
+        foot = Foot.CHANNEL if self.settings.channel else Foot.OWN
+        return letter_of(events, speech(self.settings.language), self.settings.pace.events_max, lost, foot)
 
     def _fault(self, error: Exception) -> str:
         """Count a fault of ours, and log it by its name: its text may hold anything."""

@@ -104,6 +104,14 @@ class SinkSettings(BaseModel):
         ),
     ] = "warning"
     language: Annotated[Language, Field(description="The language of its texts.")] = "en"
+    channel: Annotated[
+        str | None,
+        Field(
+            pattern=NAME_PATTERN,
+            description="The channel whose sink this is: it is told of money that this channel has to give back, and of nothing else; without it, the sink is your own people's.",
+            examples=["kiosk"],
+        ),
+    ] = None
     pace: Annotated[PaceSettings, Field(description="When it is told, and how often.")] = PaceSettings()
 
 
@@ -256,6 +264,11 @@ AnySinkSettings = Annotated[
 ]
 
 
+def tells_events(settings: SinkSettings) -> bool:
+    """Whether somebody is told of events by it; a sink that names nobody is for payers alone."""
+    return bool(getattr(settings, "to", True))
+
+
 class PayerSettings(BaseModel):
     """What payers of a channel are told: `[telling.payers.<channel>]`. Nothing, of a channel that has no such table.
 
@@ -355,6 +368,14 @@ class TimesSettings(BaseModel):
     ] = 60
     keys_critical_after_s: Annotated[
         int, Field(ge=1, le=31 * DAY_S, description="Seconds after which that is critical.")
+    ] = 3600
+    returns_again_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=31 * DAY_S,
+            description="Seconds after which a channel is told again when it owes back more than it was told; 0: never.",
+        ),
     ] = 3600
     proposals_late_after_s: Annotated[
         int,

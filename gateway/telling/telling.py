@@ -9,13 +9,14 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.log import log
+from gateway.telling.channels import ChannelReturns
 from gateway.telling.company import Company, Heard, merged
 from gateway.telling.condition import NO_TOTALS, Condition, News, Stand, Times, Totals, compare, manners_of
 from gateway.telling.event import US, Event, Facts, Kind, Phase, Severity
 from gateway.telling.journal import Journal
 from gateway.telling.making import make_sink
 from gateway.telling.outlet import Outlet, OutletState
-from gateway.telling.settings import SinkSettings, TellingSettings
+from gateway.telling.settings import SinkSettings, TellingSettings, tells_events
 from gateway.telling.sink import Sink
 from gateway.telling.watch import Watch
 from spool.errors import SpoolError
@@ -43,11 +44,13 @@ class Telling:
         node: str,
         clock: Clock,
         watch: Watch,
+        channels: ChannelReturns,
         make: Callable[[SinkSettings, Clock], Sink] = make_sink,
     ) -> None:
-        """Tell what `watch` sees, by the sinks of these settings."""
+        """Tell what `watch` sees, and each of the `channels` of its own returns, by the sinks of these settings."""
         self._clock = clock
         self._watch = watch
+        self._channels = channels
         self._times = Times(
             critical_s=settings.repeat_critical_s,
             warning_s=settings.repeat_warning_s,
@@ -149,7 +152,7 @@ class Telling:
 
     async def _compared(self, found: Sequence[Condition]) -> tuple[Stand, list[News], Mapping[str, tuple[str, int]]]:
         """What stands, what is to be told, and what others wanted told that is among it."""
-        before, self._totals = self._totals, self._watch.totals()
+        before, self._totals = self._totals, {**self._watch.totals(), **self._channels.totals()}
         stand, now_us, taken_up = self.journal.stand, self._clock.now_us(), self.journal.taken_up
         if self._is_cut_off:
             # Another node may have gone on with the rest.
@@ -159,7 +162,7 @@ class Telling:
             after, news = compare(own, seen, now_us, self._times)
             return {**left, **after}, news, taken_up
         self._heard = heard = await self._company.hear(taken_up)
-        found = merged(self._node, found, heard)
+        found = [*merged(self._node, found, heard), *await self._channels.look(stand)]
         after, news = compare(stand, found, now_us, self._times, totals=self._totals, before=before)
         return after, [*news, *heard.news], {**taken_up, **heard.taken_up}
 
@@ -194,8 +197,3 @@ class Telling:
         await self._company.leave()
         for each in self.outlets.values():
             await each.sink.close()
-
-
-def tells_events(settings: SinkSettings) -> bool:
-    """Whether somebody is told of events by it; a sink that names nobody is for payers alone."""
-    return bool(getattr(settings, "to", True))

@@ -12,7 +12,7 @@ from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation, Zone
 from gateway.standin.headroom import Headroom
 from gateway.standin.policy import Ceiling
-from gateway.telling.condition import Condition
+from gateway.telling.condition import Condition, name_of
 from gateway.telling.event import US, Facts, Kind, Severity
 from gateway.telling.letter import instant
 from gateway.telling.outlet import OutletState
@@ -45,6 +45,8 @@ _STAGES: Final[Mapping[Stage, Severity]] = {
     Stage.LATE: Severity.WARNING,
     Stage.OVERDUE: Severity.CRITICAL,
 }
+
+_AWAY: Final = (Kind.ROUTE_OPEN, Kind.ROUTE_SOFT)
 
 Cells = Sequence[tuple[Cell, Sum]]
 
@@ -108,12 +110,13 @@ class Watch:
         return found
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """By route, what was ever taken in its core's place."""
+        """What was ever taken in a core's place, by the name of what is told with it."""
         cells = list(self._parts.store.tally.cells())
-        return {
+        taken = {
             route.name: counts_of([each for each in cells if each[0].route == route.name])
             for route in self._parts.routes
         }
+        return {name_of(kind, route): counts for route, counts in taken.items() for kind in _AWAY}
 
     # Routes
 
@@ -318,6 +321,11 @@ def sums(cells: Cells, states: Iterable[State]) -> str:
     for cell, each in cells:
         if cell.state in among:
             by_currency[cell.currency] = by_currency.get(cell.currency, 0) + each.amount
+    return written_all(by_currency)
+
+
+def written_all(by_currency: Mapping[str, int]) -> str:
+    """Sums of several currencies as people write them."""
     return " + ".join(written(minor, currency) for currency, minor in sorted(by_currency.items()))
 
 

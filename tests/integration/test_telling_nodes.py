@@ -12,6 +12,7 @@ from gateway.clock import ManualClock
 from gateway.returns.settings import ReturnSettings
 from gateway.route.zone import Zone
 from gateway.standin.headroom import Headroom
+from gateway.telling.channels import ChannelReturns
 from gateway.telling.company import PASSED_ON_MAX, TELLER
 from gateway.telling.condition import Condition
 from gateway.telling.event import US, Kind, Severity
@@ -56,6 +57,7 @@ class Member:
             node=name,
             clock=clock,
             watch=Watch(parts),
+            channels=ChannelReturns(store, clock, ReturnSettings(), ["kiosk"]),
             make=lambda _settings, _clock: sink,
         )
 

@@ -77,7 +77,8 @@ class People:
 
     def left(self) -> list[str]:
         """What the spool holds as told and nobody heard."""
-        heard = [event for event in self.kept.values() if wants(event, SINK, Severity.INFO)]
+        settings = telling_settings().sinks[SINK]
+        heard = [event for event in self.kept.values() if wants(event, SINK, settings)]
         return [event.id for event in heard if event.id not in self.taken]
 
     def without_end(self, standing: Iterable[str]) -> list[str]:

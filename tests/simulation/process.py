@@ -25,6 +25,7 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import Headroom
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
+from gateway.telling.channels import ChannelReturns
 from gateway.telling.watch import Parts as Looked
 from gateway.telling.watch import Watch
 from gateway.windows.plan import Plan
@@ -163,6 +164,7 @@ class Process:
             node=NODE,
             clock=self.clock,
             watch=Watch(looked_at),
+            channels=ChannelReturns(self.store, self.clock, ReturnSettings(), ()),
             make=people.make,
         )
         self.telling.people = people

@@ -42,6 +42,15 @@ def test_payers_are_not_told_by_a_sink_that_reaches_no_person() -> None:
     assert len(told({"kiosk": payer}, {"log": {"protocol": "log"}, "sms": SMS})) == 1
 
 
+def test_a_channels_sink_is_of_a_channel_there_is_and_tells_somebody() -> None:
+    """Else money is owed back and nobody hears."""
+    assert told({}, {"theirs": {**SMS, "channel": "kiosk"}}) == []
+    assert told({}, {"theirs": {**SMS, "channel": "kisok"}}) == [("telling.sinks.theirs.channel", "no such channel")]
+    assert told({}, {"theirs": {**SMS, "channel": "kiosk", "to": []}}) == [
+        ("telling.sinks.theirs.channel", "a channel's sink that tells nobody")
+    ]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

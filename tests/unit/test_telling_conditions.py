@@ -44,11 +44,11 @@ def test_two_routes_are_told_apart() -> None:
 
 def test_an_end_is_told_with_how_long_it_was_and_how_much_came_meanwhile() -> None:
     """Counts only rise; what is told is by how much since it began."""
-    stand, _ = after({}, 0, condition(counts={"taken": 100}), before={"main": {"taken": 97}})
+    stand, _ = after({}, 0, condition(counts={"taken": 100}), before={"route.open main": {"taken": 97}})
     stand, _ = after(stand, 50, condition(counts={"taken": 107}))
-    stand, news = after(stand, 60, totals={"main": {"taken": 109}})
+    stand, news = after(stand, 60, totals={"route.open main": {"taken": 109}})
     assert news == []
-    stand, news = after(stand, 61, totals={"main": {"taken": 150}})
+    stand, news = after(stand, 61, totals={"route.open main": {"taken": 150}})
     assert news == []
     stand, news = after(stand, 80)
     assert told(news) == [(Kind.ROUTE_OPEN, Phase.CLEARED, Severity.CRITICAL)]
@@ -146,6 +146,20 @@ def test_an_announcement_has_no_end() -> None:
     gone, nothing = after(stand, 20_000)
     assert [each.phase for each in news] == [Phase.TOLD]
     assert (none, nothing, gone) == ([], [], {})
+
+
+def test_what_grew_is_told_again_after_a_while_and_what_did_not_is_not() -> None:
+    """By how much there was when it was told last, over restarts of whoever tells."""
+    times = msgspec.structs.replace(NEVER, manners=manners_of(TimesSettings(returns_again_s=60)))
+    two, three = (condition(Kind.CHANNEL_RETURNS, size=size) for size in (2, 3))
+    stand, _ = after({}, 0, two, times=times)
+    stand = msgspec.json.decode(msgspec.json.encode(stand), type=Stand)
+    stand, same = after(stand, 100, two, times=times)
+    stand, more = after(stand, 101, three, times=times)
+    stand, less = after(stand, 300, two, times=times)
+    _, again = after(stand, 400, three, times=times)
+    assert told(more) == [(Kind.CHANNEL_RETURNS, Phase.REPEATED, Severity.CRITICAL)]
+    assert same + less + again == []
 
 
 def test_a_clock_that_is_set_back_holds_up_nothing() -> None:

@@ -43,6 +43,20 @@ def test_a_test_is_told_by_the_sink_it_is_of_and_at_once() -> None:
     assert choose([test], "mail", settings(), US, 0).events == ()
 
 
+def test_a_channels_sink_is_told_of_its_own_returns_alone() -> None:
+    """Nor of anything that every sink of ours is told; and ours aren't told of those a channel is told of."""
+    kiosk = settings("critical").model_copy(update={"channel": "kiosk"})
+    ahead = event(1, Kind.WINDOW_AHEAD, Phase.TOLD, severity=Severity.INFO)
+    away, others, warned, due = (
+        event(2),
+        event(3, Kind.CHANNEL_RETURNS, subject="bank"),
+        event(4, Kind.CHANNEL_RETURNS, subject="kiosk", severity=Severity.WARNING),
+        event(5, Kind.CHANNEL_RETURNS, subject="kiosk"),
+    )
+    assert choose([ahead, away, others, warned, due], "theirs", kiosk, 10 * US, 0).events == (due,)
+    assert choose([others, warned, due], "ops", settings("info"), 10 * US, 0).passed == 5
+
+
 def test_events_gather_for_one_message() -> None:
     """From the first of them on."""
     waiting = [event(10), event(11), event(12)]

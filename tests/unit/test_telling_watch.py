@@ -10,11 +10,12 @@ from adapters.payment import Refusal
 from gateway.returns.settings import ReturnSettings
 from gateway.standin.headroom import Headroom
 from gateway.standin.settings import StandinSettings
+from gateway.telling.channels import ChannelReturns
 from gateway.telling.condition import Condition
 from gateway.telling.event import US, Kind, Severity
 from gateway.telling.outlet import OutletState
-from gateway.telling.settings import TellingSettings
-from gateway.telling.telling import Telling, tells_events
+from gateway.telling.settings import TellingSettings, tells_events
+from gateway.telling.telling import Telling
 from gateway.telling.watch import Parts, Proposed, Watch, written
 from gateway.windows.plan import Plan
 from spool.lifecycle import CLOSE_REFUSED, PARK
@@ -236,6 +237,7 @@ async def test_an_outage_is_told_from_its_beginning_to_its_end(lookout: Lookout)
         node="night",
         clock=heart.clock,
         watch=lookout.watch,
+        channels=ChannelReturns(heart.store, heart.clock, ReturnSettings(), ()),
         make=lambda _settings, _clock: sink,
     )
     await telling.open()

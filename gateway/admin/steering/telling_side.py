@@ -26,6 +26,8 @@ class SinkShown(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     protocol: str
+    #: The channel whose sink it is; empty for one of your own people's.
+    channel: str
     #: Events that wait to be told by it.
     waiting: int
     #: When it took a message last; empty when it never did.
@@ -127,6 +129,7 @@ def sink_shown(state: OutletState) -> SinkShown:
     return SinkShown(
         name=state.name,
         protocol=state.protocol,
+        channel=state.channel,
         waiting=state.waiting,
         last_sent=moment(state.sent_us),
         sent=state.sent,
