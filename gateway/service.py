@@ -39,6 +39,7 @@ from gateway.meter import Meter
 from gateway.outages.answers import Measured
 from gateway.outages.recorder import Recorder
 from gateway.page.side import PageSide
+from gateway.returns.listed import ListedReturns
 from gateway.route.endpoints import Endpoints
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
@@ -164,7 +165,8 @@ class Service:
 
     def _doors(self) -> Doors:
         doors = Doors if self.tracing is None else self.tracing.doors
-        return doors(self.channels.values(), self.acceptor, self.clock, self.meter, self._board())
+        returns = ListedReturns(self.spool.store, self.clock, self.config.returns)
+        return doors(self.channels.values(), self.acceptor, self.clock, self.meter, self._board(), returns=returns)
 
     def _joining(self) -> Joining:
         return Joining(
@@ -175,7 +177,7 @@ class Service:
             policies=self.policies,
             clock=self.clock,
             doors=self._doors(),
-            closed=Doors(self.channels.values(), Closed(), self.clock, self.meter, self._board()),
+            closed=Doors(self.channels.values(), Closed(), self.clock, self.meter, self._board(), returns=None),
             listen=self._listen,
         )
 

@@ -21,6 +21,9 @@ TIME_PATTERN: Final = (
 AMOUNT_PATTERN: Final = r"[0-9]{1,16}(?:\.[0-9]{1,4})?"
 """Any currency's amount; how many decimals fit is the channel's currency's."""
 
+PLACE_PATTERN: Final = r"([0-9]{1,16})-([1-9][0-9]{0,18})"
+"""A place in the list of returns: text that is only given back."""
+
 NOTE_CHARS_MAX: Final = 256
 
 
@@ -213,3 +216,35 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """How it stands with what a channel may pay for."""
 
     services: tuple[ServiceView, ...]
+
+
+class ReturnView(msgspec.Struct, frozen=True, kw_only=True):
+    """A payment that had a yes and was refused by billing: its money goes back to the payer."""
+
+    id: Id
+    key: Key
+    amount: Amount
+    currency: Currency
+    accepted_at: Instant
+    due_since: Annotated[Instant, msgspec.Meta(description="When billing refused it. RFC 3339 in UTC.")]
+    stage: Annotated[
+        Literal["due", "late", "overdue"], msgspec.Meta(description="How urgent it is, by the operator's time limits.")
+    ]
+
+
+class ReturnsView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a channel has to give back: a page, refused first first. It may be empty and have a next one."""
+
+    returns: tuple[ReturnView, ...]
+    next: (
+        Annotated[
+            str,
+            _text(
+                "Where the next page begins: ask with `?after=`. Absent at the last.",
+                "1768460400000000-4194304000017",
+                most=36,
+                pattern=PLACE_PATTERN,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

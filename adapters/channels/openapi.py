@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from adapters.channels.json_bodies import (
+    PLACE_PATTERN,
     CheckView,
     NewCheck,
     NewPayment,
@@ -17,6 +18,7 @@ from adapters.channels.json_bodies import (
     PaymentView,
     Problem,
     Receipt,
+    ReturnsView,
     StatusView,
 )
 from adapters.channels.json_receipt import HEADER as RECEIPT_HEADER
@@ -44,6 +46,19 @@ _STATUS_EXAMPLE: Final = {
             "payments": "provisional",
             "since": "2026-01-15T02:00:00.000000Z",
             "planned": [{"begins": "2026-01-15T02:00:00.000000Z", "ends": "2026-01-15T04:00:00.000000Z"}],
+        }
+    ]
+}
+_RETURNS_EXAMPLE: Final = {
+    "returns": [
+        {
+            "id": "4194304000017",
+            "key": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "amount": "200.00",
+            "currency": "KZT",
+            "accepted_at": "2026-01-15T07:00:00.123456Z",
+            "due_since": "2026-01-15T08:12:00.500000Z",
+            "stage": "due",
         }
     ]
 }
@@ -154,6 +169,14 @@ def _paths() -> Json:
         "schema": {"type": "string", "minLength": 1},
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
     }
+    after: Json = {
+        "name": "after",
+        "in": "query",
+        "required": False,
+        "description": "The `next` of the page before; without it, the first page.",
+        "schema": {"type": "string", "pattern": f"^{PLACE_PATTERN}$"},
+        "example": "1768460400000000-4194304000017",
+    }
     view = _answer("What became of it, as of now.", "PaymentView", {**_RECEIPT_EXAMPLE, "state": "posted"})
     headers = {"Retry-After": _header("RetryAfter"), RECEIPT_HEADER: _header("SignedReceipt")}
     found = {"200": {**view, "headers": headers}}
@@ -174,6 +197,14 @@ def _paths() -> Json:
                 body=_body("NewReversal", {"reason": "paid twice by the payer"}, required=False),
                 parameters=[_parameter("Id")],
                 keyed=True,
+            ),
+        },
+        "/v1/returns": {
+            "get": _operation(
+                "listReturns",
+                "Which payments' money goes back to the payers?",
+                {"200": _answer("A page of them, refused first first.", "ReturnsView", _RETURNS_EXAMPLE)} | _problems((Code.UNAUTHORISED, Code.METHOD, Code.TRY_LATER, Code.INVALID)),
+                parameters=[after],
             ),
         },
         "/v1/status": {
@@ -276,6 +307,6 @@ def _header(name: str) -> Json:
 
 
 def _schemas() -> Json:
-    types = (NewPayment, NewReversal, NewCheck, Receipt, PaymentView, CheckView, StatusView, Problem)
+    types = (NewPayment, NewReversal, NewCheck, Receipt, PaymentView, CheckView, StatusView, ReturnsView, Problem)
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     return dict(components)

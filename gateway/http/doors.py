@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Final
 
 from adapters.channel import Channel, Inbound, Rejected, Reply
+from adapters.channels.json_returns import PATH as RETURNS
 from adapters.channels.json_status import PATH as STATUS
 from adapters.channels.json_status import write_status
 from adapters.channels.json_v1 import JsonChannel, JsonDoor
@@ -16,6 +17,7 @@ from gateway.clock import Clock
 from gateway.http.connection import Asked
 from gateway.log import log
 from gateway.meter import Meter
+from gateway.returns.listed import ListedReturns
 from gateway.turn import Turn
 from gateway.windows.board import Board
 
@@ -30,6 +32,7 @@ Read = tuple[Channel, Request, float]
 """Who asks, what, and for how many seconds he would wait for a twin of it that is in hand."""
 
 _NO_SUCH_PATH: Final = problem(Code.NO_SUCH_PATH)
+_NOT_NOW: Final = problem(Code.TRY_LATER)
 _NO_CHANNEL: Final = Reply(status=404, content_type="text/plain; charset=utf-8", body=b"no such channel\n")
 
 
@@ -37,10 +40,18 @@ class Doors:
     """All channels, by the path or the token they come with."""
 
     def __init__(
-        self, channels: Iterable[Channel], acceptor: Acceptor | Closed, clock: Clock, meter: Meter, board: Board
+        self,
+        channels: Iterable[Channel],
+        acceptor: Acceptor | Closed,
+        clock: Clock,
+        meter: Meter,
+        board: Board,
+        *,
+        returns: ListedReturns | None,
     ) -> None:
-        """Let `channels` in to `acceptor`, and look at the `board`."""
+        """Let `channels` in to `acceptor`, and look at the `board` and at their `returns`, where that can be."""
         self._board = board
+        self._returns = returns
         known = list(channels)
         self._by_path: Mapping[str, Channel] = {
             OSMP + each.name: each for each in known if not isinstance(each, JsonChannel)
@@ -69,6 +80,9 @@ class Doors:
             if inbound.path == STATUS:
                 asked.tell(self._status(inbound))
                 return None
+            if inbound.path == RETURNS:
+                asked.run(self._owed(self._json.channel(inbound), inbound))
+                return None
             return Visit(self, asked, arrived, self._read(inbound))
         except Rejected as rejected:
             asked.run(self._rejected(rejected))
@@ -88,6 +102,12 @@ class Doors:
         if inbound.query:
             return problem(Code.INVALID, "there are no query parameters here")
         return write_status(self._board.status(channel.name), inbound.headers.get("If-None-Match", ""))
+
+    async def _owed(self, channel: JsonChannel, inbound: Inbound) -> Reply:
+        """What a channel that has a token is to give back."""
+        return (
+            _NOT_NOW if self._returns is None else await self._returns.answer(channel.name, inbound, channel.deadline_s)
+        )
 
     def _read(self, inbound: Inbound) -> Read:
         path = inbound.path

@@ -11,6 +11,7 @@ from gateway.clock import Clock
 from gateway.http.connection import Asked
 from gateway.http.doors import Doors, Visit
 from gateway.meter import Meter
+from gateway.returns.listed import ListedReturns
 from gateway.tracing.tracing import TRACEPARENT, Tracing
 from gateway.windows.board import Board
 
@@ -26,10 +27,11 @@ class TracedDoors(Doors):
         meter: Meter,
         board: Board,
         *,
+        returns: ListedReturns,
         tracing: Tracing,
     ) -> None:
-        """Let `channels` in to `acceptor`, look at the `board`, tell `tracing`."""
-        super().__init__(channels, acceptor, clock, meter, board)
+        """Let `channels` in to `acceptor`, look at the `board` and their `returns`, tell `tracing`."""
+        super().__init__(channels, acceptor, clock, meter, board, returns=returns)
         self._tracing = tracing
 
     def _understood(self, asked: Asked) -> Visit | None:

@@ -7,6 +7,7 @@ from adapters.channel import Channel
 from gateway.accept.acceptor import Acceptor
 from gateway.clock import Clock
 from gateway.meter import Meter
+from gateway.returns.listed import ListedReturns
 from gateway.tracing.doors import TracedDoors
 from gateway.tracing.settings import TracingSettings
 from gateway.tracing.spans import Spans
@@ -30,10 +31,17 @@ class Traced:
         return TracedSpool(store, self._tracing)
 
     def doors(
-        self, channels: Iterable[Channel], acceptor: Acceptor, clock: Clock, meter: Meter, board: Board
+        self,
+        channels: Iterable[Channel],
+        acceptor: Acceptor,
+        clock: Clock,
+        meter: Meter,
+        board: Board,
+        *,
+        returns: ListedReturns,
     ) -> TracedDoors:
         """The channels' doors."""
-        return TracedDoors(channels, acceptor, clock, meter, board, tracing=self._tracing)
+        return TracedDoors(channels, acceptor, clock, meter, board, returns=returns, tracing=self._tracing)
 
     async def close(self) -> None:
         """Send what is left."""

@@ -123,6 +123,28 @@ async def test_a_channel_is_told_of_its_returns_and_what_it_was_told_of_stays_re
     assert "bank" in capsys.readouterr().out
 
 
+async def test_a_channel_reads_which_payments_it_has_to_give_back(tmp_path: Path) -> None:
+    """By its token alone, its own, each by its key; and what it read of stays refused, until it is back and gone from there."""
+    async with open_house(tmp_path, "[returns]\nchannel_after_s = 0\n") as house:
+        bank = Bank(house, tmp_path)
+        numbers = await refused(bank, "a", "b")
+        await house.post("/admin/v1/routes/main/auto")
+        status, found = await bank.ask("GET", "/returns")
+        job = await counted(house)
+        await returned(house, numbers[0])
+        _, left = await bank.ask("GET", "/returns")
+        _, after = await bank.ask("GET", f"/returns?after=9999999999999999-{numbers[1]}")
+        asked = [(await bank.ask(*how))[0] for how in (("POST", "/returns"), ("GET", "/returns?limit=5"))]
+        async with house.client.get(f"http://127.0.0.1:{house.service.channel_listener.port}/v1/returns") as stranger:
+            assert stranger.status == 401
+    assert (status, [each["key"] for each in found["returns"]]) == (200, ["a", "b"])
+    assert [(each["id"], each["amount"], each["currency"], each["stage"]) for each in found["returns"]] == [
+        (number, "20.00", "RUB", "due") for number in numbers
+    ]
+    assert (job["found"], job["unchanged"]) == ([], {"told": 2})
+    assert ([each["key"] for each in left["returns"]], after, asked) == (["b"], {"returns": []}, [405, 400])
+
+
 async def test_of_several_nodes_one_tells_a_channel_and_the_next_goes_on(tmp_path: Path, two: Two) -> None:
     """Two services on one PostgreSQL: the one that told dies; what it told of stays told, and its end comes from the other."""
     async with open_nodes(tmp_path, SHARED.schema(), "one", "two", more=two.tables(tmp_path)) as houses:

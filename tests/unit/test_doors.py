@@ -8,12 +8,16 @@ import pytest
 
 from adapters.channel import Channel, Inbound, Reply
 from adapters.payment import Answer, Payment, Request
+from gateway.accept.closed import Closed
 from gateway.clock import settle
 from gateway.http.doors import Doors
+from gateway.returns.listed import ListedReturns
+from gateway.returns.settings import ReturnSettings
 from gateway.windows.board import Board
 from gateway.windows.plan import Plan
 from spool.store import Filter
 from tests.unit.heart import Heart, payment
+from tests.unit.json_examples import ask, channel
 
 GOOD, DEAF, MUTE = "/osmp/kiosk", "/osmp/deaf", "/osmp/mute"
 
@@ -76,6 +80,7 @@ def doors(heart: Heart) -> Doors:
         heart.clock,
         heart.meter,
         Board([], Plan(heart.store, [heart.route], heart.clock), heart.clock),
+        returns=ListedReturns(heart.store, heart.clock, ReturnSettings()),
     )
 
 
@@ -107,3 +112,14 @@ async def test_twins_of_one_turn_are_one_payment(doors: Doors, heart: Heart) -> 
     await settle()
     assert [each.heard for each in asked] == [["a provisional"], ["a provisional"]]
     assert [entry.key for entry in await heart.store.page(Filter(), 2)] == ["a"]
+
+
+async def test_before_the_spool_is_open_nobody_is_told_what_he_owes(heart: Heart) -> None:
+    """Nobody can look: ask later. Who has no token is told so all the same."""
+    board = Board([], Plan(heart.store, [heart.route], heart.clock), heart.clock)
+    closed = Doors([channel()], Closed(), heart.clock, heart.meter, board, returns=None)
+    known, stranger = Asking("/v1/returns", ""), Asking("/v1/returns", "")
+    known.inbound = ask("GET", "/v1/returns")
+    closed.handle([known, stranger])
+    await settle()
+    assert ["try_later" in known.heard[0], "unauthorised" in stranger.heard[0]] == [True, True]

@@ -35,6 +35,7 @@ def test_every_endpoint_of_the_api_is_in_it() -> None:
         ("get", "/v1/payments"),
         ("get", "/v1/payments/{id}"),
         ("post", "/v1/payments/{id}/reversal"),
+        ("get", "/v1/returns"),
         ("get", "/v1/status"),
         ("post", "/v1/checks"),
     ]
