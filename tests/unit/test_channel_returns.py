@@ -330,6 +330,18 @@ async def test_pages_go_on_behind_what_may_not_be_told(heart: Heart, store: Trou
     assert (second.entries, second.next) == ([entries[2]], None)
 
 
+async def test_pages_go_through_all_routes_in_one_order(heart: Heart, store: TroubledStore) -> None:
+    """By when they were refused: none is left out, and none comes twice."""
+    for number, route in enumerate(("billing", "mobile", "billing", "mobile"), start=1):
+        await put_as(store, draft(number, route=route), State.REFUSED)
+    owing = Owing(store, heart.clock, AT_ONCE)
+    first = await owing.page("kiosk", FIRST, 3)
+    assert first.next is not None
+    second = await owing.page("kiosk", first.next, 3)
+    assert [each.number for page in (first, second) for each in page.entries] == [1, 2, 3, 4]
+    assert (len(first.entries), second.next) == (3, None)
+
+
 async def test_what_is_forgotten_or_settled_is_owed_no_more(heart: Heart, store: TroubledStore) -> None:
     """Then there is nothing to look at."""
     entry: Entry = await put_as(store, draft(1), State.REFUSED)
