@@ -5,6 +5,7 @@ from gateway.admin.access.side import AccessSide
 from gateway.admin.desk import Desk
 from gateway.admin.duties.side import Duties
 from gateway.admin.entries.acts import Acts
+from gateway.admin.entries.inquiring import Inquiring
 from gateway.admin.entries.looking import Looking
 from gateway.admin.entries.reopening import Reopening
 from gateway.admin.entries.shape import Shape
@@ -37,7 +38,8 @@ class Parts:
         self.stuck = StuckSide(desk, self.shape, self.duties.proposals)
         levels = {route.name: route.core.capabilities.level for route in desk.routes}
         reopening = Reopening(desk.spool, desk.shelf, desk.clock, levels, self.duties.ending)
-        acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders, reopening)
+        inquiring = Inquiring({route.name: route.core for route in desk.routes}, desk.forwarders)
+        acts = Acts(desk.spool, desk.shelf, desk.clock, desk.forwarders, reopening, unaskable=inquiring.obstacle)
         self.entries = EntriesSide(desk, meter, acts, self.duties)
         self.audit = AuditSide(desk)
         self.access = AccessSide(desk, meter, entrance)

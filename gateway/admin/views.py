@@ -200,10 +200,11 @@ REVERSED: Final = "reversed"
 MOVED_BY: Final[Mapping[State, tuple[str, ...]]] = {
     State.READY: ("hold",),
     State.HELD: ("release", "close"),
-    State.PARKED: ("retry", "close"),
+    State.IN_DOUBT: ("inquire",),
+    State.PARKED: ("inquire", "retry", "close"),
     State.QUARANTINED: ("retry", "close"),
 }
-"""What a person may do, by state."""
+"""What a person may do, by state; whether a core can be asked only a running service knows."""
 
 
 def moment(at_us: int) -> str:

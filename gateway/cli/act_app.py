@@ -185,6 +185,9 @@ def register(app: typer.Typer) -> None:
     """Add these verbs to the command."""
     _act(app, "hold", "Stop entries that were not sent yet. By number or id, or by a filter.")
     _act(app, "release", "Let held entries go on, in their old place.")
+    _act(
+        app, "inquire", "Have billing asked now what became of entries in doubt, or parked with their outcome unknown."
+    )
     _act(app, "retry", "Have billing asked again about parked entries. Where it dedupes, they are sent again.")
     _act(app, "reopen", "Send again what billing refused wrongly, after a yes. A second person confirms, always.")
     _pace(app)

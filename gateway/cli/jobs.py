@@ -21,6 +21,9 @@ ENDED: Final = {"counted", "done", "stopped"}
 WHY: Final = {
     "state": "in a state this can't be done from",
     "changed": "moved on meanwhile",
+    "clear": "parked, and not for an answer that nobody heard: nothing to ask",
+    "blind": "this billing can't be asked: look there, and close them",
+    "sends": "this billing is asked by sending the same again: retry",
     "told": "its channel or payer was told of the refusal",
     "returning": "its end is proposed: the money may have gone back",
     "no_yes": "its channel never had a yes",

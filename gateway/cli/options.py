@@ -80,6 +80,7 @@ class Scope:
     kind: Annotated[
         str, typer.Option("--kind", help="Only payments, or only reversals.", metavar="payment|reversal")
     ] = ""
+    key: Annotated[str, typer.Option("--key", help="Only with this key of their channel's.")] = ""
     lane: Annotated[str, typer.Option("--lane", help="Only of this account, by the lane that show tells.")] = ""
     why: Annotated[str, typer.Option("--why", help="Only with this reason, as list tells it.")] = ""
     currency: Annotated[str, typer.Option("--currency", help="Only in this currency.")] = ""

@@ -242,7 +242,7 @@ def keep(path: Path, body: bytes) -> None:
 
 
 def act_on(reach: Reach, act: str, references: list[str], reason: str, *, json: bool) -> int:
-    """Hold, release or retry these entries, each by itself; 1 when one stayed as it was."""
+    """Hold, release, inquire about or retry these entries, each by itself; 1 when one stayed as it was."""
     client, code = client_of(reach), Exit.DONE
     for reference in references:
         try:

@@ -92,7 +92,7 @@ class SecondPersonSettings(BaseModel):
         Field(
             ge=0,
             le=2**31,
-            description="Most entries that one person may hold, release or retry in one job; above it a second confirms.",
+            description="Most entries that one person may move in one job (hold, release, inquire, retry); above it a second confirms.",
         ),
     ] = 1_000
     act_alone_max: Annotated[

@@ -279,7 +279,7 @@ class Screens:
     # Doing
 
     async def act_on_one(self, visit: Visit) -> Elsewhere:
-        """Hold, release or retry one payment."""
+        """Hold, release, inquire about or retry one payment."""
         number, verb = visit.parts
         await self._do(visit, f"/entries/{number}/{verb}", reason=_reason(visit))
         return Elsewhere(path=f"/page/payments/{number}", said=f"said.{verb}")
@@ -292,7 +292,7 @@ class Screens:
         return Elsewhere(path=f"/page/payments/{number}", said="said.closed" if done.done else "said.proposed")
 
     async def order_job(self, visit: Visit) -> Elsewhere:
-        """Hold, release, retry or reopen all that pass a filter: first it is only counted; once that was seen, it is ordered."""
+        """Do an act to all that pass a filter: first it is only counted; once that was seen, it is ordered."""
         verb, form = visit.parts[0], visit.form
         scope: dict[str, Any] = {name: form[name] for name in NARROWING if form.get(name)}
         states = [each for each in scope.pop("state", "").split(",") if each]
@@ -431,7 +431,7 @@ def _decimal(text: str) -> float:
 _NUMBER: Final = "([0-9]{1,19})"
 _ONE: Final = f"/page/payments/{_NUMBER}"
 _NAME: Final = r"([A-Za-z0-9_.-]{1,64})"
-_VERBS: Final = "hold|release|retry"
+_VERBS: Final = "hold|release|inquire|retry"
 
 SCREENS: Final[tuple[tuple[str, re.Pattern[str], Screen], ...]] = tuple(
     (method, re.compile(pattern), screen)

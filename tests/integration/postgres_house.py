@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -29,15 +29,17 @@ def node_file(
     *,
     database: str = "",
     lease_s: float = 1.0,
+    change: Callable[[str], str] = str,
 ) -> Path:
     """The configuration of a node: what init makes, in the same folder for all, on a database and on free ports.
 
-    `database` are more lines about the database, `more` are tables; a lease is short where it is to run out.
+    `database` are more lines about the database, `more` are tables, `change` is made to what init wrote; a lease is short
+    where it is to run out.
     """
     made = make(folder / "var", SystemClock(), if_missing=True)
     url = folder / "database"
     url.write_text(dsn)
-    text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+    text = change(made.config.read_text()).replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
     text = text.replace("http://127.0.0.1:8090", core_url).replace("[evidence]\n", f"[evidence]\n{ORIGIN}")
     text = text.replace("[spool]\n", '[spool]\nengine = "postgres"\n').replace("/spool/", f"/{name}/")
     about = f'[spool.postgres]\nurl = {{ file = "{url}" }}\npoll_s = 0.05\nlease_s = {lease_s}\n{database}\n'
@@ -61,6 +63,7 @@ async def open_nodes(
     database: str = "",
     lease_s: float = 1.0,
     ahead_s: Mapping[str, int] = MappingProxyType({}),
+    change: Callable[[str], str] = str,
 ) -> AsyncGenerator[list[House]]:
     """Nodes of these names, started one after the other; stopped in the other order. Some machines' clocks may be ahead."""
     settings = core or Settings(ledger=folder / "ledger.db")
@@ -69,7 +72,7 @@ async def open_nodes(
         client = await stack.enter_async_context(aiohttp.ClientSession())
         houses = list[House]()
         for name in names:
-            file = node_file(folder, dsn, billing.url, name, more, database=database, lease_s=lease_s)
+            file = node_file(folder, dsn, billing.url, name, more, database=database, lease_s=lease_s, change=change)
             service = Service(load(file), machine(ahead_s.get(name, 0)))
             await service.start()
             stack.push_async_callback(service.stop)

@@ -24,6 +24,10 @@ BOOKS_CLOSED_S: Final = 15.0
 """Seconds after which nothing is in work at the core any more, so that its books tell all."""
 
 
+ACTS: Final = (Act.HOLD, Act.RELEASE, Act.RETRY, Act.REOPEN)
+"""What comes to his mind; every second time he would have something retried he only inquires."""
+
+
 class Clerk:
     """See above."""
 
@@ -42,7 +46,7 @@ class Clerk:
             await self._nature.pause(chance.random() * 2 * mix.span_s / mix.acts)
             if self._nature.healed:
                 break
-            await self._something(chance.choice(tuple(Act)))
+            await self._something(chance.choice(ACTS))
         self._over.set()
 
     async def tidy_up(self) -> None:
@@ -62,6 +66,8 @@ class Clerk:
             await self._nature.pause(AGAIN_S)
 
     async def _something(self, act: Act) -> None:
+        if act is Act.RETRY and self._acts % 2:
+            act = Act.INQUIRE
         seen = self._seen(act)
         if seen:
             entry = self._nature.chance.choice(seen)
@@ -71,7 +77,7 @@ class Clerk:
 
     def _seen(self, act: Act) -> list[Entry]:
         image = self._judge.image
-        sources = act.transition.sources - {State.QUARANTINED}
+        sources = act.sources - {State.QUARANTINED}
         return [entry for entry in map(image._entries.__getitem__, image._numbers) if entry.state in sources]
 
     async def _do(self, act: Act, entry: Entry) -> None:
@@ -82,7 +88,7 @@ class Clerk:
         order = Order(act=act, actor=ACTOR, reason=f"reason {self._acts}")
         done = await process.order(lambda: _one(process, entry, order))
         if done is not None and done.entries:
-            self._judge.acted(entry.number, act.word, order.actor, order.reason)
+            self._judge.acted(entry.number, act.way(entry.state).name, order.actor, order.reason)
 
     async def _end(self, entry: Entry) -> None:
         """As the core's books have it."""

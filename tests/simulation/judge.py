@@ -329,7 +329,7 @@ class Judge:
         found = set[tuple[int, str, str, str]]()
         for number in self.image._numbers:
             for event in self.image._history[number]:
-                if event.name in ACTS:
+                if event.name in ACTS or event.actor:
                     found.add((number, event.name, event.actor, event.note))
         nameless = [event for event in found if not event[2] or not event[3]]
         missing = {act for act in self._acts if act[0] not in self.forgotten} - found

@@ -10,6 +10,7 @@ from adapters.payment import Answer, Check, Inquiry, Payment, Request, Reversal
 from gateway.accept.acceptor import Acceptor
 from gateway.admin.duties.closing import Closing
 from gateway.admin.entries.acts import Acts
+from gateway.admin.entries.inquiring import Inquiring
 from gateway.admin.entries.reopening import Reopening
 from gateway.forward.forwarder import Forwarder
 from gateway.forward.order import OrderRuleSettings, OrderSettings
@@ -134,7 +135,8 @@ class Process:
         }
         levels = {route.name: route.core.capabilities.level for route in self.routes}
         reopening = Reopening(self.spool, self.store, clock, levels, nobody_gives_back)
-        self.acts = Acts(self.spool, self.store, clock, self.forwarders, reopening)
+        inquiring = Inquiring({route.name: route.core for route in self.routes}, self.forwarders)
+        self.acts = Acts(self.spool, self.store, clock, self.forwarders, reopening, unaskable=inquiring.obstacle)
         self.closing = parts.closing(self.spool, clock, {route.name: route for route in self.routes}.get)
         self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
 

@@ -49,11 +49,14 @@ class Desk:
         self.clock = ManualClock()
         self.spool = Spool(self.store, KeyRing([(1, b"\x01" * 32)], b"\x02" * 32))
         self.forwarder = Remembering()
+        #: Why some can't be asked about.
+        self.unaskable: dict[int, Why] = {}
         self.acts = self.acts_of(self.spool)
 
     def acts_of(self, spool: Spool) -> Acts:
         """Acts that move entries of this spool."""
-        return Acts(spool, self.store, self.clock, {"main": self.forwarder}, self.reopening_of(spool))
+        reopening, unaskable = self.reopening_of(spool), lambda entry: self.unaskable.get(entry.number)
+        return Acts(spool, self.store, self.clock, {"main": self.forwarder}, reopening, unaskable=unaskable)
 
     def reopening_of(self, spool: Spool) -> Reopening:
         """Takes refusals back in this spool."""
@@ -115,6 +118,8 @@ SOURCES = [
     (Act.RELEASE, (way.HOLD,), State.READY),
     (Act.RETRY, (way.PARK,), State.IN_DOUBT),
     (Act.RETRY, (way.QUARANTINE,), State.IN_DOUBT),
+    (Act.INQUIRE, (way.CLAIM, way.DOUBT), State.IN_DOUBT),
+    (Act.INQUIRE, (way.PARK,), State.IN_DOUBT),
 ]
 
 
@@ -131,9 +136,11 @@ async def test_who_and_why_stand_in_the_history(
     desk: Desk, act: Act, ways: tuple[way.Transition, ...], target: State
 ) -> None:
     """Promise P10."""
-    await desk.acts.one(await desk.payment(1, *ways), order(act))
+    entry = await desk.payment(1, *ways)
+    await desk.acts.one(entry, order(act))
     last = (await desk.store.history(1))[-1]
-    assert (last.name, last.target, last.actor, last.note) == (act.word, target, "anna", "the account is in dispute")
+    name = act.way(entry.state).name
+    assert (last.name, last.target, last.actor, last.note) == (name, target, "anna", "the account is in dispute")
 
 
 async def test_what_moved_on_meanwhile_stands(desk: Desk) -> None:
@@ -208,6 +215,37 @@ async def test_a_retry_is_due_at_once(desk: Desk) -> None:
     await desk.acts.one(await desk.payment(1, way.PARK), order(Act.RETRY))
     assert desk.forwarder.waits == [desk.clock.now_us()]
     assert [entry.number for entry in await desk.store.due("main", desk.clock.now_us(), 10)] == [1]
+
+
+async def test_what_is_inquired_about_is_due_at_once(desk: Desk) -> None:
+    """And not at its time, which may be minutes away."""
+    doubtful = await desk.payment(1, way.CLAIM, way.DOUBT)
+    later = Move(entry=doubtful, transition=way.POSTPONE, at_us=NOW_US, due_at_us=NOW_US * 2, reason="pending")
+    assert await desk.spool.move([later]) == [True]
+    await desk.payment(101, way.PARK)
+    done = await desk.acts.step(Filter(), order(Act.INQUIRE), 100, PLENTY)
+    now_us = desk.clock.now_us()
+    assert (done.entries, desk.forwarder.waits) == (2, [now_us, now_us])
+    assert [entry.number for entry in await desk.store.due("main", now_us, 10)] == [1, 101]
+
+
+async def test_what_can_t_be_asked_about_stays_and_says_why(desk: Desk) -> None:
+    """One that its core can't be asked about takes no other along."""
+    await desk.payment(1, way.PARK)
+    await desk.payment(101, way.PARK)
+    desk.unaskable[1] = Why.BLIND
+    dry = await desk.acts.step(Filter(), order(Act.INQUIRE), 100)
+    done = await desk.acts.step(Filter(), order(Act.INQUIRE), 100, PLENTY)
+    assert (dry.entries, done.entries, done.unchanged) == (1, 1, {Why.BLIND: 1})
+    assert (await desk.state(1), await desk.state(101)) == (State.PARKED, State.IN_DOUBT)
+
+
+async def test_what_is_damaged_or_was_not_sent_is_not_inquired_about(desk: Desk) -> None:
+    """There is nothing to ask, or nothing to ask with."""
+    await desk.payment(1)
+    await desk.payment(101, way.QUARANTINE)
+    done = await desk.acts.step(Filter(), order(Act.INQUIRE), 100, PLENTY)
+    assert (done.entries, await desk.state(1), await desk.state(101)) == (0, State.READY, State.QUARANTINED)
 
 
 async def test_an_entry_of_a_route_that_is_no_more_may_be_moved(desk: Desk) -> None:

@@ -191,7 +191,14 @@ class Pausing(Acts):
 async def test_a_word_during_a_step_stands_and_the_step_counts(office: Office) -> None:
     """Neither is written over by the other."""
     desk = office.desk
-    acts = Pausing(desk.spool, desk.store, desk.clock, {"main": desk.forwarder}, desk.reopening_of(desk.spool))
+    acts = Pausing(
+        desk.spool,
+        desk.store,
+        desk.clock,
+        {"main": desk.forwarder},
+        desk.reopening_of(desk.spool),
+        unaskable=lambda _entry: None,
+    )
     acts.word = paused
     office.jobs = acts.jobs = Jobs(desk.store, acts, desk.clock, office._when_counted)
     await office.jobs.add(job())
@@ -215,7 +222,14 @@ class Refused(Acts):
 async def test_while_the_spool_takes_nothing_jobs_wait(office: Office) -> None:
     """And go on by themselves."""
     desk = office.desk
-    acts = Refused(desk.spool, desk.store, desk.clock, {"main": desk.forwarder}, desk.reopening_of(desk.spool))
+    acts = Refused(
+        desk.spool,
+        desk.store,
+        desk.clock,
+        {"main": desk.forwarder},
+        desk.reopening_of(desk.spool),
+        unaskable=lambda _entry: None,
+    )
     office.jobs = Jobs(desk.store, acts, desk.clock, office._when_counted)
     made = await office.jobs.add(job())
     await office.until(made.id, JobStand.RUNNING)

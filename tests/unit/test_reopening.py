@@ -42,7 +42,9 @@ class Office:
         """Their hands."""
         heart = self.heart
         reopening = Reopening(heart.spool, heart.store, heart.clock, {ROUTE: self.level}, self.proposed)
-        return Acts(heart.spool, heart.store, heart.clock, {ROUTE: heart.forwarder}, reopening)
+        return Acts(
+            heart.spool, heart.store, heart.clock, {ROUTE: heart.forwarder}, reopening, unaskable=lambda _entry: None
+        )
 
     async def refused(self, *accounts: str) -> None:
         """Payments k0, k1, ... that were stood in for and then refused by a core that knows none of these accounts."""

@@ -4,12 +4,15 @@ from typing import Any, Final
 
 import pytest
 
+from adapters.core import Level
+from gateway.admin.entries.inquiring import askable
 from gateway.admin.entries.shape import COLUMNS, Counted, ages_s, shape_shown
 from gateway.admin.state.stuck import RouteFacts, persons_first, route_stuck, states_stuck
 from gateway.route.zone import Zone
 from spool.lifecycle import Kind, State
 from spool.store import Aged
 from spool.tally import Sum
+from tests.unit.fake_core import able
 
 YOUNG, OLD = COLUMNS - 1, 0
 
@@ -137,6 +140,26 @@ def test_a_limit_that_is_reached_is_told_of_whatever_the_zone() -> None:
     assert ("all channels" in route.why, "kiosk" in channel.why) == (True, True)
 
 
+def nobody_asks(_state: State, _reason: str) -> bool:
+    """Its core can't be asked."""
+    return False
+
+
+def test_where_a_core_can_be_asked_now_a_person_is_told_so() -> None:
+    """First, as it is the least."""
+    cells = {
+        aged(state=State.PARKED, reason="attempts"): Sum(1, 100),
+        aged(state=State.PARKED, reason="conflict"): Sum(1, 100),
+        aged(state=State.IN_DOUBT, reason="timeout"): Sum(1, 100),
+    }
+    found = states_stuck("main", cells, {}, 0, lambda state, reason: askable(state, reason, able(Level.B)))
+    assert {each.case or each.what: each.verbs for each in found} == {
+        "in_doubt": ("inquire",),
+        "attempts": ("inquire", "retry", "close"),
+        "conflict": ("retry", "close"),
+    }
+
+
 def test_states_are_told_by_reason_and_doubt_as_one() -> None:
     """A reason of parking is what a person must know; of doubt it is only the last attempt's."""
     cells = {
@@ -148,7 +171,7 @@ def test_states_are_told_by_reason_and_doubt_as_one() -> None:
         aged(state=State.IN_FLIGHT): Sum(9, 900),
         aged(): Sum(9, 900),
     }
-    found = list(states_stuck("main", cells, {(State.PARKED, "conflict"): 1_800_000_000_000_000}, 0))
+    found = list(states_stuck("main", cells, {(State.PARKED, "conflict"): 1_800_000_000_000_000}, 0, nobody_asks))
     told = [(each.what, each.waiting[0].entries, bool(each.next)) for each in found]
     assert told == [("in_doubt", 2, True), ("parked", 1, False), ("parked", 2, False)]
     assert found[2].since == "2027-01-15T08:00:00.000000Z"
@@ -157,12 +180,12 @@ def test_states_are_told_by_reason_and_doubt_as_one() -> None:
 
 def test_a_reason_nobody_has_words_for_is_told_as_it_is() -> None:
     """A new one must not make the list fail at night."""
-    (found,) = states_stuck("main", {aged(state=State.PARKED, reason="novel"): Sum(1, 1)}, {}, 0)
+    (found,) = states_stuck("main", {aged(state=State.PARKED, reason="novel"): Sum(1, 1)}, {}, 0, nobody_asks)
     assert found.why == "the machine may not go on with it by itself (novel)"
 
 
 def test_what_needs_a_person_comes_first() -> None:
     """In the order in which it was found otherwise."""
     waits = list(route_stuck(facts(zone=Zone.OPEN)))
-    needs = list(states_stuck("main", {aged(state=State.HELD): Sum(1, 1)}, {}, 0))
+    needs = list(states_stuck("main", {aged(state=State.HELD): Sum(1, 1)}, {}, 0, nobody_asks))
     assert persons_first([*waits, *needs]) == (*needs, *waits)

@@ -1,4 +1,4 @@
-"""What a person may do to entries: hold, release, retry, reopen; one, or all that pass a filter.
+"""What a person may do to entries: hold, release, inquire, retry, reopen; one, or all that pass a filter.
 
 Each is a compare-and-set with the person's name and reason in the entry's history, so what was decided meanwhile by
 the machine or by somebody else always stands. Many are done step by step, oldest first: see `gateway.admin.jobs.jobs`.
@@ -6,7 +6,7 @@ the machine or by somebody else always stands. Many are done step by step, oldes
 
 import enum
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -41,14 +41,26 @@ class Act(enum.Enum):
     """Stop what was not sent yet."""
     RELEASE = ("release", lifecycle.RELEASE)
     """Let what was held go on, in its old place."""
+    INQUIRE = ("inquire", lifecycle.POSTPONE, lifecycle.RETRY._replace(sources=frozenset({State.PARKED})))
+    """Have the core asked now about what is in doubt, or parked as nobody knows what became of it."""
     RETRY = ("retry", lifecycle.RETRY)
     """Have the machine ask its core (or, where that dedupes, send) again about what it gave to a person."""
     REOPEN = ("reopen", lifecycle.REOPEN)
     """Send again what its core refused wrongly, after a yes of ours. Two persons' affair, always."""
 
-    def __init__(self, word: str, transition: Transition) -> None:
+    def __init__(self, word: str, *ways: Transition) -> None:
         self.word = word
-        self.transition = transition
+        self._ways = ways
+        #: States that it starts from.
+        self.sources = frozenset[State]().union(*(way.sources for way in ways))
+
+    def way(self, state: State) -> Transition:
+        """The transition that it is from one of these."""
+        return next(way for way in self._ways if state in way.sources)
+
+
+AT_ONCE: Final = frozenset({Act.INQUIRE, Act.RETRY})
+"""What has an entry taken up in the next moment."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,13 +124,19 @@ class Acts:
         clock: Clock,
         forwarders: Mapping[str, Forwarding],
         reopening: Reopening,
+        *,
+        unaskable: Callable[[Entry], Why | None],
     ) -> None:
-        """Look through `shelf`, move in `spool`, tell the forwarders (by route; a route may have none any more)."""
+        """Look through `shelf`, move in `spool`, tell the forwarders (by route; a route may have none any more).
+
+        `unaskable` says why what is in doubt or parked can't be asked about; None where it can.
+        """
         self._spool = spool
         self._shelf = shelf
         self._clock = clock
         self._forwarders = forwarders
         self._reopening = reopening
+        self.unaskable = unaskable
 
     async def one(self, entry: Entry, order: Order) -> Done:
         """Do it to one entry as it is known. Errors: see `Store.move`."""
@@ -133,7 +151,7 @@ class Acts:
         `Store.move`.
         """
         count = _Count(order.act, dry_run=room is None)
-        states = wanted.states or order.act.transition.sources
+        states = wanted.states or order.act.sources
         page, following = await leaf(self._shelf, replace(wanted, states=states, newest_first=False), limit)
         able = await self._able(page, order, count)
         fitting = len(able) if room is None else _fitting(able, room)
@@ -145,17 +163,21 @@ class Acts:
         """Those it can be done to; the others stay."""
         able = list[Entry]()
         for entry in entries:
-            if entry.state in order.act.transition.sources:
+            if entry.state in order.act.sources:
                 able.append(entry)
             else:
                 count.stays(entry, Why.STATE)
-        if order.act is not Act.REOPEN:
-            return able
-        obstacles = await self._reopening.sift(able)
+        obstacles = await self._obstacles(order.act, able)
         for entry, why in zip(able, obstacles, strict=True):
             if why is not None:
                 count.stays(entry, why)
         return [entry for entry, why in zip(able, obstacles, strict=True) if why is None]
+
+    async def _obstacles(self, act: Act, able: Sequence[Entry]) -> Sequence[Why | None]:
+        """What stands in the way of each, besides its state."""
+        if act is Act.REOPEN:
+            return await self._reopening.sift(able)
+        return [self.unaskable(entry) if act is Act.INQUIRE else None for entry in able]
 
     async def _do(self, able: Sequence[Entry], order: Order, count: "_Count") -> None:
         now_us = self._clock.now_us()
@@ -191,7 +213,7 @@ class Acts:
             if act in {Act.RELEASE, Act.REOPEN}:
                 # It may have been tried before it was held, and what waits behind it be set behind.
                 forwarder.lane_unsure(move.entry.lane)
-            elif act is Act.RETRY:
+            elif act in AT_ONCE:
                 forwarder.entry_waits(move.due_at_us)
 
 
@@ -239,12 +261,12 @@ def _fitting(able: Sequence[Entry], room: Mapping[str, Sum]) -> int:
 
 
 def _move(entry: Entry, order: Order, now_us: int) -> Move:
-    """The person's word as a move; a retry is due at once."""
+    """The person's word as a move; what is to be asked about is due at once."""
     return Move(
         entry=entry,
-        transition=order.act.transition,
+        transition=order.act.way(entry.state),
         at_us=now_us,
-        due_at_us=now_us if order.act is Act.RETRY else 0,
+        due_at_us=now_us if order.act in AT_ONCE else 0,
         reason="" if order.act in {Act.RELEASE, Act.REOPEN} else BY_HAND,
         actor=order.actor,
         note=order.reason,

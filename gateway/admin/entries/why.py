@@ -11,6 +11,14 @@ class Why(enum.StrEnum):
     CHANGED = "changed"
     """It moved on between looking and acting."""
 
+    # Of what its core is to be asked about, besides:
+    CLEAR = "clear"
+    """It is parked, and not for an answer that nobody heard: there is nothing to ask."""
+    BLIND = "blind"
+    """Its core can't be asked what became of it."""
+    SENDS = "sends"
+    """Its core is asked by sending the same again: that is `retry`."""
+
     # Of what a core refused, besides:
     TOLD = "told"
     """Its channel asked and was told of the refusal, or its payer was."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 PARTS: Final[Mapping[str, str]] = {
     "entry": "[0-9a-fA-F-]{1,36}",
-    "act": "hold|release|retry",
-    "many": "hold|release|retry|reopen",
+    "act": "hold|release|inquire|retry",
+    "many": "hold|release|inquire|retry|reopen",
     "name": "[A-Za-z0-9_.-]{1,64}",
     "number": "[0-9]{1,19}",
     "key": "[0-9]{1,10}",

@@ -57,7 +57,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Rises with time: microseconds since 1970 when it was ordered.
     id: int
-    #: Which act: `hold`, `release`, `retry`, `reopen`.
+    #: Which act: `hold`, `release`, `inquire`, `retry`, `reopen`.
     act: str
     scope: Scope
     currency: str

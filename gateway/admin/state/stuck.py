@@ -4,7 +4,7 @@ The words are for whoever is woken at night: what it means for the payments firs
 verb. Where the machine goes on alone it says so, as the best act is then none.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -193,9 +193,16 @@ def _slowed(facts: RouteFacts, waiting: tuple[Money, ...]) -> Stuck:
 
 
 def states_stuck(
-    route: str, aged: Mapping[Aged, Sum], since_us: Mapping[tuple[State, str], int], next_due_us: int
+    route: str,
+    aged: Mapping[Aged, Sum],
+    since_us: Mapping[tuple[State, str], int],
+    next_due_us: int,
+    can_ask: "Callable[[State, str], bool]",
 ) -> Iterable[Stuck]:
-    """Entries of a route that wait for a person, or for an answer, by state and reason."""
+    """Entries of a route that wait for a person, or for an answer, by state and reason.
+
+    `can_ask` says of which of them a person may have the core asked now.
+    """
     found: dict[tuple[State, str], dict[str, Sum]] = {}
     for cell, total in aged.items():
         if cell.state in _VERBS:
@@ -214,7 +221,7 @@ def states_stuck(
             why=f"{why} ({reason})" if reason else why,
             next="the core is asked" if by_itself else "",
             next_at=moment(next_due_us) if by_itself else "",
-            verbs=_VERBS[state],
+            verbs=("inquire", *_VERBS[state]) if can_ask(state, reason) else _VERBS[state],
             explained=f"{why[0].upper()}{why[1:]}. {_EXPLAINED[state]}",
         )
 

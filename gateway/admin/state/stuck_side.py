@@ -1,11 +1,12 @@
 """The admin side's part for what does not move: gathers the facts, and has `stuck` say what they mean."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from gateway.admin.desk import Desk
 from gateway.admin.duties.proposals import Proposals
 from gateway.admin.duties.views import owed_cells
+from gateway.admin.entries.inquiring import askable
 from gateway.admin.entries.shape import Shape
 from gateway.admin.http.call import Call
 from gateway.admin.state.status import owed_since_us
@@ -100,8 +101,13 @@ class StuckSide:
         for name, aged in counted.items():
             due_us = await self._desk.spool.store.next_due_us(name)
             since = {(state, reason): await self._since(name, state, reason) for state, reason in _still(aged)}
-            found += states_stuck(name, aged, since, due_us)
+            found += states_stuck(name, aged, since, due_us, self._asking(name))
         return found
+
+    def _asking(self, name: str) -> Callable[[State, str], bool]:
+        """Of which of its entries a route's core can be asked at a person's word; none of a route that is no more."""
+        route = self._desk.route(name)
+        return lambda state, reason: route is not None and askable(state, reason, route.core.capabilities)
 
     async def _since(self, route: str, state: State, reason: str) -> int:
         """When the oldest of them was accepted."""
