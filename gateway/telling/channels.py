@@ -3,6 +3,7 @@
 Looked at by the node that tells alone, as what a channel is told of is written down as told before (`gateway.returns.owing`).
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -32,6 +33,9 @@ DUE_MAX: Final = 10_000
 
 NEW_MAX: Final = 1_024
 """About so many of them are written down as told in one look."""
+
+WITHIN_S: Final = 3.0
+"""A look takes so long at most: a disk that hangs is to be told of, and not waited for."""
 
 _STAGES: Final[Mapping[Stage, Severity]] = {
     Stage.DUE: Severity.WARNING,
@@ -70,13 +74,24 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
 class ChannelReturns:
     """What the channels that have sinks of their own are told."""
 
-    def __init__(self, store: Store, clock: Clock, settings: ReturnSettings, channels: Iterable[str]) -> None:
-        """Look at what these channels have to give back."""
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: ReturnSettings,
+        channels: Iterable[str],
+        *,
+        within_s: float = WITHIN_S,
+    ) -> None:
+        """Look at what these channels have to give back, for so many seconds at a time."""
         self._owing = Owing(store, clock, settings)
         self._clock = clock
         self._settings = settings
         self._channels = tuple(dict.fromkeys(channels))
+        self._within_s = within_s
         self._seen: dict[str, _Seen] = {}
+        #: When it failed last, in microseconds since 1970; it is tried again some time later.
+        self._failed_us: int | None = None
 
     def totals(self) -> dict[str, dict[str, int]]:
         """How many went back, by the name of what is told with it."""
@@ -87,7 +102,12 @@ class ChannelReturns:
 
     async def look(self, stand: Mapping[str, Standing]) -> list[Condition]:
         """What each is told of; what can't be read or written down now stands as it did."""
-        found = [await self._look(channel, stand) for channel in self._channels]
+        try:
+            async with asyncio.timeout(self._within_s):
+                found = [await self._look(channel, stand) for channel in self._channels]
+        except TimeoutError:
+            self._fail("TimeoutError")
+            found = [self._as_it_stood(channel, stand) for channel in self._channels]
         return [each for each in found if each is not None]
 
     async def _look(self, channel: str, stand: Mapping[str, Standing]) -> Condition | None:
@@ -97,15 +117,32 @@ class ChannelReturns:
         seen, now_us = self._seen.get(channel), self._clock.now_us()
         if seen is not None and abs(now_us - seen.at_us) < LOOK_US:
             return seen.found
+        if self._failed_us is not None and abs(now_us - self._failed_us) < LOOK_US:
+            return self._as_it_stood(channel, stand)
         try:
             told = await self._told(channel, frozenset() if seen is None else seen.told)
         except SpoolError as error:
-            log.warning("channel_returns_unread", channel=channel, error=type(error).__name__)
-            standing = stand.get(name_of(Kind.CHANNEL_RETURNS, channel))
-            return None if standing is None else _as_it_stood(standing)
+            self._fail(type(error).__name__)
+            return self._as_it_stood(channel, stand)
         found = self._condition(channel, told) if told.numbers else None
         self._seen[channel] = _Seen(at_us=now_us, told=told.numbers, found=found)
         return found
+
+    def _fail(self, error: str) -> None:
+        self._failed_us = self._clock.now_us()
+        log.warning("channel_returns_unread", error=error)
+
+    def _as_it_stood(self, channel: str, stand: Mapping[str, Standing]) -> Condition | None:
+        standing = stand.get(name_of(Kind.CHANNEL_RETURNS, channel))
+        if standing is None:
+            return None
+        return Condition(
+            kind=standing.kind,
+            subject=channel,
+            severity=standing.severity or Severity.WARNING,
+            facts=standing.facts,
+            size=standing.size,
+        )
 
     async def _told(self, channel: str, known: AbstractSet[int]) -> _Told:
         """What the channel is told of, as much as may be written down in one look."""
@@ -137,16 +174,6 @@ class ChannelReturns:
             counts=self._counts(channel),
             size=len(told.numbers),
         )
-
-
-def _as_it_stood(standing: Standing) -> Condition:
-    return Condition(
-        kind=standing.kind,
-        subject=standing.subject,
-        severity=standing.severity or Severity.WARNING,
-        facts=standing.facts,
-        size=standing.size,
-    )
 
 
 def channels_told(sinks: Iterable[SinkSettings]) -> list[str]:

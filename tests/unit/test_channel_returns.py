@@ -12,7 +12,7 @@ from gateway.returns.settings import ReturnSettings
 from gateway.returns.word import FinalWord
 from gateway.standin.headroom import Headroom
 from gateway.telling.channels import LOOK_US, NEW_MAX, ChannelReturns, channels_told
-from gateway.telling.condition import Condition
+from gateway.telling.condition import Condition, Standing
 from gateway.telling.event import Kind, Severity
 from gateway.telling.settings import SinkSettings, TellingSettings
 from gateway.telling.telling import Telling
@@ -231,6 +231,14 @@ async def test_who_tells_next_goes_on(desk: Desk) -> None:
 # Bad moments
 
 
+@pytest.fixture
+async def store() -> TroubledStore:
+    """A store that is open."""
+    made = TroubledStore()
+    await made.open(0)
+    return made
+
+
 @pytest.mark.parametrize("trouble", [Trouble.CLOSED, Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST])
 async def test_what_can_not_be_written_down_as_told_is_not_told(desk: Desk, trouble: Trouble) -> None:
     """Another look tells of it."""
@@ -238,7 +246,7 @@ async def test_what_can_not_be_written_down_as_told_is_not_told(desk: Desk, trou
     desk.heart.troubles.will("exchange", trouble)
     await desk.looks()
     assert desk.types() == []
-    await desk.looks(1)
+    await desk.looks()
     assert desk.types() == ["channel.returns.raised"]
 
 
@@ -258,15 +266,31 @@ async def test_what_was_told_stands_while_it_can_not_be_looked_at(desk: Desk) ->
     assert [(each["type"], each["facts"]["count"]) for each in desk.told()[1:]] == [("channel.returns.repeated", 2)]
 
 
+async def test_a_disk_that_hangs_is_not_waited_for(heart: Heart, store: TroubledStore) -> None:
+    """That it does is to be told, in the same look; what a channel was told stands, and it is tried again some time later."""
+    await put_as(store, draft(1), State.REFUSED)
+    returns = ChannelReturns(store, heart.clock, AT_ONCE, ["kiosk"], within_s=0.0)
+    store.stop("exchange")
+    known = Standing(
+        kind=Kind.CHANNEL_RETURNS,
+        subject="kiosk",
+        since_us=0,
+        severity=Severity.CRITICAL,
+        told_us=0,
+        facts={"count": 7},
+        counts={},
+        size=7,
+    )
+    stood = await returns.look({"channel.returns kiosk": known})
+    assert [(each.severity, each.facts, each.size) for each in stood] == [(Severity.CRITICAL, {"count": 7}, 7)]
+    store.go_on()
+    assert await returns.look({}) == []
+    await heart.clock.advance(LOOK_S)
+    later = ChannelReturns(store, heart.clock, AT_ONCE, ["kiosk"])
+    assert len(await later.look({})) == 1
+
+
 # Which they are
-
-
-@pytest.fixture
-async def store() -> TroubledStore:
-    """A store that is open."""
-    made = TroubledStore()
-    await made.open(0)
-    return made
 
 
 def looking(heart: Heart, store: MemoryStore) -> ChannelReturns:
