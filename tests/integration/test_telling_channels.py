@@ -17,6 +17,7 @@ from tests.integration.bank import Bank
 from tests.integration.house import WAIT_S, House, open_house
 from tests.integration.postgres_house import open_nodes
 from tests.integration.postgres_nodes import until
+from tests.integration.reader import Reader
 from tests.integration.test_telling import FORMER, KEY, Receiver, run
 from tests.integration.test_telling_nodes import kill
 
@@ -112,6 +113,9 @@ async def test_a_channel_is_told_of_its_returns_and_what_it_was_told_of_stays_re
         cleared = await two.theirs.until("channel.returns.cleared")
         assert await run(house, tmp_path, sinks.try_out, "theirs", "does it work") == Exit.DONE
         assert await run(house, tmp_path, sinks.list_sinks) == Exit.DONE
+        reader = Reader(house)
+        await reader.sign_in("operator")
+        assert "webhook, of the channel bank</span>" in (await reader.get("/page/sinks")).text
     assert (raised["subject"], raised["severity"]) == ("bank", "warning")
     assert (raised["facts"]["count"], raised["facts"]["sum"]) == (1, "20.00 RUB")
     assert (more["facts"]["count"], more["facts"]["sum"]) == (2, "40.00 RUB")
