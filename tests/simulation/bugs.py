@@ -18,6 +18,7 @@ from adapters.payment import Answer, AnswerKind, Check, Payment, Refusal
 from gateway.accept.acceptor import Acceptor, Tell
 from gateway.admin.duties.closing import Closing
 from gateway.clock import Clock
+from gateway.returns.word import FinalWord
 from gateway.route.health import RouteHealth
 from gateway.settle import Settler
 from gateway.telling.condition import Condition
@@ -465,6 +466,23 @@ class NamesAccounts(Witnessed):
         return await super()._compared([self.tell_of(each) for each in found])
 
 
+class CountsWhatNobodyWroteDown(Witnessed):
+    """Channels are told of sums without a word on disk."""
+
+    def __init__(self, **parts: Any) -> None:
+        """As any, but careless."""
+        super().__init__(**parts)
+        self._channels._owing._word = _Careless(parts["store"])
+
+
+class _Careless(FinalWord):
+    """Says of everything that it may be told."""
+
+    async def may_tell(self, entry: Entry, now_us: int) -> bool:  # noqa: ARG002 - as FinalWord's
+        """Why not?"""
+        return True
+
+
 class ForgetsWhatStood(Witnessed):
     """A process that starts doesn't know what the former one told."""
 
@@ -502,7 +520,10 @@ BUGS: Final[dict[str, Parts]] = {
     **{bug.__name__: Parts(spool=bug) for bug in (KnowsNoContent, MixesLanes, MarksPostedFirst, ForgetsWhoActed)},
     **{bug.__name__: Parts(settler=bug) for bug in (GivesUpRecording, TakesNothingBack, WaitsForNoBarrier)},
     **{bug.__name__: Parts(acceptor=bug) for bug in (SaysNoWhenUnsure, SaysPostedWhenProvisional, AllowsEveryAccount)},
-    **{bug.__name__: Parts(telling=bug) for bug in (CallsRefusedTold, NamesAccounts, ForgetsWhatStood)},
+    **{
+        bug.__name__: Parts(telling=bug)
+        for bug in (CallsRefusedTold, NamesAccounts, CountsWhatNobodyWroteDown, ForgetsWhatStood)
+    },
     ends_and_tells_nobody.__name__: Parts(closing=ends_and_tells_nobody),
     one_health_for_all.__name__: Parts(health=one_health_for_all),
     StartsNumbersAnew.__name__: Parts(numbers=StartsNumbersAnew),

@@ -23,7 +23,7 @@ from spool.lanes import Entering, FormerLanes, HeldLanes
 from spool.lifecycle import CANCEL, FINAL
 from spool.memory import MemoryStore
 from spool.nodes import Alone, Nodes
-from spool.store import Aged, Filter, Health, Inserted, Known, Move, NotReversible, Ready
+from spool.store import FIRST, Aged, Filter, Health, Inserted, Known, Move, NotReversible, Owed, Ready
 from spool.tally import Cell, Sum, Tally
 from spool.uses import KeyUse
 from spool.work import cell_of
@@ -503,9 +503,9 @@ class SimStore:
         """The value kept under this name."""
         return await self._read(lambda: self.image.recall(name))
 
-    async def returns_due(self, route: str, limit: int) -> list[Entry]:
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
         """What is owed back."""
-        return await self._read(lambda: self.image.returns_due(route, limit))
+        return await self._read(lambda: self.image.returns_due(route, limit, channel=channel, after=after))
 
     async def recall_some(self, prefix: str, after: str, limit: int) -> list[tuple[str, bytes]]:
         """Values by the beginning of their names."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from adapters.core import Delivery, Level
 from adapters.payment import Answer, AnswerKind, Check, Payment, Reversal
+from gateway.returns.word import PREFIX
 from spool.entry import Entry
 from spool.lifecycle import FINAL, REOPEN, Kind, State, Told
 from spool.memory import MemoryStore
@@ -301,8 +302,16 @@ class Judge:
             self._check_end(entry)
         for file in self.files.values():
             self._check_word(file, self._owner(file.request))
+        for entry in self.told_as_refused():
+            if entry.state is not State.REFUSED:
+                self.broken("P3b what was told as refused stays so", f"{entry}")
         self._check_acts()
         self._count_money()
+
+    def told_as_refused(self) -> list[Entry]:
+        """Of which it is on disk that somebody outside was told of the no, as far as they are there still."""
+        told = [int(name.removeprefix(PREFIX)) for name, word in self.image._memos.items() if _says_told(name, word)]
+        return [self.image._entries[number] for number in told if number in self.image._entries]
 
     def _check_end(self, entry: Entry) -> None:
         done = (self.undone if entry.reverses else self.bookings)[entry.number]
@@ -372,6 +381,10 @@ class Judge:
         open_ = sum(e.amount for e in entries if e.state is State.PARKED and not e.reverses)
         if kept != accepted or not posted <= ledger <= posted + open_:
             self.broken("P5 all adds up", f"accepted {accepted}, kept {kept}, ledger {ledger}, posted {posted}")
+
+
+def _says_told(name: str, word: bytes) -> bool:
+    return name.startswith(PREFIX) and word == b"told"
 
 
 def _same(a: Payment | Reversal, b: Payment | Reversal) -> bool:

@@ -86,6 +86,8 @@ class Mix(msgspec.Struct, kw_only=True):
     spell_s: float
     #: People are told, by a sink that fails so: empty where nobody is told.
     sinks: dict[str, float]
+    #: Where people are told, channels are told of their returns, so many seconds after they are due; below 0 they aren't.
+    returns_after_s: int = -1
     #: Calls a second that the core bears, by all nodes; 0 is any number. With one gateway it isn't looked at.
     rate_max: float = 0.0
     #: Seconds for which what is over is kept; 0 is for ever.
@@ -166,6 +168,7 @@ def draw(chance: random.Random) -> Mix:
         clock_jump_s=jump_s,
         spell_s=pick((0.0, 0.0, 600.0, 43_200.0, 2_592_000.0)),
         sinks=_sinks(more),
+        returns_after_s=more.choice((-1, -1, 0, 5, 60)),
     )
 
 

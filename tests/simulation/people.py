@@ -2,16 +2,16 @@
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.telling.condition import MANNERS, Condition
 from gateway.telling.digest import wants
 from gateway.telling.event import Event, Kind, Phase, Severity
 from gateway.telling.letter import Letter
-from gateway.telling.settings import LogSinkSettings, PaceSettings, SinkSettings, TellingSettings
-from gateway.telling.sink import NotTold
+from gateway.telling.settings import LogSinkSettings, PaceSettings, SinkSettings, TellingSettings, TimesSettings
+from gateway.telling.sink import NotTold, Sink
 from gateway.telling.telling import Telling
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Nature
@@ -20,14 +20,21 @@ SINK: Final = "ops"
 ACCOUNT: Final = re.compile(r"(?<![\w.-])[0s9][0-9]{6}(?![\w.])")
 """As clients' accounts are written here; figures of events have no leading zeros, and are smaller."""
 
+THEIRS: Final = Kind.CHANNEL_RETURNS
+
 ENDLESS: Final = frozenset(kind for kind, manner in MANNERS.items() if manner.endless)
 
 
-def telling_settings() -> TellingSettings:
-    """One sink that hears everything, soon."""
+def telling_settings(channels: Iterable[str] = ()) -> TellingSettings:
+    """One sink that hears everything, soon; and one of each of these channels."""
     pace = PaceSettings(gather_s=1.0, timeout_s=2.0, retry_first_s=0.5, retry_max_s=5.0)
-    sink = LogSinkSettings(protocol="log", least="info", pace=pace)
-    return TellingSettings(clear_after_s=5, repeat_critical_s=600, sinks={SINK: sink})
+    sinks = {name: LogSinkSettings(protocol="log", channel=name, pace=pace) for name in channels}
+    return TellingSettings(
+        clear_after_s=5,
+        repeat_critical_s=600,
+        times=TimesSettings(returns_again_s=5),
+        sinks={SINK: LogSinkSettings(protocol="log", least="info", pace=pace), **sinks},
+    )
 
 
 class People:
@@ -42,9 +49,9 @@ class People:
         #: By id, each event that is in the spool.
         self.kept: dict[str, Event] = {}
 
-    def make(self, _settings: SinkSettings, _clock: Clock) -> "People":
+    def make(self, settings: SinkSettings, _clock: Clock) -> Sink:
         """The sink of a process."""
-        return self
+        return self if settings.channel is None else _Theirs(self, settings.channel)
 
     async def send(self, letter: Letter) -> None:
         """Take a letter, or whatever befalls it."""
@@ -75,10 +82,17 @@ class People:
         if found := ACCOUNT.search(said):
             self._judge.broken("nothing personal is told", f"{found[0]} in {said}")
 
+    def counts(self, channel: str, facts: Mapping[str, Any]) -> None:
+        """A channel is told how much it has to give back: no more than what is on disk as told."""
+        self.nature.counts["returns told"] += 1
+        told = [entry for entry in self._judge.told_as_refused() if entry.channel == channel]
+        if facts["count"] > len(told):
+            self._judge.broken("P3b what is counted is written down as told", f"{channel}: {facts}, of {len(told)}")
+
     def left(self) -> list[str]:
         """What the spool holds as told and nobody heard."""
-        settings = telling_settings().sinks[SINK]
-        heard = [event for event in self.kept.values() if wants(event, SINK, settings)]
+        sinks = telling_settings({event.subject for event in self.kept.values() if event.kind is THEIRS}).sinks
+        heard = [event for event in self.kept.values() if any(wants(event, name, each) for name, each in sinks.items())]
         return [event.id for event in heard if event.id not in self.taken]
 
     def without_end(self, standing: Iterable[str]) -> list[str]:
@@ -89,6 +103,24 @@ class People:
                 last[name_of(event.kind, event.subject)] = event
         stands = set(standing)
         return [name for name, event in last.items() if event.phase is not Phase.CLEARED and name not in stands]
+
+
+class _Theirs:
+    """The sink of a channel."""
+
+    def __init__(self, people: People, channel: str) -> None:
+        self._people = people
+        self._channel = channel
+
+    async def send(self, letter: Letter) -> None:
+        """Take a letter about its own returns; of anything else there is none."""
+        for event in letter.payload["data"]["events"]:
+            assert (event["type"].rpartition(".")[0], event["subject"]) == (THEIRS.value, self._channel)
+            self._people.counts(self._channel, event["facts"])
+        await self._people.send(letter)
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 def name_of(kind: Kind, subject: str) -> str:

@@ -26,7 +26,7 @@ from gateway.settle import Settler
 from gateway.standin.accounts import Accounts
 from gateway.standin.headroom import Headroom
 from gateway.standin.settings import StandinChannelSettings, StandinSettings
-from gateway.telling.channels import ChannelReturns
+from gateway.telling.channels import ChannelReturns, channels_told
 from gateway.telling.watch import Parts as Looked
 from gateway.telling.watch import Watch
 from gateway.windows.plan import Plan
@@ -141,7 +141,9 @@ class Process:
         self.dialects = {name: dialect(mix.protocol, name, mix.deadline_s) for name in (*CHANNELS, SHOP)}
 
     def _join_telling(self, parts: Parts, people: People) -> None:
-        settings, plan = telling_settings(), Plan(self.store, self.routes, self.clock)
+        after_s = self.nature.mix.returns_after_s
+        channels = () if after_s < 0 else CHANNELS
+        settings, plan = telling_settings(channels), Plan(self.store, self.routes, self.clock)
         self.outages = Recorder(
             self.store,
             self.routes,
@@ -166,7 +168,12 @@ class Process:
             node=NODE,
             clock=self.clock,
             watch=Watch(looked_at),
-            channels=ChannelReturns(self.store, self.clock, ReturnSettings(), ()),
+            channels=ChannelReturns(
+                self.store,
+                self.clock,
+                ReturnSettings(channel_after_s=max(0, after_s)),
+                channels_told(settings.sinks.values()),
+            ),
             make=people.make,
         )
         self.telling.people = people
