@@ -5,9 +5,9 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 LINES_KEPT: Final = 40
 """Last lines of output kept for saying what went wrong; the file has them all."""
@@ -16,6 +16,53 @@ START_TIMEOUT_S: Final = 60.0
 """A process that isn't ready by then won't be."""
 
 LINE_BYTES_MAX: Final = 2**20
+
+
+class Process(Protocol):
+    """What an actor must know of its process: asyncio's has it all."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it hasn't."""
+        ...
+
+    @property
+    def stdout(self) -> asyncio.StreamReader | None:
+        """All it writes, complaints included."""
+        ...
+
+    def send_signal(self, signal: int, /) -> None:
+        """Send it a signal.
+
+        Raises:
+            ProcessLookupError: it has ended.
+        """
+        ...
+
+    async def wait(self) -> int:
+        """Wait until it has ended; how."""
+        ...
+
+
+Spawn = Callable[[Sequence[str], Mapping[str, str] | None], Awaitable[Process]]
+"""Starts a command, in this environment or in ours."""
+
+
+async def execute(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
+    """Start a command as a shell does."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=environment,
+        limit=LINE_BYTES_MAX,
+    )
 
 
 class DidNotStart(Exception):
@@ -33,14 +80,16 @@ class Actor:
         is_ready: Callable[[str], bool],
         log: Path,
         environment: Mapping[str, str] | None = None,
+        spawn: Spawn = execute,
     ) -> None:
-        """Nothing runs yet. `is_ready` tells by a line of output that the process is ready."""
+        """Nothing runs yet. `is_ready` tells by a line of output that the process is ready; `spawn` starts it."""
         self.name = name
         self.log = log
         self._command = tuple(command)
         self._is_ready = is_ready
         self._environment = None if environment is None else {**os.environ, **environment}
-        self._process: asyncio.subprocess.Process | None = None
+        self._spawn = spawn
+        self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         #: The line that said so.
@@ -77,14 +126,7 @@ class Actor:
         """Start it without waiting."""
         assert not self.is_running, f"{self.name} runs already"
         self._ready.clear()
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=self._environment,
-            limit=LINE_BYTES_MAX,
-        )
+        self._process = await self._spawn(self._command, self._environment)
         self.starts += 1
         assert self._process.stdout is not None, "it was asked for"
         self._reading = asyncio.create_task(self._read(self._process.stdout), name=f"output of {self.name}")

@@ -19,7 +19,7 @@ from adapters.channels.scripted.speech import JsonSpeech, OsmpSpeech, Speech
 from adapters.core import Level
 from gateway.clock import Clock
 from gateway.config.toml import toml_value
-from gateway.demo.actor import Actor
+from gateway.demo.actor import Actor, Spawn, execute
 from spool.masters import make_key_file
 
 HOST: Final = "127.0.0.1"
@@ -93,14 +93,16 @@ class Scene:
         spool: Mapping[str, object] | None = None,
         stop_grace_s: float = 8.0,
         ports: range = PORTS,
+        spawn: Spawn = execute,
     ) -> None:
-        """Write the configuration and what it needs into `folder`; `spool` has keys of its table.
+        """Write the configuration and what it needs into `folder`; `spool` has keys of its table, `spawn` starts actors.
 
         Raises:
             OSError, NoPort: it can't be made.
         """
         self.folder = folder
         self.cores = tuple(cores)
+        self.spawn = spawn
         self._clock = clock
         self._ports = Ports(clock, ports)
         self._ids = clock.now_us()
@@ -161,6 +163,7 @@ class Scene:
             (sys.executable, *command, str(self.config)),
             is_ready=_listens_to_channels,
             log=self.folder / "gateway.log",
+            spawn=self.spawn,
         )
 
     def core(self, name: str) -> Actor:
@@ -174,6 +177,7 @@ class Scene:
             (sys.executable, "-m", "adapters.cores.scripted", *arguments, *ports),
             is_ready=_listens,
             log=self.folder / f"{name}.log",
+            spawn=self.spawn,
         )
 
     def _configuration(self, spool: Mapping[str, object], stop_grace_s: float) -> str:

@@ -15,6 +15,7 @@ import aiohttp
 from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.scene import CorePart, Ports, Scene
+from tests.acceptance.fork_server import forked
 from tests.acceptance.stage import WAIT_S, Stage
 from tests.contracts.ports import SCENES, share_of
 from tests.contracts.postgres_server import Server, free_port, new_folder
@@ -43,6 +44,7 @@ class Node:
         config = scene.folder / f"{name}.toml"
         config.write_text(text, encoding="utf-8")
         self._config = config
+        self._spawn = scene.spawn
         # Beside the first one's, so that what any of them logs is looked through.
         self._log = scene.folder / "gateway.log"
         self.install(command)
@@ -54,6 +56,7 @@ class Node:
             (sys.executable, *command, str(self._config)),
             is_ready=lambda line: '"listening"' in line and '"channels"' in line,
             log=self._log,
+            spawn=self._spawn,
         )
 
     async def restart(self) -> None:
@@ -158,6 +161,7 @@ async def clustered(
         spool=spool_on(folder, dsn or server.dsn(), **more),
         stop_grace_s=4.0,
         ports=share_of(SCENES),
+        spawn=forked,
     )
     nodes = [Node(scene, name, scene._ports, command) for name in names]
     gateway, cores = scene.gateway(command), {part.name: scene.core(part.name) for part in parts}

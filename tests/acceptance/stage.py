@@ -21,6 +21,7 @@ from gateway.clock import SystemClock
 from gateway.demo.actor import Actor
 from gateway.demo.count import verdict_of
 from gateway.demo.scene import CorePart, Scene
+from tests.acceptance.fork_server import forked, run_forked
 from tests.contracts.ports import SCENES, share_of
 
 WAIT_S: Final = 60.0
@@ -245,23 +246,18 @@ class Stage:
 
 
 async def run_python(*arguments: str) -> tuple[int, bytes]:
-    """Run Python with these arguments; its exit code, and what it printed (with what it complained of, if it failed)."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complained = await process.communicate()
-    assert process.returncode is not None, "it has ended"
-    return process.returncode, said + (complained if process.returncode else b"")
+    """Run one of our programs with these arguments of Python; its exit code, and what it printed (with what it complained of, if it failed)."""
+    code, said, complained = await run_forked((sys.executable, *arguments))
+    return code, said + (complained if code else b"")
 
 
 @contextlib.asynccontextmanager
 async def staged(folder: Path, parts: Sequence[CorePart], **more: Any) -> AsyncGenerator[Stage]:
-    """Everything started; at the end whatever still runs is stopped, and killed if it won't."""
-    scene = Scene(folder, parts, SystemClock(), ports=share_of(SCENES), **more)
+    """Everything started; at the end whatever still runs is stopped, and killed if it won't.
+
+    `spawn` starts the processes: by a fork unless something else is said among `more`, which is for the scene.
+    """
+    scene = Scene(folder, parts, SystemClock(), ports=share_of(SCENES), **{"spawn": forked, **more})
     gateway, cores = scene.gateway(), {part.name: scene.core(part.name) for part in parts}
     async with aiohttp.ClientSession() as client:
         try:
