@@ -100,6 +100,8 @@ class WindowSide:
             raise Trouble(Code.INVALID, "it is over already")
         if not await self._desk.plan.add(window):
             raise Trouble(Code.UNDECIDABLE, f"{WINDOWS_MAX} windows are planned already: cancel some")
+        # One that has begun is entered before whoever added it looks.
+        self._desk.plan.look()
         await self._did(call, "window_add", window)
         return self._shown(window)
 
