@@ -1,7 +1,7 @@
 """The doors: requests of one turn are answered together, and what breaks one of them breaks no other."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -112,6 +112,32 @@ async def test_twins_of_one_turn_are_one_payment(doors: Doors, heart: Heart) -> 
     await settle()
     assert [each.heard for each in asked] == [["a provisional"], ["a provisional"]]
     assert [entry.key for entry in await heart.store.page(Filter(), 2)] == ["a"]
+
+
+class Punctual(Closed):
+    """Says nothing until the last moment it is given; keeps which that was."""
+
+    def __init__(self) -> None:
+        self.until = 0.0
+
+    def pay(self, payment: Payment, until: float, twin_until: float, tell: Callable[[Answer], None]) -> None:
+        """A payment."""
+        self.until = min(until, twin_until)
+        super().pay(payment, until, twin_until, tell)
+
+
+@pytest.mark.parametrize(("deadline_s", "at_s"), [(55.0, 54.9), (1.0, 0.95)], ids=["usual", "short"])
+async def test_what_is_said_in_the_last_moment_has_time_for_its_way(
+    heart: Heart, deadline_s: float, at_s: float
+) -> None:
+    """A channel must have its answer within its deadline: whoever waits to the end stops a little before it."""
+    kiosk, punctual = Plainspoken("kiosk"), Punctual()
+    kiosk.deadline_s = deadline_s
+    board = Board([], Plan(heart.store, [heart.route], heart.clock), heart.clock)
+    doors, came = Doors([kiosk], punctual, heart.clock, heart.meter, board, returns=None), heart.clock.monotonic()
+    doors.handle([Asking(GOOD, "a")])
+    await settle()
+    assert punctual.until - came == pytest.approx(at_s)
 
 
 async def test_before_the_spool_is_open_nobody_is_told_what_he_owes(heart: Heart) -> None:
