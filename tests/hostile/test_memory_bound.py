@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+from gateway.demo.actor import execute
 from gateway.demo.scene import CorePart
 from gateway.http.buffers import RECEIVED_BYTES
 from gateway.http.connection import WRITE_BUFFER_MAX
@@ -118,7 +119,7 @@ def _left(writer: asyncio.StreamWriter) -> int:
 @pytest.mark.parametrize("sent", ATTACKS.values(), ids=ATTACKS)
 async def test_strangers_have_their_bounded_share_of_memory(tmp_path: Path, sent: bytes) -> None:
     """Three hundred at once; while they stay and when they have gone, whoever is new is answered."""
-    async with staged(tmp_path, [CorePart(name=CORE)]) as stage:
+    async with staged(tmp_path, [CorePart(name=CORE)], spawn=execute) as stage:
         port = stage.scene.port
         for _ in range(50):
             await served(port)
