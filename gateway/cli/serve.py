@@ -89,8 +89,6 @@ async def _serve(config: Config, path: Path, former: Config | None) -> None:
     # What was made so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    # What a payment leaves behind is freed by counting references; a walk through what lives is rarely worth its time.
-    gc.set_threshold(50_000, 20, 100)
     await stop.wait()
     await service.stop()
 
