@@ -21,12 +21,13 @@ from gateway.clock import Clock
 from gateway.route.evidence import ANSWERED, Evidence
 from gateway.route.machine import Machine
 from gateway.route.pace import Slot
-from gateway.route.record import BreakerRecord, Forced, PaceKept, RecordKeeper, Speaker
+from gateway.route.record import BreakerRecord, Forced, PaceKept, RecordKeeper
 from gateway.route.relapse import Patience
 from gateway.route.settings import BreakerSettings
 from gateway.route.softness import Habit, share, silence
 from gateway.route.telling import tell
 from gateway.route.window import Figures, Silence, Window, decide
+from gateway.route.word import Standing
 from gateway.route.zone import PASSING, Operation, Trip, Zone
 
 STALL_S: Final = 0.5
@@ -36,12 +37,6 @@ PAUSE_S: Final = 0.1
 """An answer that comes sooner after the one before it ends no pause."""
 
 _TRIAL: Final = Zone.TRIAL  # looked up once: in an enumeration that costs each payment as much as a call
-_TRIPS: Final = {
-    Speaker.OPERATOR: Trip.FORCED,
-    Speaker.DRAIN: Trip.DRAIN,
-    Speaker.MAINTENANCE: Trip.MAINTENANCE,
-}
-
 _FORCED: Final = frozenset({Zone.OPEN, Zone.CLOSED})
 
 _SHARED: Final = frozenset({Evidence.DID_NOT_REACH, Evidence.MISCONFIGURED})
@@ -116,14 +111,19 @@ class Breaker:
         self._watched_at = now
         #: Counts the changes of zone of this run; permits carry theirs.
         self.epoch = 1
-        #: A person's word, while it stands.
-        self.forced: Forced | None = record.forced
+        #: A person's word.
+        self.word = Standing(clock, record.forced, record.forced_at_us)
         #: Microseconds since 1970 at which the present zone began.
         self.since_us = record.since_us
         #: When the trouble began that ended its health last, by the first call that met it; 0 when no trouble did.
         self.trouble_us = 0
         #: The rule that opened the route last.
         self.trip: Trip | None = None if self.zone is Zone.CLOSED else Trip.RESTARTED
+
+    @property
+    def forced(self) -> Forced | None:
+        """A person's word, while it stands."""
+        return self.word.now
 
     @property
     def share(self) -> float:
@@ -276,8 +276,8 @@ class Breaker:
         late_s = now - self._watched_at - self._settings.watch_interval_s
         self._watched_at = now
         self._window.listen(now, anew=late_s >= self._settings.watch_interval_s)
-        if self.forced is not None and self._clock.now_us() >= self.forced.until_us:
-            self.release()
+        if self.word.is_over:
+            self.lapse()
         if self.zone is Zone.OPEN:
             if not self._probed:
                 self._try_again(now)
@@ -340,18 +340,23 @@ class Breaker:
             raise ValueError("a route is forced open or closed")
         if not 0 < left_s <= self._settings.forced_max_s:
             raise ValueError(f"a forced route needs an end within {self._settings.forced_max_s:.0f} s from now")
-        self.forced = word
+        self.word.say(word)
         if word.zone is self.zone:
             self.keep()
         elif word.zone is Zone.OPEN:
-            self.trip, self.trouble_us = _TRIPS[word.speaker], 0
+            self.trip, self.trouble_us = word.speaker.trip, 0
             self._move(Zone.OPEN, self._clock.monotonic())
         else:
             self._move(Zone.CLOSED, self._clock.monotonic())
 
     def release(self) -> None:
         """Take a person's word back: an open route may be tried at once, a closed one is judged by its evidence."""
-        self.forced = None
+        self.word.say(None)
+        self.lapse()
+
+    def lapse(self) -> None:
+        """The same, but that nobody said so: it ended by itself."""
+        self.word.lapse()
         self._try_at = self._clock.monotonic()
         self.keep()
 
@@ -467,6 +472,7 @@ class Breaker:
             since_us=self.since_us,
             level=self._patience.level,
             forced=self.forced,
+            forced_at_us=self.word.said_at_us,
             baseline=self.habit.kept,
             pause=self.habit.pause,
             pace=self.pace_now(),

@@ -8,6 +8,7 @@ heeded, never how another node stands: one that is cut off from a core says so o
 
 import contextlib
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from gateway.clock import Clock
 from gateway.log import log
 from gateway.route.health import RouteHealth
 from gateway.route.record import Forced, PaceTold, Slowed
+from gateway.route.word import Shared
 from gateway.route.zone import PASSING, Trip, Zone
 from spool.errors import SpoolError
 from spool.store import Store
@@ -39,7 +41,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     #: How often it opened the route by what it saw itself, and how often its own trials closed it.
     openings: int = 0
     closings: int = 0
-    #: The last person's word here (none: it was taken back or is over), and when it was given, µs since 1970 in UTC.
+    #: The last person's word (none: it was taken back; it may be over), and when it was given, µs since 1970 in UTC.
     word: Forced | None = None
     word_at_us: int = 0
     #: How it uses a core that comes back, or that fell once.
@@ -57,14 +59,12 @@ class Gossip:
         self._store = store
         self._clock = clock
         self._routes = {route.name: route for route in routes}
-        self._own = own
         run = clock.now_us()
-        #: By route: the word that holds here, as of the last look.
-        self._words = {name: route.forced for name, route in self._routes.items()}
+        #: By route: the last words of persons. Less than the settings allow is safe at every node, for however long.
+        self._words = {name: Shared(route.word, partial(_go_by, route), own) for name, route in self._routes.items()}
+        self._slowed = {name: Shared(route.pace.word, route.pace.say, own) for name, route in self._routes.items()}
         #: By route: what is to be told, and what was told last.
-        self._notes = {
-            name: Note(run=run, word=route.forced, slowed=route.pace.slowed) for name, route in self._routes.items()
-        }
+        self._notes = {name: Note(run=run) for name in self._routes}
         self._told: dict[str, Note] = {}
         #: By name of the note: what was heard last.
         self._heard: dict[str, Note] = {}
@@ -92,9 +92,17 @@ class Gossip:
     async def run_once(self) -> None:
         """Tell what is new here, heed what is new elsewhere. Errors: see `Store.remember`."""
         for name, route in self._routes.items():
-            self._note_word(name, route)
-            self._note_slowed(name, route)
-            self._notes[name] = msgspec.structs.replace(self._notes[name], pace=route.pace.told)
+            word, slowed = self._words[name], self._slowed[name]
+            word.note()
+            slowed.note()
+            self._notes[name] = msgspec.structs.replace(
+                self._notes[name],
+                pace=route.pace.told,
+                word=word.word,
+                word_at_us=word.at_us,
+                slowed=slowed.word,
+                slowed_at_us=slowed.at_us,
+            )
         for name, note in self._notes.items():
             if self._told.get(name) != note:
                 await self._store.remember(self._name(name), msgspec.json.encode(note))
@@ -108,30 +116,10 @@ class Gossip:
             heard = notes.get(name, [])
             route.pace.hear([each.pace for each in heard if each.pace is not None])
             if heard:
-                self._heed_word(name, max(heard, key=_word_at_us))
-                self._heed_slowed(name, max(heard, key=_slowed_at_us))
+                self._heed_words(name, heard)
 
     def _name(self, route: str) -> str:
         return f"{PREFIX}{self._store.nodes.seat[0]}/{route}"
-
-    def _note_word(self, name: str, route: RouteHealth) -> None:
-        """A person's word is the newest there is when it was given here."""
-        word, note = route.forced, self._notes[name]
-        if word == self._words[name]:
-            return
-        self._words[name] = word
-        if word is None or word.actor not in self._own:
-            at_us = max(self._clock.now_us(), note.word_at_us + 1)
-            self._notes[name] = msgspec.structs.replace(note, word=word, word_at_us=at_us)
-
-    def _note_slowed(self, name: str, route: RouteHealth) -> None:
-        """As a person's word; but that one has ended by itself is no news, and stands in no newer one's way."""
-        slowed, note, now_us = route.pace.slowed, self._notes[name], self._clock.now_us()
-        if slowed == note.slowed:
-            return
-        ended = slowed is None and note.slowed is not None and note.slowed.until_us <= now_us
-        at_us = note.slowed_at_us if ended else max(now_us, note.slowed_at_us + 1)
-        self._notes[name] = msgspec.structs.replace(note, slowed=slowed, slowed_at_us=at_us)
 
     def _hear(self, kept: str, name: str, value: bytes) -> list[Note]:
         try:
@@ -152,35 +140,29 @@ class Gossip:
         if note.closings > before.closings:
             route.closed_elsewhere()
 
-    def _heed_word(self, name: str, note: Note) -> None:
-        """The newest word holds; of two of one moment each node holds to its own."""
-        mine, route = self._notes[name], self._routes[name]
-        if note.word_at_us <= mine.word_at_us:
-            return
-        self._notes[name] = msgspec.structs.replace(mine, word=note.word, word_at_us=note.word_at_us)
-        word = note.word
-        if word is None:
-            route.release()
-        elif word.until_us > self._clock.now_us():
-            with contextlib.suppress(ValueError):
-                # Past its end by now, or longer than may be here: then this node goes by its evidence.
-                route.force(
-                    word.zone, until_us=word.until_us, actor=word.actor, reason=word.reason, speaker=word.speaker
-                )
-        self._words[name] = route.forced
-        log.warning("route_word_heard", route=name, zone=word.zone.value if word else "", by=word.actor if word else "")
+    def _heed_words(self, name: str, heard: list[Note]) -> None:
+        now_us, word, slowed = self._clock.now_us(), max(heard, key=_word_at_us), max(heard, key=_slowed_at_us)
+        if self._words[name].hear(word.word, word.word_at_us, now_us):
+            forced = self._routes[name].forced
+            log.warning(
+                "route_word_heard",
+                route=name,
+                zone=forced.zone.value if forced else "",
+                by=forced.actor if forced else "",
+            )
+        if self._slowed[name].hear(slowed.slowed, slowed.slowed_at_us, now_us):
+            said = self._routes[name].pace.slowed
+            log.warning("route_pace_heard", route=name, by=said.actor if said else "")
 
-    def _heed_slowed(self, name: str, note: Note) -> None:
-        """The newest word on its pace holds; less than the settings allow is safe at every node, for however long."""
-        mine, route = self._notes[name], self._routes[name]
-        if note.slowed_at_us <= mine.slowed_at_us:
-            return
-        stands = note.slowed is not None and note.slowed.until_us > self._clock.now_us()
-        slowed = note.slowed if stands else None
-        self._notes[name] = msgspec.structs.replace(mine, slowed=slowed, slowed_at_us=note.slowed_at_us)
-        if slowed != route.pace.slowed:
-            route.pace.say(slowed)
-            log.warning("route_pace_heard", route=name, by=slowed.actor if slowed else "")
+
+def _go_by(route: RouteHealth, word: Forced | None) -> None:
+    """A word that was heard; one for longer than may be here is none: this node goes by its evidence."""
+    if word is not None:
+        with contextlib.suppress(ValueError):
+            return route.force(
+                word.zone, until_us=word.until_us, actor=word.actor, reason=word.reason, speaker=word.speaker
+            )
+    return route.release()
 
 
 def _word_at_us(note: Note) -> int:

@@ -34,6 +34,7 @@ from gateway.route.pace import Pace, Who
 from gateway.route.record import Forced, RecordKeeper, Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.telling import tell
+from gateway.route.word import Standing
 from gateway.route.zone import PASSING, Operation, Trip, Zone
 
 OWN_FORGOTTEN_US: Final = 10_000_000
@@ -156,6 +157,11 @@ class RouteHealth:
     def forced(self) -> Forced | None:
         """A person's word, while it stands."""
         return self._breaker.forced
+
+    @property
+    def word(self) -> Standing[Forced]:
+        """The same, and when it was given or taken back."""
+        return self._breaker.word
 
     @property
     def forced_max_us(self) -> int:
@@ -346,6 +352,11 @@ class RouteHealth:
     def release(self) -> None:
         """Back to deciding by evidence: an open route is probed and tried at once, never closed unproven."""
         self._breaker.release()
+        self._probed_at = -math.inf
+
+    def lapse(self) -> None:
+        """The same, by what each node sees for itself: other nodes are told nothing."""
+        self._breaker.lapse()
         self._probed_at = -math.inf
 
     # Other nodes' evidence

@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.forward.settings import ForwardSettings
 from gateway.route.ramp import Ramp
 from gateway.route.record import PaceKept, PaceTold, Slowed
+from gateway.route.word import Standing
 from spool.nodes import ALL, Share
 
 LIVE_MAX: Final = 1_000_000
@@ -94,8 +95,8 @@ class Pace:
         self._unanswered = 0
         #: Nothing stands between a live payment and the core but the breaker.
         self.free = settings.rate_max_per_s == 0
-        #: A person's word that it be less, while it stands.
-        self.slowed: Slowed | None = None
+        #: A person's word that it be less.
+        self.word: Standing[Slowed] = Standing(clock)
         #: Calls at once by it, live ones and the backlog; 0 while it says nothing of that.
         self._at_once = 0
         #: Calls a second; 0 = as many as it bears.
@@ -137,6 +138,11 @@ class Pace:
     def limit(self) -> int:
         """Calls of this node that may be at the core at once while it is limited."""
         return self.share().part(self.ramp.limit)
+
+    @property
+    def slowed(self) -> Slowed | None:
+        """A person's word that it be less, while it stands."""
+        return self.word.now
 
     @property
     def places(self) -> int:
@@ -231,7 +237,13 @@ class Pace:
 
     def say(self, word: Slowed | None) -> None:
         """A person has it go slower than the settings allow (never faster), or takes that back."""
-        self.slowed = word
+        self.word.say(word)
+        self._go_by_word()
+
+    def _go_by_word(self) -> None:
+        if self.word.is_over:
+            self.word.lapse()
+        word = self.slowed
         at_once, rate = (word.in_flight_max, word.rate_max_per_s) if word else (0, 0.0)
         self._at_once = max(0, min(at_once, self._settings.in_flight_max))
         self.ramp.bound_to(self._at_once)
@@ -305,6 +317,7 @@ class Pace:
             borne=borne.level,
             borne_at_us=now_us - round((now - borne.at) * US),
             slowed=self.slowed,
+            slowed_at_us=self.word.said_at_us,
         )
 
     def _recall(self, found: PaceKept) -> None:
@@ -317,8 +330,8 @@ class Pace:
             self.restart()
             if 0 <= now_us - found.at_us < RESUMED_S * US:
                 self._restarted_at -= self.ramp.resume(found.limit, now)
-        if found.slowed is not None and found.slowed.until_us > now_us:
-            self.say(found.slowed)
+        self.word = Standing(self._clock, found.slowed, found.slowed_at_us)
+        self._go_by_word()
         self._see_who_is_free(now)
         self._kept = self._memorable
 
@@ -338,8 +351,8 @@ class Pace:
     def look(self, habit_s: float) -> None:
         """Is the recovery over, and who is limited by what from now on? `habit_s` is the core's usual time."""
         now = self._clock.monotonic()
-        if self.slowed is not None and self._clock.now_us() >= self.slowed.until_us:
-            self.say(None)
+        if self.word.is_over:
+            self._go_by_word()
         self.ramp.habit_s = habit_s
         if now - self._peaks_at >= WANTED_S:
             self._peaks_at = now

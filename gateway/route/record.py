@@ -1,12 +1,12 @@
 """What of a breaker outlives the process, and the seam it is kept behind."""
 
 import enum
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from gateway.route.baseline import Kept
-from gateway.route.zone import Zone
+from gateway.route.zone import Trip, Zone
 
 
 class Speaker(enum.StrEnum):
@@ -18,6 +18,18 @@ class Speaker(enum.StrEnum):
     """The core's own team: send nothing new, let what is under way end."""
     MAINTENANCE = "maintenance"
     """The core's own team: it is going down now."""
+
+    @property
+    def trip(self) -> Trip:
+        """The rule by which their word opens a route."""
+        return _TRIPS[self]
+
+
+_TRIPS: Final = {
+    Speaker.OPERATOR: Trip.FORCED,
+    Speaker.DRAIN: Trip.DRAIN,
+    Speaker.MAINTENANCE: Trip.MAINTENANCE,
+}
 
 
 class Forced(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +81,9 @@ class PaceKept(msgspec.Struct, frozen=True, kw_only=True):
     #: So many at once it was seen to bear while it was well, and when it last was so.
     borne: int = 0
     borne_at_us: int = 0
-    #: A person's word, while it stands.
+    #: A person's word, while it stands, and when it was given or taken back.
     slowed: Slowed | None = None
+    slowed_at_us: int = 0
 
 
 class PauseKept(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +122,9 @@ class BreakerRecord(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Kept = ()
     #: The longest time for which it said nothing of late, and was well.
     pause: PauseKept | None = None
+    #: A person's word, while it stands, and when it was given or taken back.
     forced: Forced | None = None
+    forced_at_us: int = 0
     #: Of posting alone: what is at the core at once is counted together.
     pace: PaceKept | None = None
 

@@ -167,7 +167,7 @@ class Plan:
         self._words.pop(route.name, None)
         word = route.health.forced
         if word is not None and word.actor == ACTOR:
-            route.health.release()
+            route.health.lapse()
         if route.health.zone not in PASSING:
             self.returning[route.name] = Overrun(window.id, min(span.ends_us, now_us))
         log.warning("window_left", route=route.name, window=window.id)

@@ -10,7 +10,7 @@ from gateway.clock import ManualClock
 from gateway.route.diagnosis import OwnCause
 from gateway.route.gossip import Gossip
 from gateway.route.health import RouteHealth
-from gateway.route.record import Slowed, Speaker
+from gateway.route.record import KeptInMemory, Slowed, Speaker
 from gateway.route.settings import BreakerSettings
 from gateway.route.zone import Trip, Zone
 from spool.postgres import PostgresStore
@@ -23,10 +23,10 @@ HOUR_US: Final = 3_600_000_000
 class Member:
     """A node with one route and its gossip."""
 
-    def __init__(self, store: PostgresStore, clock: ManualClock) -> None:
+    def __init__(self, store: PostgresStore, clock: ManualClock, kept: KeptInMemory | None = None) -> None:
         self.store = store
         self.clock = clock
-        self.health = RouteHealth("main", BreakerSettings(), clock)
+        self.health = RouteHealth("main", BreakerSettings(), clock, keeper=kept)
         self.gossip = Gossip(store, [self.health], clock, own=frozenset({"window"}))
 
     def fail(self) -> None:
@@ -43,9 +43,11 @@ class Member:
             assert permit is not None
             self.health.report(permit, Posted(core_id="1"), 0.01)
 
-    def say(self, zone: Zone, actor: str = "anna", speaker: Speaker = Speaker.OPERATOR) -> None:
+    def say(
+        self, zone: Zone, actor: str = "anna", speaker: Speaker = Speaker.OPERATOR, lasts_us: int = HOUR_US
+    ) -> None:
         """A person's word."""
-        until_us = self.clock.now_us() + HOUR_US
+        until_us = self.clock.now_us() + lasts_us
         self.health.force(zone, until_us=until_us, actor=actor, reason="a drill", speaker=speaker)
 
 
@@ -156,6 +158,203 @@ async def test_what_each_node_does_by_itself_is_not_told(members: tuple[Member, 
     await hear(one, two)
 
     assert two.health.forced is None
+
+
+async def test_what_a_restart_finds_of_that_is_not_told_either(members: tuple[Member, Member]) -> None:
+    """A window may be cancelled in the moment in which the node starts."""
+    one, two = members
+    kept = KeptInMemory()
+    Member(one.store, one.clock, kept).say(Zone.OPEN, "window")
+    await one.clock.advance(1.0)
+
+    await hear(Member(one.store, one.clock, kept), two)
+
+    assert two.health.forced is None
+
+
+async def test_that_a_word_has_ended_takes_no_newer_one_back(members: tuple[Member, Member]) -> None:
+    """Given at one node in the very moment in which the other sees the former end."""
+    one, two = members
+    one.say(Zone.OPEN, lasts_us=60_000_000)
+    await hear(one, two)
+    await one.clock.advance(59.9)
+    two.say(Zone.CLOSED, "boris")
+    await one.clock.advance(0.1)
+    one.health.watch_once()
+
+    await hear(one, two)
+
+    assert [each.health.forced.actor for each in members if each.health.forced] == ["boris", "boris"]
+    assert (one.health.zone, two.health.zone) == (Zone.CLOSED, Zone.CLOSED)
+
+
+async def test_that_a_word_has_ended_lets_go_of_no_window(members: tuple[Member, Member]) -> None:
+    """It begins as the word ends, at one node a moment before the other has seen that end."""
+    one, two = members
+    one.say(Zone.OPEN, lasts_us=60_000_000)
+    await hear(one, two)
+    await one.clock.advance(60.0)
+    two.health.watch_once()
+    two.say(Zone.OPEN, "window")
+    one.health.watch_once()
+
+    await hear(one, two)
+
+    assert [each.health.forced.actor for each in members if each.health.forced] == ["window"]
+
+
+async def test_that_a_window_was_cancelled_takes_no_word_of_a_person_back(members: tuple[Member, Member]) -> None:
+    """Who cancels it and says himself how the route is to stand does so at one node; the other sees the former first."""
+    one, two = members
+    one.say(Zone.OPEN, "window")
+    await one.gossip.run_once()
+    two.say(Zone.CLOSED, "boris")
+    await one.clock.advance(0.1)
+    one.health.lapse()
+
+    await hear(one, two)
+
+    assert [each.health.forced.actor for each in members if each.health.forced] == ["boris", "boris"]
+
+
+async def test_who_lets_go_of_a_route_within_its_window_does_so_at_every_node(members: tuple[Member, Member]) -> None:
+    """The core is back early, and is tried by all."""
+    one, two = members
+    one.say(Zone.OPEN, "window")
+    two.say(Zone.OPEN, "window")
+    await hear(one, two)
+    await one.clock.advance(1.0)
+    two.health.release()
+
+    await hear(one, two)
+
+    assert (one.health.forced, two.health.forced) == (None, None)
+
+
+async def test_what_was_heard_is_told_on_as_no_newer_than_it_is(members: tuple[Member, Member]) -> None:
+    """Or it would stand above what was said before it was heard."""
+    one, two = members
+    one.say(Zone.OPEN)
+    await one.gossip.run_once()
+    await one.clock.advance(0.1)
+    one.say(Zone.CLOSED, "boris")
+    await one.clock.advance(0.1)
+
+    await hear(two, one)
+    await hear(two, one)
+
+    assert [each.health.forced.actor for each in members if each.health.forced] == ["boris", "boris"]
+
+
+async def test_what_is_said_where_the_clock_is_behind_is_newer_than_what_was_heard(
+    members: tuple[Member, Member],
+) -> None:
+    """By less than a look, as nodes go by their database's: who has read of a word and takes it back has the last one."""
+    one, two = members
+    await one.clock.advance(1.0)
+    behind = Member(two.store, ManualClock())
+    one.say(Zone.OPEN)
+    slowed(one, 6)
+    await hear(one, behind)
+    behind.health.release()
+    behind.health.pace.say(None)
+
+    await hear(behind, one)
+
+    assert [(each.health.forced, each.health.pace.slowed) for each in (one, behind)] == [(None, None)] * 2
+
+
+async def test_a_word_that_has_ended_before_a_window_began_lets_go_of_none(members: tuple[Member, Member]) -> None:
+    """Though a node that starts within the window hears of it only then."""
+    one, _ = members
+    one.say(Zone.OPEN, lasts_us=1_000_000)
+    await one.gossip.run_once()
+    await one.clock.advance(1.0)
+
+    late = Member(members[1].store, one.clock)
+    late.say(Zone.OPEN, "window")
+    await late.gossip.run_once()
+
+    assert [each.health.forced.actor for each in (late,) if each.health.forced] == ["window"]
+
+
+async def test_a_word_that_was_taken_back_before_a_window_began_lets_go_of_none(
+    members: tuple[Member, Member],
+) -> None:
+    """The same."""
+    one, _ = members
+    one.say(Zone.OPEN)
+    await one.gossip.run_once()
+    one.health.release()
+    await one.gossip.run_once()
+    await one.clock.advance(1.0)
+
+    late = Member(members[1].store, one.clock)
+    late.say(Zone.OPEN, "window")
+    await late.gossip.run_once()
+
+    assert [each.health.forced.actor for each in (late,) if each.health.forced] == ["window"]
+
+
+async def test_a_word_that_is_over_before_it_is_heard_leaves_no_older_one(members: tuple[Member, Member]) -> None:
+    """A node that was cut off from the database goes by its evidence then, as the others do."""
+    one, two = members
+    one.say(Zone.OPEN)
+    await hear(one, two)
+    await one.clock.advance(1.0)
+    two.say(Zone.CLOSED, "boris", lasts_us=10_000_000)
+    await two.gossip.run_once()
+    await one.clock.advance(10.0)
+    two.health.watch_once()
+
+    await hear(two, one)
+
+    assert (one.health.forced, two.health.forced) == (None, None)
+
+
+async def test_a_restart_goes_back_to_no_older_word_of_a_node_that_is_gone(members: tuple[Member, Member]) -> None:
+    """Whose note says for ever what it said last; a restart knows when what it found was said."""
+    one, two = members
+    kept = KeptInMemory()
+    two.say(Zone.OPEN)
+    slowed(two, 6)
+    await two.gossip.run_once()
+    before = Member(one.store, one.clock, kept)
+    await before.gossip.run_once()
+    await one.clock.advance(1.0)
+    before.health.release()
+    before.health.pace.say(None)
+    before.health.keep()
+
+    after = Member(one.store, one.clock, kept)
+    await after.gossip.run_once()
+
+    assert (after.health.forced, after.health.pace.slowed) == (None, None)
+
+
+async def test_a_restart_keeps_to_what_was_said_after_the_word_of_a_node_that_is_gone(
+    members: tuple[Member, Member],
+) -> None:
+    """The other way round."""
+    one, two = members
+    kept = KeptInMemory()
+    two.say(Zone.OPEN, "boris")
+    slowed(two, 5, "boris")
+    await two.gossip.run_once()
+    two.health.release()
+    two.health.pace.say(None)
+    await two.gossip.run_once()
+    before = Member(one.store, one.clock, kept)
+    await before.gossip.run_once()
+    await one.clock.advance(1.0)
+    before.say(Zone.OPEN)
+    word = slowed(before, 6)
+    before.health.keep()
+
+    after = Member(one.store, one.clock, kept)
+    await after.gossip.run_once()
+
+    assert (after.health.forced, after.health.pace.slowed) == (before.health.forced, word)
 
 
 async def test_a_node_that_starts_heeds_no_opening_of_before(members: tuple[Member, Member]) -> None:

@@ -295,6 +295,17 @@ async def test_who_lets_go_of_a_route_within_its_window_has_the_core_tried(heart
     assert (heart.health.forced, heart.health.zone) == (None, Zone.TRIAL)
 
 
+async def test_that_a_window_is_cancelled_nobody_said_of_a_route(heart: Heart, plan: Plan) -> None:
+    """Each node follows the plan; told as a person's, it would take a word back that was given at another node."""
+    await plan.add(window())
+    await pass_time(heart, plan, 3_600)
+    said_at_us = heart.health.word.said_at_us
+    await pass_time(heart, plan, 30)
+    await plan.cancel(1)
+    plan.look()
+    assert (heart.health.forced, heart.health.word.said_at_us) == (None, said_at_us)
+
+
 async def test_who_closed_a_route_within_its_window_leaves_it_to_the_evidence(heart: Heart, plan: Plan) -> None:
     """He knows of the window: his word's end is none of the work on the core."""
     await plan.add(window())
