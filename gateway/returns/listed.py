@@ -1,6 +1,7 @@
 """What a channel is shown where it asks for its returns: the same it is told of, each by its own key. See `owing.py`."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,12 +32,14 @@ class ListedReturns:
         self._owing = Owing(store, clock, settings)
         self._clock = clock
         self._settings = settings
+        #: A channel has one page looked up at a time, however often it asks: others ask too.
+        self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     async def answer(self, channel: str, inbound: Inbound, within_s: float) -> Reply:
         """A page for a channel that has shown who it is, in so many seconds at most; what it shows is on disk as told."""
         try:
             place = read_place(inbound)
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(within_s), self._turns[channel]:
                 page = await self._owing.page(channel, FIRST if place is None else Owed(*place), PAGE_RETURNS)
         except NotAsked as none:
             return none.reply

@@ -100,7 +100,7 @@ class SinkSettings(BaseModel):
     least: Annotated[
         Literal["info", "warning", "critical"],
         Field(
-            description="The least urgent thing it is told; announcements of planned windows are told to every sink."
+            description="The least urgent thing it is told; announcements of planned windows are told to every sink but a channel's."
         ),
     ] = "warning"
     language: Annotated[Language, Field(description="The language of its texts.")] = "en"

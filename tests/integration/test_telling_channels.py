@@ -2,23 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from aiohttp import web
+from aiosmtpd.controller import Controller
 
 from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Operation
 from gateway.cli import sinks
 from gateway.cli.exits import Exit
-from tests.contracts.postgres_server import SHARED
+from tests.contracts.postgres_server import SHARED, free_port
 from tests.integration.bank import Bank
 from tests.integration.house import WAIT_S, House, open_house
 from tests.integration.postgres_house import open_nodes
 from tests.integration.postgres_nodes import until
 from tests.integration.reader import Reader
 from tests.integration.test_telling import FORMER, KEY, Receiver, run
+from tests.integration.test_telling_by_mail import Postbox
 from tests.integration.test_telling_nodes import kill
 
 SOON: Final = """
@@ -37,6 +41,13 @@ class Two:
     def __init__(self) -> None:
         self.ops, self.theirs = Receiver(), Receiver()
         self.port = 0
+        #: Short messages that somebody was asked to send.
+        self.texts = list[str]()
+
+    async def send(self, request: web.Request) -> web.Response:
+        """One of them."""
+        self.texts.append(await request.text())
+        return web.Response(status=204)
 
     def tables(self, folder: Path) -> str:
         """A webhook of ours, and one of the channel `bank`."""
@@ -57,6 +68,7 @@ async def two() -> AsyncIterator[Two]:
     made, app = Two(), web.Application()
     app.router.add_post("/ops", made.ops.take)
     app.router.add_post("/theirs", made.theirs.take)
+    app.router.add_post("/sms", made.send)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -125,6 +137,53 @@ async def test_a_channel_is_told_of_its_returns_and_what_it_was_told_of_stays_re
     assert {each["type"].rpartition(".")[0] for each in two.ops.events} >= {"return.due"}
     assert "channel.returns" not in {each["type"].rpartition(".")[0] for each in two.ops.events}
     assert "bank" in capsys.readouterr().out
+
+
+@pytest.fixture
+async def postbox() -> AsyncIterator[tuple[Postbox, int]]:
+    """A mail server, and its port."""
+    box, port = Postbox(), free_port()
+    controller = Controller(box, hostname="127.0.0.1", port=port)
+    await asyncio.to_thread(controller.start)
+    yield box, port
+    await asyncio.to_thread(controller.stop)
+
+
+async def test_a_channel_is_told_by_mail_and_by_sms_in_its_language(
+    tmp_path: Path, two: Two, postbox: tuple[Postbox, int]
+) -> None:
+    """By a mail server that we did not write, and by whoever sends messages over HTTP."""
+    box, port = postbox
+    tables = f"""{SOON}
+[telling.sinks.mail]
+protocol = "smtp"
+channel = "bank"
+host = "127.0.0.1"
+port = {port}
+security = "none"
+sender = "nightsafe@example.com"
+to = ["returns@bank.example"]
+language = "ru"
+pace = {{ gather_s = 0.0 }}
+[telling.sinks.sms]
+protocol = "http_sms"
+channel = "bank"
+url = "http://127.0.0.1:{two.port}/sms"
+body = '{{{{ text }}}}'
+to = ["+992900000001"]
+pace = {{ gather_s = 0.0 }}
+"""
+    async with open_house(tmp_path, tables) as house:
+        await refused(Bank(house, tmp_path), "a")
+        await until(lambda: bool(box.taken and two.texts))
+    (envelope,) = box.taken
+    assert isinstance(envelope.content, bytes)
+    mail = message_from_bytes(envelope.content, policy=default)
+    body = mail.get_body()
+    assert body is not None
+    assert "деньги надо вернуть плательщикам: 1 на 20.00 RUB" in body.get_content()
+    assert envelope.rcpt_tos == ["returns@bank.example"]
+    assert "go back to the payers: 1, 20.00 RUB" in two.texts[0]
 
 
 async def test_a_channel_reads_which_payments_it_has_to_give_back(tmp_path: Path) -> None:

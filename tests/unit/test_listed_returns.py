@@ -1,5 +1,7 @@
 """Where a channel asks what it has to give back: its own, page by page, each told for good, and nothing before its time."""
 
+import asyncio
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -11,7 +13,9 @@ from gateway.admin.entries.why import Why
 from gateway.returns.listed import ListedReturns
 from gateway.returns.settings import ReturnSettings
 from gateway.returns.word import FinalWord
+from spool.entry import Entry
 from spool.lifecycle import State
+from spool.store import FIRST, Owed
 from tests.contracts.spool_examples import draft, put_as
 from tests.unit.heart import Heart
 from tests.unit.test_reopening import Office
@@ -106,6 +110,35 @@ async def test_what_can_not_be_written_down_as_told_is_not_shown(heart: Heart, t
     status, body = await Asker(heart).asks()
     assert (status, body["code"]) == (503, "try_later")
     assert (await Asker(heart).asks())[0] == 200
+
+
+class Watched(TroubledStore):
+    """A store that knows how many lists were read in it at the same time, at most, and of which channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = Counter[str]()
+        self.most = Counter[str]()
+
+    async def returns_due(self, route: str, limit: int, *, channel: str = "", after: Owed = FIRST) -> list[Entry]:
+        """Takes a while."""
+        self.reading[channel] += 1
+        self.most |= self.reading + Counter({"all": self.reading.total()})
+        await asyncio.sleep(0)
+        self.reading[channel] -= 1
+        return await super().returns_due(route, limit, channel=channel, after=after)
+
+
+async def test_however_often_a_channel_asks_it_has_one_page_looked_up_at_a_time(heart: Heart) -> None:
+    """And keeps nobody else from his."""
+    store = Watched()
+    await store.open(0)
+    for number, name in enumerate(("kiosk", "bank"), start=1):
+        await put_as(store, draft(number, channel=name), State.REFUSED)
+    asker = Asker(heart, store)
+    asked = await asyncio.gather(*(asker.asks(channel=name) for name in ("kiosk", "kiosk", "bank", "kiosk", "bank")))
+    assert [len(body["returns"]) for _, body in asked] == [1] * 5
+    assert dict(store.most) == {"kiosk": 1, "bank": 1, "all": 2}
 
 
 async def test_nobody_waits_longer_than_his_deadline(heart: Heart) -> None:

@@ -10,7 +10,7 @@ from adapters.outcome import Cause
 from gateway.route.diagnosis import OwnCause
 from gateway.telling.condition import MANNERS
 from gateway.telling.event import Event, Facts, Kind, Phase, Severity
-from gateway.telling.letter import gathered, letter_of
+from gateway.telling.letter import Foot, gathered, letter_of
 from gateway.telling.words.speech import Language, sandbox, speech
 from tests.unit.telling import AWAY, event
 
@@ -133,6 +133,25 @@ def test_what_is_beyond_a_letter_is_counted() -> None:
     assert "and 40 more events, left out here" in letter.text
     assert letter.text.startswith("4 events before these were never told")
     assert letter.payload["data"]["lost"] == 4
+
+
+THEIRS: Final = {
+    "en": ("go back to the payers: more than 2, 20.00 RUB, the oldest since", "(late)", "Times are UTC."),
+    "ru": ("вернуть плательщикам: более 2 на 20.00 RUB, старший", "(поздно)", "Время по UTC."),
+}
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_a_channel_reads_what_it_has_to_do_and_no_verb_of_ours(language: Language) -> None:
+    """By mail and, but for its foot, by SMS."""
+    due = event(4, Kind.CHANNEL_RETURNS, subject="kiosk", facts=FACTS[Kind.CHANNEL_RETURNS], severity=Severity.WARNING)
+    letter = letter_of([due], speech(language), foot=Foot.CHANNEL)
+    how_much, how_urgent, foot = THEIRS[language]
+    assert how_much in letter.short
+    assert letter.short.endswith(how_urgent)
+    assert how_much in letter.text
+    assert letter.text.endswith(f"{foot}\n")
+    assert "nightsafe" not in letter.text
 
 
 def test_one_event_has_its_own_type_and_the_same_id_each_time() -> None:

@@ -1,5 +1,6 @@
 """E-mail by a mail server (RFC 5321), over aiosmtplib."""
 
+import asyncio
 import ssl
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -54,6 +55,8 @@ class SmtpSink:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             # Their words may hold addresses.
             raise NotTold(f"the server can't be reached ({type(error).__name__})") from None
+        finally:
+            _heed_cancellation()
         if refused:
             # The others have it: another try would tell them twice.
             raise Undeliverable(f"{len(refused)} of {len(to)} addresses were refused")
@@ -68,6 +71,17 @@ class SmtpSink:
 
     async def close(self) -> None:
         """Nothing stays open."""
+
+
+def _heed_cancellation() -> None:
+    """Whoever is to end ends, though the library kept that to itself.
+
+    It waits by `asyncio.wait_for`, which until Python 3.12 answers a cancellation that comes together with an answer by that
+    answer: a service that stopped as the mail server said yes waited for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def message_of(letter: Letter, sender: str, to: list[str]) -> EmailMessage:
