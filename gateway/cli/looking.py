@@ -19,7 +19,7 @@ from gateway.admin.views import EntryPage, Money
 from gateway.cli.client import AdminClient
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach, Scope
-from gateway.cli.tables import brief, moneys_text, plain, show, span, table_of
+from gateway.cli.tables import brief, moneys_text, plain, show, slowed_words, span, table_of
 from gateway.cli.verbs import API, client_of, entries_shown, safe, seconds_of, tell, told_of, watch_on, whole_page
 from gateway.clock import SystemClock
 
@@ -141,14 +141,15 @@ def shape(reach: Reach, by: str, route: str, *, money: bool, watch: bool, json: 
 
 
 def shape_view(shown: ShapeShown, *, money: bool) -> RenderableType:
-    """Rows, and columns by age."""
+    """Rows, and columns by age; below, whose word has a route go slower than it might."""
     ages = [span(each) for each in shown.ages_s]
     table = table_of(shown.by, "total", *ages, f"{ages[-1]}+", right=True)
     for row in shown.rows:
         table.add_row(*(plain(text) for text in (row.name or "ALL", _cell(row.total, money=money))), *(
             plain(_cell(cell, money=money)) for cell in row.cells
         ))  # fmt: skip
-    return Group(plain(f"what waits by age, {brief(shown.at)}"), table)
+    words = (plain(slowed_words(name, word)) for name, word in shown.slowed.items())
+    return Group(plain(f"what waits by age, {brief(shown.at)}"), table, *words)
 
 
 def _cell(found: tuple[Money, ...], *, money: bool) -> str:

@@ -16,6 +16,7 @@ from gateway.admin.state.shown import (
     EvidenceShown,
     Exposure,
     RouteShown,
+    SlowedShown,
     Status,
 )
 from gateway.admin.views import (
@@ -211,16 +212,19 @@ def _routes(routes: Iterable[RouteShown]) -> Table:
     return table
 
 
+def slowed_words(route: str, slowed: SlowedShown) -> str:
+    """Whose word has a route post slower, and how fast it may."""
+    most = pace_words(slowed.in_flight_max, slowed.rate_max_per_s)
+    return f"{route}: {slowed.actor} lets it post at most {most} until {brief(slowed.until)}: {slowed.reason}"
+
+
 def _diagnosis(route: RouteShown) -> Text:
     words = list[str]()
     if route.forced:
         word = route.forced
         words.append(f"{route.name}: {word.actor} keeps it {word.zone} until {brief(word.until)}: {word.reason}")
-    if slowed := route.slowed:
-        most = pace_words(slowed.in_flight_max, slowed.rate_max_per_s)
-        words.append(
-            f"{route.name}: {slowed.actor} lets it post at most {most} until {brief(slowed.until)}: {slowed.reason}"
-        )
+    if route.slowed:
+        words.append(slowed_words(route.name, route.slowed))
     if route.estimate and route.waiting:
         words.append(f"{route.name}: {_estimate(route.estimate)}")
     if route.falls_above:

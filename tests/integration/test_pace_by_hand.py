@@ -38,6 +38,7 @@ async def test_a_route_that_is_slowed_says_by_whom_how_far_and_until_when(house:
         4, 2.5, "operator", "a drill",
     )  # fmt: skip
     assert (await route_of(house))["slowed"] == told
+    assert (await house.get("/admin/v1/shape"))["slowed"] == {"main": told}
     assert 'nightsafe_route_slowed{route="main"} 1.0' in await house.get("/metrics")
     _, audit = await house.ask("GET", "/admin/v1/audit", "auditor")
     assert [(each["name"], each["subject"], each["detail"]) for each in audit["deeds"]] == [
@@ -129,7 +130,9 @@ async def test_it_is_steered_from_the_page(house: House) -> None:
     assert (
         await reader.post("/page/routes/main/pace", at_once="4", per_s="2.5", minutes="30", why="ask")
     ).status == 303
-    assert "operator lets at most 4 calls at once and 2.5 a second go there until" in (await reader.get("/page/")).text
+    for_all = "operator lets at most 4 calls at once and 2.5 a second go there until"
+    assert for_all in (await reader.get("/page/")).text
+    assert f'<p class="diagnosis"><b>main</b>: {for_all}' in (await reader.get("/page/shape")).text
     assert (await reader.post("/page/routes/main/pace/auto", why="over")).status == 303
     assert (await route_of(house))["slowed"] is None
     await reader.post("/page/routes/main/pace", at_once="4", minutes="30", why="ask")
@@ -153,13 +156,17 @@ async def test_the_command_slows_a_route_and_lets_it_go(house: House, tmp_path: 
     token = tmp_path / "operator.token"
     token.write_text("operator")
 
-    async def said(*arguments: str) -> tuple[int, str]:
-        whole = (*arguments, "--reason", "a drill", *reach, "--token-file", str(token))
-        answer = await asyncio.to_thread(nightsafe, *whole)
+    async def told(*arguments: str) -> tuple[int, str]:
+        answer = await asyncio.to_thread(nightsafe, *arguments, *reach, "--token-file", str(token))
         return answer.returncode, answer.stdout or answer.stderr
+
+    async def said(*arguments: str) -> tuple[int, str]:
+        return await told(*arguments, "--reason", "a drill")
 
     code, text = await said("pace", "main", "--in-flight", "4", "--rate", "2.5", "--for", "30m")
     assert (code, text.startswith("main posts at most 4 at once and 2.5 a second until 20")) == (0, True)
+    _, text = await told("shape")
+    assert "main: operator lets it post at most 4 at once and 2.5 a second until" in text
     assert await said("pace", "main", "--auto") == (0, "main posts as fast as billing bears\n")
     code, text = await said("pace", "main", "--in-flight", "0")
     assert (code, "route open" in text) == (2, True)

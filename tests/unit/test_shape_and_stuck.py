@@ -8,6 +8,7 @@ from adapters.core import Level
 from gateway.admin.entries.inquiring import askable
 from gateway.admin.entries.shape import COLUMNS, Counted, ages_s, shape_shown
 from gateway.admin.state.stuck import RouteFacts, persons_first, route_stuck, states_stuck
+from gateway.route.record import Slowed
 from gateway.route.zone import Zone
 from spool.lifecycle import Kind, State
 from spool.store import Aged
@@ -69,6 +70,18 @@ def test_the_young_stand_left_of_the_old() -> None:
     (row,) = [row for row in shape_shown(COUNTED, "channel", "main").rows if not row.name]
     assert [sum(each.entries for each in cell) for cell in row.cells] == [2, *[0] * (COLUMNS - 2), 1]
     assert [each.amount for each in row.total] == ["2.50"]
+
+
+def test_whose_word_has_a_route_go_slower_stands_beside_what_waits() -> None:
+    """Of all routes, or of the one that is looked at."""
+    word = Slowed(until_us=1_800_000_060_000_000, actor="anna", reason="their ask", in_flight_max=4)
+    words = {"main": None, "other": word}
+    (shown,) = shape_shown(COUNTED, "channel", words=words).slowed.items()
+    assert (shown[0], shown[1].actor, shown[1].in_flight_max, shown[1].until) == (
+        "other", "anna", 4, "2027-01-15T08:01:00.000000Z",
+    )  # fmt: skip
+    assert shape_shown(COUNTED, "channel", "main", words).slowed == {}
+    assert list(shape_shown(COUNTED, "channel", "other", words).slowed) == ["other"]
 
 
 def facts(**changes: Any) -> RouteFacts:

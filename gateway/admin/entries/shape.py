@@ -6,6 +6,7 @@ ten million entries takes seconds; so what took long is shown again for a while,
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,9 @@ from gateway.admin import asks
 from gateway.admin.desk import Desk
 from gateway.admin.http.call import Call
 from gateway.admin.http.problem import Code, Trouble
+from gateway.admin.state.shown import SlowedShown, slowed_shown
 from gateway.admin.views import Money, moment, moneys
+from gateway.route.record import Slowed
 from spool.number import number_at
 from spool.store import Aged
 from spool.tally import NOTHING, Sum
@@ -60,6 +63,8 @@ class ShapeShown(msgspec.Struct, frozen=True, kw_only=True):
     ages_s: tuple[int, ...]
     #: The whole first, named "", then each by itself.
     rows: tuple[ShapeRow, ...]
+    #: By route, a person's word on its pace: why what waits there goes slower than it might. It is as of now.
+    slowed: dict[str, SlowedShown] = {}
 
 
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,8 +79,10 @@ def ages_s() -> tuple[int, ...]:
     return tuple(FIRST_S << step for step in range(COLUMNS - 1))
 
 
-def shape_shown(counted: Counted, by: str, route: str = "") -> ShapeShown:
-    """What was counted, in rows; of one route, or of all."""
+def shape_shown(
+    counted: Counted, by: str, route: str = "", words: Mapping[str, Slowed | None] = MappingProxyType({})
+) -> ShapeShown:
+    """What was counted, in rows, and whose `words` bound the pace there; of one route, or of all."""
     found: dict[str, dict[int, dict[str, Sum]]] = {"": {}}
     for name, aged_sums in counted.by_route.items():
         if route and name != route:
@@ -91,6 +98,11 @@ def shape_shown(counted: Counted, by: str, route: str = "") -> ShapeShown:
         at=moment(counted.at_us),
         ages_s=ages_s(),
         rows=tuple(_row(name, found[name]) for name in sorted(found)),
+        slowed={
+            name: shown
+            for name, word in words.items()
+            if name == (route or name) and (shown := slowed_shown(word)) is not None
+        },
     )
 
 
@@ -126,7 +138,8 @@ class Shape:
         by, route = asks.shape_asked(call.query)
         if by not in ROWS:
             raise Trouble(Code.INVALID, f"by is one of: {', '.join(ROWS)}")
-        return shape_shown(await self.count(), by, route)
+        counted = await self.count()
+        return shape_shown(counted, by, route, {each.name: each.health.pace.slowed for each in self._desk.routes})
 
     async def count(self) -> Counted:
         """What waits, by age. Of several who ask at once one has it counted: it may take long, and readers are few."""

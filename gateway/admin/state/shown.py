@@ -1,9 +1,10 @@
-"""How the service stands, as it is shown: shapes alone, as the command reads them too."""
+"""How the service stands, as it is shown: shapes, as the command reads them too; nothing here needs the service."""
 
 import msgspec
 
 from gateway.admin.duties.views import ReturnsShown
-from gateway.admin.views import Conservation, Money
+from gateway.admin.views import Conservation, Money, moment
+from gateway.route.record import Slowed
 
 
 class ForcedShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +25,19 @@ class SlowedShown(msgspec.Struct, frozen=True, kw_only=True):
     until: str
     actor: str
     reason: str
+
+
+def slowed_shown(word: Slowed | None) -> SlowedShown | None:
+    """A word as it is shown; nothing while none stands."""
+    if word is None:
+        return None
+    return SlowedShown(
+        in_flight_max=word.in_flight_max,
+        rate_max_per_s=word.rate_max_per_s,
+        until=moment(word.until_us),
+        actor=word.actor,
+        reason=word.reason,
+    )
 
 
 class DiagnosisShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,10 +22,10 @@ from gateway.admin.state.shown import (
     KeyShown,
     OperationShown,
     RouteShown,
-    SlowedShown,
     SpoolShown,
     Status,
     WitnessShown,
+    slowed_shown,
 )
 from gateway.admin.views import (
     by_currency,
@@ -43,7 +43,7 @@ from gateway.returns.settings import ReturnSettings
 from gateway.route.diagnosis import Diagnosis
 from gateway.route.endpoints import Endpoints
 from gateway.route.health import RouteHealth
-from gateway.route.record import Forced, Slowed
+from gateway.route.record import Forced
 from gateway.route.route import Route
 from gateway.route.zone import PASSING, Operation, Zone
 from gateway.standin.policy import Ceiling
@@ -222,7 +222,7 @@ async def _route(desk: Desk, route: Route) -> RouteShown:
         policy_changed=desk.policies.is_changed(route.name),
         window_until=moment(desk.plan.entered[route.name][1].ends_us) if route.name in desk.plan.entered else "",
         overrun_since=moment(desk.plan.overruns[route.name].since_us) if route.name in desk.plan.overruns else "",
-        slowed=_slowed(health.pace.slowed),
+        slowed=slowed_shown(health.pace.slowed),
     )
 
 
@@ -286,18 +286,6 @@ def _forced(word: Forced | None) -> ForcedShown | None:
     if word is None:
         return None
     return ForcedShown(zone=word.zone.value, until=moment(word.until_us), actor=word.actor, reason=word.reason)
-
-
-def _slowed(word: Slowed | None) -> SlowedShown | None:
-    if word is None:
-        return None
-    return SlowedShown(
-        in_flight_max=word.in_flight_max,
-        rate_max_per_s=word.rate_max_per_s,
-        until=moment(word.until_us),
-        actor=word.actor,
-        reason=word.reason,
-    )
 
 
 def _diagnosis(found: Diagnosis | None) -> DiagnosisShown | None:
