@@ -39,6 +39,9 @@ class Mood(enum.StrEnum):
 
 WORST_FIRST: Final = tuple(Mood)
 
+FULL_SOON_S: Final = 7 * 86_400
+"""A limit that lasts for longer at today's rate is nothing to look at now."""
+
 TONES: Final[dict[Mood, str]] = {
     Mood.STOPPED: "alarm",
     Mood.FULL: "alarm",

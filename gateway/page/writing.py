@@ -23,6 +23,7 @@ _EVERYWHERE: Final[Mapping[str, Any]] = {
     "mood_of": verdict.mood_of,
     "tones": verdict.TONES,
     "signs": verdict.SIGNS,
+    "full_soon_s": verdict.FULL_SOON_S,
     "chart_width": chart.WIDTH,
     "chart_height": chart.HEIGHT,
 }

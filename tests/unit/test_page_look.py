@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from gateway.admin.state.shown import ChannelShown, RouteShown, Status
+from gateway.admin.state.shown import ChannelShown, RouteShown, SlowedShown, Status
 from gateway.admin.views import Money
 from gateway.page.look import Look
-from gateway.page.verdict import verdict
+from gateway.page.verdict import FULL_SOON_S, verdict
 from gateway.page.words import Language
 from gateway.page.writing import written
 from tests.unit.statuses import (
@@ -37,11 +37,15 @@ def look_in(language: Language = "en") -> Look:
 
 def part(name: str, status: Status, language: Language = "en") -> str:
     """A part of the first screen as text alone."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html_of(name, status, language))).strip()
+
+
+def html_of(name: str, status: Status, language: Language = "en") -> str:
+    """A part of the first screen."""
     look = look_in(language)
     charts = dict.fromkeys(route.name for route in status.routes)
     fields: dict[str, Any] = {"look": look, "t": look.t, "status": status, "verdict": verdict(status), "charts": charts}
-    html = written(f"_{name}.html", fields)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).strip()
+    return written(f"_{name}.html", fields)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +152,31 @@ def test_limits_say_how_much_is_used_and_how_long_they_last() -> None:
     assert "3,841,200.50 RUB / 50,000,000.00 12,482 / 1,000,000 full in 11 h 23 min" in part("routes", standing(DOWN))
     assert "limit reached" in part("routes", standing(FULL))
     assert "The limit of main is reached" in part("figures", standing(FULL))
+
+
+@pytest.mark.parametrize(("seconds", "tag"), [(FULL_SOON_S - 1, "tag warn"), (FULL_SOON_S, "muted")])
+def test_a_limit_that_lasts_for_long_alarms_nobody(seconds: int, tag: str) -> None:
+    """A colour for what is full in a year would soon be overlooked where it counts."""
+    route = replace(DOWN, exposure=tuple(replace(each, full_in_s=seconds) for each in DOWN.exposure))
+    assert f'<b class="{tag}">full in ' in html_of("routes", standing(route))
+
+
+@pytest.mark.parametrize(
+    ("at_once", "rate", "english", "russian"),
+    [
+        (1, 0.0, "anna lets at most 1 call at once go there", "не больше 1 вызова одновременно до"),
+        (3, 2.5, "at most 3 calls at once and 2.5 a second", "не больше 3 вызовов одновременно и 2,5 в секунду"),
+        (0, 1.0, "no more calls go there than 1 a second", "вызовов не больше 1 в секунду"),
+    ],
+)
+def test_a_slowed_route_says_how_far_in_the_readers_plural(
+    at_once: int, rate: float, english: str, russian: str
+) -> None:
+    """Calls at once, calls a second, or both."""
+    word = SlowedShown(in_flight_max=at_once, rate_max_per_s=rate, until=NOW, actor="anna", reason="a drill")
+    route = replace(DOWN, slowed=word)
+    assert english in part("routes", standing(route))
+    assert russian in part("routes", standing(route), "ru")
 
 
 def test_a_channel_that_sends_nonsense_is_named() -> None:
