@@ -87,6 +87,8 @@ class Recorder:
         self._parts_written: dict[str, tuple[int, bool]] = {}
         #: What isn't settled, by route.
         self.current: dict[str, Outage] = {}
+        #: By route, its figures at the last look while it was well: what came since is of the outage that is found next.
+        self._while_well: dict[str, Figures] = {}
         self._written_us: dict[str, int] = {}
         #: Reports of this run and the last of the former one, newest last.
         self._new: list[Report] = []
@@ -130,6 +132,7 @@ class Recorder:
             await self.open()
         if not self._tells():
             self._follows = False
+            self._while_well.clear()
             await self._recall_current()
             for route in self._routes:
                 await self._measure(route.name)
@@ -171,8 +174,10 @@ class Recorder:
         passes = route.health.zone in PASSING and not self._is_away_elsewhere(route.name)
         outage = self.current.get(route.name)
         if outage is None:
-            if not passes:
-                await self._keep(self._begun(route, figures, now_us))
+            if passes:
+                self._while_well[route.name] = figures
+            else:
+                await self._keep(self._begun(route, self._while_well.get(route.name, figures), now_us))
             return
         empty_s = self._estimate_s(route.name)
         look = Look(
@@ -188,10 +193,11 @@ class Recorder:
         if is_settled(after, figures) and not waits:
             written_by = Written(self._node, route.currency, now_us)
             await self._report(report_of(after, figures, written_by, await self._part(after)))
+            self._while_well[route.name] = figures
         elif after.ended_us != outage.ended_us or abs(now_us - self._written_us.get(route.name, 0)) >= KEEP_US:
             await self._keep(after)
 
-    def _begun(self, route: Route, figures: Figures, now_us: int) -> Outage:
+    def _begun(self, route: Route, before: Figures, now_us: int) -> Outage:
         began_us = route.outage.began_us or now_us
         return Outage(
             number=self._last + 1,
@@ -200,7 +206,7 @@ class Recorder:
             seen_us=min(began_us, route.health.trouble_us or began_us),
             cause=_cause(route),
             planned=self._planned(route.name),
-            before=figures,
+            before=before,
             looked_us=now_us,
         )
 

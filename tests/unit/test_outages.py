@@ -242,6 +242,48 @@ async def test_a_report_is_written_when_all_is_settled(heart: Heart) -> None:
     assert recorder.current == {}
 
 
+async def test_what_came_before_it_was_looked_at_is_taken_in_it(heart: Heart) -> None:
+    """An outage is found at the next look: what it had meanwhile did not wait when it began, nor did what came before the
+    next one did."""
+    recorder = recorder_of(heart)
+    await recorder.open()
+    for number in range(2):
+        await recorder.look()
+        heart.open_route()
+        await heart.pay(f"soon {number}", account=str(number))
+        await recorder.look()
+        await heart.pay(f"later {number}", account=f"1{number}")
+        heart.close_route()
+        await recorder.look()
+        await heart.forwards(2)
+        await recorder.look()
+        heart.open_route()
+        await heart.pay(f"again {number}", account=f"2{number}")
+        await recorder.look()
+        heart.close_route()
+        await recorder.look()
+        await heart.forwards(1)
+        await recorder.look()
+    found = [(report.carried[0], report.taken[0], report.posted[0]) for report in await recorder.reports()]
+    assert found == [(0, 1, 1), (0, 2, 2), (0, 1, 1), (0, 2, 2)]
+
+
+async def test_what_another_node_followed_is_none_of_the_last_look(heart: Heart) -> None:
+    """Whoever takes over has looked too long ago to say what came since."""
+    tells = [True]
+    recorder = recorder_of(heart, tells=lambda: tells[0])
+    await recorder.open()
+    await recorder.look()
+    tells[0] = False
+    heart.open_route()
+    await heart.pay("0", account="0")
+    await recorder.look()
+    tells[0] = True
+    await recorder.look()
+    (current,) = recorder.current.values()
+    assert current.before.of(State) == Sum(1, 1_000)
+
+
 async def test_how_soon_it_was_noticed_is_counted_from_the_first_call_that_met_it(heart: Heart) -> None:
     """An error of a minute ago, among good answers, is none of it."""
     recorder = recorder_of(heart)
