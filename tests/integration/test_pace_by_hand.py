@@ -138,7 +138,7 @@ async def test_it_is_steered_from_the_page(house: House) -> None:
     await reader.post("/page/routes/main/pace", at_once="4", minutes="30", why="ask")
     assert "operator lets at most 4 calls at once go there until" in (await reader.get("/page/routes")).text
     await reader.post("/page/routes/main/pace", per_s="0,5", minutes="30", why="ask")
-    assert "operator lets at most 0.5 calls a second go there until" in (await reader.get("/page/routes")).text
+    assert "operator lets no more calls go there than 0.5 a second until" in (await reader.get("/page/routes")).text
 
 
 @pytest.mark.parametrize("wrong", [{"per_s": "fast"}, {"at_once": "some"}, {"at_once": "0"}, {"minutes": ""}, {}])

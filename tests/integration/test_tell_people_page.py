@@ -108,7 +108,7 @@ async def test_the_page_works_as_it_is_written(tmp_path: Path, everybody: tuple[
         report = await typed(house, tmp_path, COMMANDS[3])
         assert "1 (10.00 RUB)" in report
         assert re.search(r"while away +[│|]? *[1-9][0-9]* times, half within", report)
-        assert "Сбой 1, main" in await typed(house, tmp_path, COMMANDS[4])
+        assert "Сбой 1 маршрута main" in await typed(house, tmp_path, COMMANDS[4])
         browser = Reader(house)
         await browser.sign_in("viewer")
         assert "/page/outages/1/file" in (await browser.get("/page/outages/1")).text
