@@ -137,7 +137,7 @@ def test_what_is_beyond_a_letter_is_counted() -> None:
 
 THEIRS: Final = {
     "en": ("go back to the payers: more than 2, 20.00 RUB, the oldest since", "(late)", "Times are UTC."),
-    "ru": ("вернуть плательщикам: более 2 на 20.00 RUB, старший", "(поздно)", "Время по UTC."),
+    "ru": ("вернуть плательщикам: более 2 на 20.00 RUB, самый старый", "(опаздывает)", "Время UTC."),
 }
 
 
