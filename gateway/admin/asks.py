@@ -19,6 +19,9 @@ LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 500
 PARAMETERS_MAX: Final = 40
 REASON_CHARS_MAX: Final = 500
+WORD_MAX_S: Final = 31 * 86_400
+"""So long a person's word about a route may stand."""
+
 SLACK_US: Final = 60_000_000
 """How far from a time numbers are looked through that could be of it: a clock may be set back between two runs."""
 
@@ -71,7 +74,7 @@ class ForceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A person's word about a route, for so many seconds."""
 
     reason: Reason
-    for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
+    for_s: Annotated[int, Meta(ge=1, le=WORD_MAX_S)] = 3_600
 
 
 class PaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"for_s": "for"}):
@@ -81,7 +84,7 @@ class PaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Calls at the core at once, and a second, live and waiting ones of all nodes together.
     in_flight_max: Annotated[int, Meta(ge=0, le=4096)] | None = None
     rate_max_per_s: Annotated[float, Meta(ge=0, le=100_000)] | None = None
-    for_s: Annotated[int, Meta(ge=1, le=31 * 86_400)] = 3_600
+    for_s: Annotated[int, Meta(ge=1, le=WORD_MAX_S)] = 3_600
 
 
 class FindBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,12 +40,12 @@ class NotRunning(Failure):
 class Told(Failure):
     """The admin side answered with a problem."""
 
-    def __init__(self, problem: Problem) -> None:
-        hint = (
-            "; name its file by --token-file, or a certificate by --cert-file"
-            if problem.status == http.client.UNAUTHORIZED
-            else ""
-        )
+    def __init__(self, problem: Problem, *, named: bool = False) -> None:
+        """`named` where a token was sent along."""
+        known = ": nobody has the one that was sent, or its time is over" if named else ""
+        hint = f"{known}; name its file by --token-file, or a certificate by --cert-file"
+        if problem.status != http.client.UNAUTHORIZED:
+            hint = ""
         super().__init__(
             problem.title + (f": {problem.detail}" if problem.detail else "") + hint, _exit_of(problem.status)
         )
@@ -139,7 +139,7 @@ class AdminClient:
         finally:
             connection.close()
         if answer.status != http.client.OK:
-            raise Told(_problem(answer.status, content))
+            raise Told(_problem(answer.status, content), named=bool(self._token))
         return content
 
     def get(self, path: str, kind: type[T], query: dict[str, str] | None = None) -> T:

@@ -1,6 +1,7 @@
 """`nightsafe serve`: the service as a process, from its configuration to its last write."""
 
 import asyncio
+import errno
 import gc
 import signal
 import sys
@@ -84,7 +85,10 @@ async def _serve(config: Config, path: Path, former: Config | None) -> None:
         if not await _started(service, stop):
             return
     except OSError as error:
-        raise Failure(f"can't listen: {error.strerror or error}", Exit.CANNOT_START) from error
+        way_out = (
+            "; stop who listens there, or name another port under [listen]" if error.errno == errno.EADDRINUSE else ""
+        )
+        raise Failure(f"can't listen: {error.strerror or error}{way_out}", Exit.CANNOT_START) from error
     _say(service)
     # What was made so far lives as long as the process: the collector need not look at it again and again.
     gc.collect()

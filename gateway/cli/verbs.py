@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from rich.live import Live
 
-from gateway.admin.asks import LIMIT_MAX
+from gateway.admin.asks import LIMIT_MAX, WORD_MAX_S
 from gateway.admin.state.shown import RouteShown, Status
 from gateway.admin.views import EntryPage, EntryRow, EntryShown, VerdictShown, moment, pace_words
 from gateway.cli import tables
@@ -262,12 +262,12 @@ def steer(reach: Reach, name: str, verb: str, reason: str, span: str, *, json: b
     """Open or close a route for a while, or leave it to the evidence again."""
     body: dict[str, Any] = {"reason": reason}
     if verb != "auto":
-        body["for"] = seconds_of(span)
+        body["for"] = word_s(span)
     found = client_of(reach).post(f"{API}/routes/{safe(name)}/{verb}", RouteShown, body)
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return Exit.DONE
-    until = f", kept so until {found.forced.until}" if found.forced else ", decided by the evidence"
+    until = f", kept so until {tables.brief(found.forced.until)}" if found.forced else ", decided by the evidence"
     sys.stdout.write(f"{found.name} is {found.zone}{until}\n")
     return Exit.DONE
 
@@ -276,16 +276,32 @@ def pace(reach: Reach, name: str, bounds: Mapping[str, float], reason: str, span
     """Have a route post slower for a while; without bounds, as fast again as billing bears."""
     path, body = f"{API}/routes/{safe(name)}/pace", dict[str, Any](reason=reason)
     if bounds:
-        found = client_of(reach).post(path, RouteShown, {**body, **bounds, "for": seconds_of(span)})
+        found = client_of(reach).post(path, RouteShown, {**body, **bounds, "for": word_s(span)})
     else:
         found = client_of(reach).post(f"{path}/auto", RouteShown, body)
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return Exit.DONE
     word = found.slowed
-    pace_now = f"at most {pace_words(word.in_flight_max, word.rate_max_per_s)} until {word.until}" if word else ""
+    pace_now = (
+        f"at most {pace_words(word.in_flight_max, word.rate_max_per_s)} until {tables.brief(word.until)}"
+        if word
+        else ""
+    )
     sys.stdout.write(f"{found.name} posts {pace_now or 'as fast as billing bears'}\n")
     return Exit.DONE
+
+
+def word_s(span: str) -> int:
+    """Seconds for which a person's word may stand.
+
+    Raises:
+        Failure: it is no such time, or too long.
+    """
+    seconds = seconds_of(span)
+    if seconds > WORD_MAX_S:
+        raise Failure(f"--for is at most {WORD_MAX_S // 86_400}d: say it again then", Exit.UNFIT)
+    return seconds
 
 
 def seconds_of(span: str) -> int:

@@ -40,9 +40,10 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """All of it in one line."""
         route = f"route {self.zone}" if self.zone else "gateway down"
+        accepted, posted, waiting = (self.accepted, self.posted, self.waiting) if self.zone else ("-", "-", "-")
         return (
             f"{self.at_s:5.1f} s  {self.phase:<13}  {route:<13}  yes {self.yes:>5} ({self.rate:3.0f}/s)"
-            f"  accepted {self.accepted:>5}  posted {self.posted:>5}  waiting {self.waiting:>5}  booked {self.booked:>5}"
+            f"  accepted {accepted:>5}  posted {posted:>5}  waiting {waiting:>5}  booked {self.booked:>5}"
         )
 
 

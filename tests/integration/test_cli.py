@@ -6,6 +6,7 @@ Services are processes; verbs that speak to them are called where the test runs 
 import asyncio
 import hashlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -218,6 +219,7 @@ def test_a_port_in_use_is_said_in_one_sentence(house: House) -> None:
     assert start.returncode == Exit.CANNOT_START
     assert start.stderr.splitlines()[-1].startswith("nightsafe: can't listen")
     assert str(port) in start.stderr
+    assert start.stderr.endswith("; stop who listens there, or name another port under [listen]\n")
 
 
 def test_every_fault_of_a_configuration_is_listed(house: House) -> None:
@@ -374,7 +376,12 @@ def test_a_wrong_token_is_told_so(served: Served, tmp_path: Path) -> None:
     file.write_text("nobody-we-know-of")
     answer = nightsafe("status", "--url", served.said["admin"], "--token-file", file)
     assert answer.returncode == Exit.NOT_REACHED
-    assert "A known bearer token is needed; name its file by --token-file" in answer.stderr
+    assert (
+        "A known bearer token is needed: nobody has the one that was sent, or its time is over; name" in answer.stderr
+    )
+    assert "its file by --token-file" in answer.stderr
+    none = nightsafe("status", "--url", served.said["admin"], "--token-file", os.devnull)
+    assert "A known bearer token is needed; name its file by --token-file" in none.stderr
 
 
 def test_nobody_there_is_said_in_one_sentence(tmp_path: Path) -> None:

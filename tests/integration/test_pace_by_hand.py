@@ -1,6 +1,7 @@
 """A person has a route post slower: over the admin API, by the command, on the page, and on several nodes."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -165,9 +166,14 @@ async def test_the_command_slows_a_route_and_lets_it_go(house: House, tmp_path: 
 
     code, text = await said("pace", "main", "--in-flight", "4", "--rate", "2.5", "--for", "30m")
     assert (code, text.startswith("main posts at most 4 at once and 2.5 a second until 20")) == (0, True)
+    assert re.search(r" until 20[0-9-]{8} [0-9:]{8}Z\n$", text)
     _, text = await told("shape")
     assert "main: operator lets it post at most 4 at once and 2.5 a second until" in text
     assert await said("pace", "main", "--auto") == (0, "main posts as fast as billing bears\n")
+    assert await said("pace", "main", "--rate", "1", "--for", "32d") == (
+        2,
+        "nightsafe: --for is at most 31d: say it again then\n",
+    )
     code, text = await said("pace", "main", "--in-flight", "0")
     assert (code, "route open" in text) == (2, True)
     assert (await said("pace", "main"))[0] == 2

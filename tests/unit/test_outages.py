@@ -243,8 +243,7 @@ async def test_a_report_is_written_when_all_is_settled(heart: Heart) -> None:
 
 
 async def test_what_came_before_it_was_looked_at_is_taken_in_it(heart: Heart) -> None:
-    """An outage is found at the next look: what it had meanwhile did not wait when it began, nor did what came before the
-    next one did."""
+    """An outage is found at the next look; what it had until then did not wait when it began. So with the next one."""
     recorder = recorder_of(heart)
     await recorder.open()
     for number in range(2):
