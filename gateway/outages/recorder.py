@@ -4,6 +4,7 @@ Of several nodes on a spool the one that tells people follows them for all.
 """
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -42,6 +43,9 @@ WAIT_US: Final = 3 * US
 
 REPORTS: Final = "outages/"
 LOOK_S: Final = 1.0
+LOOKS_KEPT: Final = 64
+"""Looks of a minute, in which one is from before the first call that met an outage."""
+
 KEPT_MAX: Final = 500
 """Reports kept; the oldest make room."""
 
@@ -87,8 +91,8 @@ class Recorder:
         self._parts_written: dict[str, tuple[int, bool]] = {}
         #: What isn't settled, by route.
         self.current: dict[str, Outage] = {}
-        #: By route, its figures at the last look while it was well: what came since is of the outage that is found next.
-        self._while_well: dict[str, Figures] = {}
+        #: By route, when it was looked at last while it was well, and its figures then.
+        self._while_well: dict[str, deque[tuple[int, Figures]]] = {}
         self._written_us: dict[str, int] = {}
         #: Reports of this run and the last of the former one, newest last.
         self._new: list[Report] = []
@@ -175,9 +179,9 @@ class Recorder:
         outage = self.current.get(route.name)
         if outage is None:
             if passes:
-                self._while_well[route.name] = figures
+                self._was_well(route.name, now_us, figures)
             else:
-                await self._keep(self._begun(route, self._while_well.get(route.name, figures), now_us))
+                await self._keep(self._begun(route, figures, now_us))
             return
         empty_s = self._estimate_s(route.name)
         look = Look(
@@ -193,20 +197,29 @@ class Recorder:
         if is_settled(after, figures) and not waits:
             written_by = Written(self._node, route.currency, now_us)
             await self._report(report_of(after, figures, written_by, await self._part(after)))
-            self._while_well[route.name] = figures
+            self._was_well(route.name, now_us, figures)
         elif after.ended_us != outage.ended_us or abs(now_us - self._written_us.get(route.name, 0)) >= KEEP_US:
             await self._keep(after)
 
-    def _begun(self, route: Route, before: Figures, now_us: int) -> Outage:
+    def _was_well(self, route: str, now_us: int, figures: Figures) -> None:
+        self._while_well.setdefault(route, deque(maxlen=LOOKS_KEPT)).append((now_us, figures))
+
+    def _before(self, route: str, seen_us: int, figures: Figures) -> Figures:
+        """What was so when nobody had met an outage yet, as far back as looks are kept: what came since is taken in it."""
+        looks = self._while_well.pop(route, None) or [(seen_us, figures)]
+        return next((was for at_us, was in reversed(looks) if at_us <= seen_us), looks[0][1])
+
+    def _begun(self, route: Route, figures: Figures, now_us: int) -> Outage:
         began_us = route.outage.began_us or now_us
+        seen_us = min(began_us, route.health.trouble_us or began_us)
         return Outage(
             number=self._last + 1,
             route=route.name,
             began_us=began_us,
-            seen_us=min(began_us, route.health.trouble_us or began_us),
+            seen_us=seen_us,
             cause=_cause(route),
             planned=self._planned(route.name),
-            before=before,
+            before=self._before(route.name, seen_us, figures),
             looked_us=now_us,
         )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.outcome import Cause, Posted, Refused, Unknown
+from adapters.outcome import Cause, NotSent, Posted, Refused, Unknown
 from adapters.payment import AnswerKind, Refusal
 from gateway.meter import Meter
 from gateway.outages.answers import Measured, Spread, answers_of, joined, spread
@@ -265,6 +265,21 @@ async def test_what_came_before_it_was_looked_at_is_taken_in_it(heart: Heart) ->
         await recorder.look()
     found = [(report.carried[0], report.taken[0], report.posted[0]) for report in await recorder.reports()]
     assert found == [(0, 1, 1), (0, 2, 2), (0, 1, 1), (0, 2, 2)]
+
+
+async def test_what_came_since_the_first_call_that_met_it_is_taken_in_it(heart: Heart) -> None:
+    """Also where there was a look before evidence had gathered."""
+    recorder = recorder_of(heart)
+    await recorder.open()
+    await recorder.look()
+    heart.core.will(*[Does(NotSent(cause=Cause.REFUSED_CONNECTION))] * 3)
+    await heart.clock.advance(1)
+    for number in range(3):
+        await heart.pay(str(number), account=str(number))
+        await heart.clock.advance(0.4)
+        await recorder.look()
+    (current,) = recorder.current.values()
+    assert (current.cause, current.before.of(State)) == ("refused_connection", Sum(0, 0))
 
 
 async def test_what_another_node_followed_is_none_of_the_last_look(heart: Heart) -> None:
