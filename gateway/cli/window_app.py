@@ -15,7 +15,7 @@ def list_windows(
     json: JsonOption = False,
     reach: Reach,
 ) -> None:
-    """List the windows that come again."""
+    """List the windows that are planned."""
     from gateway.cli import windows  # noqa: PLC0415 - the help is there at once
 
     raise typer.Exit(windows.list_windows(reach, json=json))
