@@ -1,6 +1,7 @@
 """What a start would change of a spool's layout, so that it can be known before."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 _NOT_WORDS: Final = ("works beside", "outside a transaction")
@@ -33,11 +34,7 @@ def ahead(version: int, scripts: Iterable[tuple[int, str]]) -> Outlook:
 
 def _about(script: str) -> str:
     """The first sentence of a migration's first comment that isn't about how it is applied."""
-    words = list[str]()
-    for line in script.splitlines():
-        said = line.removeprefix("--").strip()
-        if line.startswith("--") and not said.startswith(_NOT_WORDS):
-            words.append(said)
-        elif not line.startswith("--"):
-            break
+    comment = takewhile(lambda line: line.startswith("--"), script.splitlines())
+    said = (line.removeprefix("--").strip() for line in comment)
+    words = [each for each in said if not each.startswith(_NOT_WORDS)]
     return " ".join(words).partition(". ")[0].rstrip(".")

@@ -1,5 +1,7 @@
 """What a start would change of a spool's layout is said before, and asking changes nothing."""
 
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +93,22 @@ async def test_a_database_that_is_away_is_said_so() -> None:
     """There is nothing to tell of."""
     with pytest.raises(Exception, match="can't be read"):
         await outlook_of_database(database("postgresql://postgres@127.0.0.1:1/postgres"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "postgresql://u:s3cret/x@host/d", "postgresql://u:s3cret@host/x?sslmode=often"],
+    ids=["none", "a slash in its password", "an unknown value"],
+)
+@pytest.mark.parametrize("verb", [serve.outlook, serve.run], ids=["outlook", "start"])
+def test_a_url_that_can_t_be_understood_is_said_so_and_nothing_of_it_is(
+    tmp_path: Path, url: str, verb: Callable[[Path], int]
+) -> None:
+    """What a driver quotes may be a piece of the password."""
+    with pytest.raises(Failure, match="URL can't be understood") as found:
+        verb(node_file(tmp_path, url, "http://127.0.0.1:1"))
+    assert found.value.exit == Exit.CANNOT_START
+    assert "cret" not in "".join(traceback.format_exception(found.value))
 
 
 async def test_of_a_file_the_steps_that_are_missing_are_told_and_none_is_done(tmp_path: Path) -> None:

@@ -73,8 +73,19 @@ _WRITING: Final = {
 
 
 async def connect(settings: PostgresSettings) -> Connection:
-    """A connection to the server that takes writes, whichever of those named that is."""
-    return await _driver.connect(**_options(settings, _WRITING))
+    """A connection to the server that takes writes, whichever of those named that is.
+
+    Raises:
+        SpoolUnfit: the URL can't be understood.
+        Exception: what the driver says (`trouble_of`).
+    """
+    try:
+        return await _driver.connect(**_options(settings, _WRITING))
+    except ValueError:  # not chained: what the driver quotes may be a piece of the password
+        raise SpoolUnfit(
+            "the database's URL can't be understood: it is to be like postgresql://user:password@host:5432/database, with"
+            " other characters than letters and digits in the password as %40 for @, and so on"
+        ) from None
 
 
 class Readers:
