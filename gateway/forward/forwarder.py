@@ -97,7 +97,7 @@ class Forwarder:
         route.lane_freed = self.lane_freed
         route.lane_unsure = self.lane_unsure
         route.health.backlog_waits = self.may_wait
-        self.pace.backlog_waits = lambda: self._walks.claimed > 0 or self.may_wait()
+        self.pace.backlog_waits = lambda: self._walks.waiting > 0 or self.may_wait()
         self.pace.drained_in_s = lambda: self.estimate.empty_s
         route.health.room_freed = self._room_freed
         route.health.on_change(lambda _old, _new, _diagnosis: self._zone_changed())
@@ -246,7 +246,7 @@ class Forwarder:
         if self._wants_more:
             return 0.0
         held_s = self.pace.wait_s()
-        if held_s > 0 and self._walks.claimed:
+        if held_s > 0 and self._walks.waiting:
             # Nothing that ends makes room before that.
             return min(IDLE_S, max(LOOK_S, held_s))
         if self._walks.room <= 0:

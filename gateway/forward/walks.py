@@ -99,15 +99,17 @@ class Walks:
         self._picked: list[tuple[Entry, Permit | None]] = []
         self._claiming = False
         self._claimed: deque[Errand] = deque()
+        #: Entries in doubt that wait for a place to be asked about.
+        self._questions: deque[Entry] = deque()
         self._outcomes: list[Move] = []
         self._recording = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
-    def claimed(self) -> int:
-        """How many are claimed and wait for a place at the core."""
-        return len(self._claimed)
+    def waiting(self) -> int:
+        """How many wait for a place at the core: claimed, or to be asked about."""
+        return len(self._claimed) + len(self._questions)
 
     @property
     def room(self) -> int:
@@ -124,11 +126,10 @@ class Walks:
             self._begin(self._claim_all())
 
     def ask(self, entry: Entry) -> None:
-        """Begin to ask about an entry in doubt."""
+        """Ask about an entry in doubt, as soon as there is a place for that."""
         self._take_in_hand(entry)
-        place = Slot()
-        self._pace.begin(place, Who.BACKLOG)
-        self._begin(self._ask(entry, place))
+        self._questions.append(entry)
+        self._ask_in_turn()
 
     async def stop(self, grace_s: float) -> int:
         """Claim and send nothing more, let attempts end within `grace_s`; how many entries were left as they are."""
@@ -287,14 +288,29 @@ class Walks:
 
     def send_claimed(self) -> None:
         """Send what is claimed, as many as the pace allows; take it back where the route opened, or we are stopping."""
-        may_wait = not self._stopping and self._route.health.zone is not Zone.OPEN
-        while self._claimed and not (may_wait and not self._may_go(self._claimed[0])):
+        # Questions come first: what falls due is at most half of all, and what is claimed ahead never ends.
+        self._ask_in_turn()
+        while self._claimed and not (self._may_wait and not self._may_go(self._claimed[0])):
             errand = self._claimed.popleft()
             permit = self._leave(errand)
             if permit is None:
                 self._told(errand.entry, leave_ended(repeated=errand.repeated))
             else:
                 self._begin(self._carry(errand, permit))
+
+    @property
+    def _may_wait(self) -> bool:
+        """For a place: neither are we stopping, nor is the route open."""
+        return not self._stopping and self._route.health.zone is not Zone.OPEN
+
+    def _ask_in_turn(self) -> None:
+        """Ask as many as the pace allows; where the route opened, or we are stopping, they are due again later."""
+        while self._questions and not self._may_wait:
+            self._unsent(self._questions.popleft())
+        while self._questions and self._pace.lets_backlog():
+            place = Slot()
+            self._pace.begin(place, Who.BACKLOG)
+            self._begin(self._ask(self._questions.popleft(), place))
 
     def _may_go(self, errand: Errand) -> bool:
         """A trial has its place already."""

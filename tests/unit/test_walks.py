@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from adapters.core import Level
 from adapters.payment import AnswerKind
 from gateway.clock import settle
+from gateway.route.record import Slowed
 from spool.entry import Entry
 from spool.keys import KeyRing
 from spool.lifecycle import PARK, State
@@ -17,7 +18,7 @@ from spool.memory import MemoryStore
 from spool.seal import Sealer
 from spool.store import Move
 from tests.unit.fake_core import SILENCE, Does, able
-from tests.unit.heart import KEYS, Heart, OpenHeart
+from tests.unit.heart import HOUR_US, KEYS, Heart, OpenHeart
 from tests.unit.troubled_store import Trouble
 
 BOOKED_SILENTLY = Does(SILENCE, books=True)
@@ -355,6 +356,53 @@ async def test_what_is_being_asked_about_is_in_hand(open_heart: OpenHeart) -> No
     await heart.later(60.0)
     assert (heart.core.calls[-1].operation, heart.forwarder.in_hand) == ("inquire", 1)
     assert await heart.forwarder.stop(0) == 1
+
+
+async def asking(open_heart: OpenHeart) -> Heart:
+    """Four in doubt, due to be asked about, and one place at a core that says nothing."""
+    heart = await open_heart(Level.B)
+    await taken(heart, 4)
+    heart.core.will(*[BOOKED_SILENTLY] * 4)
+    await heart.forwards(3)
+    assert await states(heart) == [State.IN_DOUBT] * 4
+    until_us = heart.clock.now_us() + HOUR_US
+    heart.health.pace.say(Slowed(until_us=until_us, actor="anna", reason="their ask", in_flight_max=1))
+    heart.core.most_under_way = 0
+    heart.core.hang()
+    await heart.later(60.0)
+    return heart
+
+
+async def test_a_question_waits_for_a_place_at_the_core(open_heart: OpenHeart) -> None:
+    """Whoever lets one call at once go there sees one, whatever it asks for; the next one goes as it ends."""
+    heart = await asking(open_heart)
+    assert (heart.core.numbers("inquire"), heart.forwarder.in_hand) == ([(await heart.entry("k0")).number], 2)
+    heart.core.let_go()
+    for _ in range(4):
+        await heart.later(1.0)
+    assert (await states(heart), heart.core.most_under_way) == ([State.POSTED] * 4, 1)
+
+
+async def test_a_question_that_waits_when_the_route_opens_is_asked_when_it_is_back(open_heart: OpenHeart) -> None:
+    """Nothing of it is anywhere: it is due as it was."""
+    heart = await asking(open_heart)
+    heart.open_route()
+    await settle()
+    assert (len(heart.core.numbers("inquire")), heart.forwarder.in_hand) == (1, 1)
+    heart.core.let_go()
+    heart.close_route()
+    for _ in range(4):
+        await heart.later(1.0)
+    assert await states(heart) == [State.POSTED] * 4
+
+
+async def test_a_question_that_waits_when_we_stop_is_not_asked(open_heart: OpenHeart) -> None:
+    """The next start does."""
+    heart = await asking(open_heart)
+    stopping = asyncio.ensure_future(heart.forwarder.stop(20.0))
+    await settle()
+    heart.core.let_go()
+    assert (await stopping, len(heart.core.numbers("inquire"))) == (0, 1)
 
 
 async def test_what_a_person_parks_while_the_core_is_asked_stays_parked_and_holds_its_account(
