@@ -149,6 +149,7 @@ class Billing:
         loop = self.nature.loop
         order = Order(operation=operation, delivery=delivery, sent_at=loop.time(), says=loop.create_future())
         calling = operation != "inquire" and self.judge.calls(operation, delivery)
+        self.judge.goes(self, operation)
         try:
             unsent = await self._connect(timeout_s)
             if unsent is not None:
@@ -159,6 +160,7 @@ class Billing:
             await asyncio.wait([order.says], timeout=max(0.0, order.sent_at + timeout_s - loop.time()))
             return order.says.result() if order.says.done() else Unknown(cause=Cause.ANSWER_TIMEOUT)
         finally:
+            self.judge.is_back(self)
             if calling:
                 self.judge.hangs_up(delivery)
 

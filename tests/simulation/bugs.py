@@ -36,6 +36,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.nature import Nature
 from tests.simulation.people import Witnessed
 from tests.simulation.process import Parts
+from tests.simulation.slowing_bugs import ForgetsWordsAtARestart, HurriesOn, NeverEndsAWord
 
 # The store
 
@@ -526,6 +527,7 @@ BUGS: Final[dict[str, Parts]] = {
     },
     ends_and_tells_nobody.__name__: Parts(closing=ends_and_tells_nobody),
     one_health_for_all.__name__: Parts(health=one_health_for_all),
+    **{bug.__name__: Parts(health=bug) for bug in (HurriesOn, NeverEndsAWord, ForgetsWordsAtARestart)},
     StartsNumbersAnew.__name__: Parts(numbers=StartsNumbersAnew),
     **{
         bug.__name__: _billing(bug)

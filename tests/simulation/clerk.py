@@ -12,8 +12,8 @@ from spool.lifecycle import State
 from tests.simulation.clients import Counter
 from tests.simulation.judge import Judge
 from tests.simulation.process import Process
+from tests.simulation.slowing import ACTOR, Slowing
 
-ACTOR: Final = "clerk"
 AGAIN_S: Final = 1.0
 """Seconds between two attempts to release what is still held, or to end what is parked."""
 
@@ -31,13 +31,14 @@ ACTS: Final = (Act.HOLD, Act.RELEASE, Act.RETRY, Act.REOPEN)
 class Clerk:
     """See above."""
 
-    def __init__(self, counter: Counter, judge: Judge) -> None:
-        """Sits where the counter is."""
+    def __init__(self, counter: Counter, judge: Judge, slowing: Slowing) -> None:
+        """Sits where the counter is; what he says of a route's pace he says apart, whatever else he does."""
         self._counter = counter
         self._judge = judge
         self._nature = counter.nature
         self._acts = 0
         self._over = asyncio.Event()
+        self.slowing = slowing
 
     async def run(self) -> None:
         """The day's work."""

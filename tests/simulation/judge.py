@@ -16,6 +16,7 @@ from spool.lifecycle import FINAL, REOPEN, Kind, State, Told
 from spool.memory import MemoryStore
 from tests.simulation.nature import Nature
 from tests.simulation.seeded_loop import OWNER
+from tests.simulation.slowing import Places
 
 YES: Final = frozenset({AnswerKind.POSTED, AnswerKind.PROVISIONAL})
 SETTLED: Final = YES | {AnswerKind.REFUSED}
@@ -61,6 +62,8 @@ class Judge:
         self._arrived: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
         #: Accounts with an attempt under way, and which process makes it.
         self._calling: dict[str, object] = {}
+        #: Where calls are at a core, by the clerk's word on the pace.
+        self.places: Places
         #: What persons were told that they had done: the entry, the act, by whom, why.
         self._acts: list[tuple[int, str, str, str]] = []
         #: What was over and has left the spool, by number.
@@ -190,6 +193,15 @@ class Judge:
             self._look_ahead(entry)
         self._calling[delivery.account] = OWNER.get()
         return True
+
+    def goes(self, core: object, operation: str) -> None:
+        """Whatever a core is asked that takes a place there; to be ended by `is_back`."""
+        if found := self.places.begins(core, operation):
+            self.broken("no more goes there than a person lets", found)
+
+    def is_back(self, core: object) -> None:
+        """It is answered, or nobody waits for that any more."""
+        self.places.ends(core)
 
     def _look_ahead(self, entry: Entry) -> None:
         """Nothing unfinished of its lane came before it."""

@@ -15,6 +15,9 @@ from tests.simulation.seeded_loop import SeededLoop
 START_US: Final = 1_767_225_600_000_000
 """The wall clock at the beginning: 2026-01-01 UTC."""
 
+ROUTE: Final = "billing"
+"""The route to the core that ails."""
+
 TRACE_SHOWN: Final = 60
 """Events kept for whoever looks into a failure."""
 

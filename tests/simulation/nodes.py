@@ -27,10 +27,12 @@ from spool.number import number_at
 from tests.simulation.clients import Counter
 from tests.simulation.database import LEASE_S, Database, Image, NodeStore
 from tests.simulation.judge import YES, File, Judge
-from tests.simulation.nature import START_US, Mix, Nature, SeededClock
-from tests.simulation.process import ROUTE, Parts, Process, Site
+from tests.simulation.nature import ROUTE, START_US, Mix, Nature, SeededClock
+from tests.simulation.process import Parts, Process, Site
 from tests.simulation.seeded_loop import OWNER
 from tests.simulation.sharing import Sharing
+from tests.simulation.slowing_bugs import KeepsWordsToItself, TellsThatWordsEnded
+from tests.simulation.slowing_nodes import SlowingTogether
 from tests.simulation.world import Report, World, play
 
 if TYPE_CHECKING:
@@ -325,6 +327,11 @@ class NodesWorld(World):
         """With every node behind it."""
         return NodesCounter(self.nature, self.judge)
 
+    def a_slowing(self) -> SlowingTogether:
+        """Who talks to either."""
+        assert isinstance(self.counter, NodesCounter), "this world's own"
+        return SlowingTogether(self.counter, self.nature, self.sharing, is_calm=self.is_calm)
+
     @property
     def sharing(self) -> Sharing:
         """Who sees what nodes send together."""
@@ -484,6 +491,10 @@ NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
     TakesTheWhole.__name__: partial(simulate_nodes, kind=TakesTheWhole),
     GoesByItsMachine.__name__: partial(simulate_nodes, clock=GoesByItsMachine),
+    **{
+        bug.__name__: partial(simulate_nodes, parts=Parts(health=bug))
+        for bug in (TellsThatWordsEnded, KeepsWordsToItself)
+    },
     "ForgetsTheYoung": partial(simulate_nodes, changed_sql=_YOUNG_TOO),
 }
 """Guards that only several nodes need, each taken out: by name, what a seed comes to without it."""

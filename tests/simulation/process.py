@@ -39,12 +39,11 @@ from tests.simulation.billing import Billing
 from tests.simulation.dialects import dialect, through_bytes
 from tests.simulation.disk import Disk, SimStore
 from tests.simulation.judge import Judge
-from tests.simulation.nature import Mix, Nature, SeededClock
+from tests.simulation.nature import ROUTE, Mix, Nature, SeededClock
 from tests.simulation.people import People, Witnessed, telling_settings
 from tests.simulation.seeded_loop import OWNER
 
 NODE: Final = "sim"
-ROUTE: Final = "billing"
 CHANNELS: Final = ("kiosk", "bank")
 SHOP: Final = "shop"
 """A channel with a route of its own, to a core that is always well."""

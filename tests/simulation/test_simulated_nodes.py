@@ -9,7 +9,14 @@ from tests.simulation.simulate import KEPT_OF_NODES, kept_seeds, new_base, told
 
 NEW_SEEDS: Final = 4
 
-FOUND_AT: Final = {"SeesNoLanesOfOthers": 0, "TakesTheWhole": 10, "GoesByItsMachine": 2, "ForgetsTheYoung": 2}
+FOUND_AT: Final = {
+    "SeesNoLanesOfOthers": 0,
+    "TakesTheWhole": 10,
+    "GoesByItsMachine": 2,
+    "ForgetsTheYoung": 2,
+    "TellsThatWordsEnded": 31,
+    "KeepsWordsToItself": 4,
+}
 """The seed at which each planted bug is found; `make planted` looks for all of them from the first seed on."""
 
 

@@ -19,10 +19,11 @@ from tests.simulation.clerk import Clerk
 from tests.simulation.clients import Client, Counter, crowd
 from tests.simulation.disk import Disk
 from tests.simulation.judge import Judge
-from tests.simulation.nature import Mix, Nature
+from tests.simulation.nature import ROUTE, Mix, Nature
 from tests.simulation.people import People
-from tests.simulation.process import ROUTE, SHOP_ROUTE, Parts, Process, Site
+from tests.simulation.process import SHOP_ROUTE, Parts, Process, Site
 from tests.simulation.seeded_loop import InCircles, NothingLeft
+from tests.simulation.slowing import Slowing
 
 DRAINED_WITHIN_S: Final = 1_800.0
 """Virtual seconds after healing within which nothing may be left over."""
@@ -71,7 +72,8 @@ class World:
         if nature.mix.shopping:
             self.sites[SHOP_ROUTE] = Site(WellBilling(nature, self.judge), KeptInMemory())
         self.people = People(nature, self.judge)
-        self.clerk = Clerk(self.counter, self.judge)
+        self.clerk = Clerk(self.counter, self.judge, self.a_slowing())
+        self.judge.places = self.clerk.slowing.places
         self.processes: list[Process] = []
         self._drained = asyncio.Event()
         self._outages = 0
@@ -95,6 +97,10 @@ class World:
         """Where payments are handed in."""
         return Counter(self.nature, self.judge)
 
+    def a_slowing(self) -> Slowing:
+        """A person with a word on the pace."""
+        return Slowing(self.counter, self.nature)
+
     # The course of things
 
     async def run(self) -> None:
@@ -103,14 +109,15 @@ class World:
         self._start()
         clients = crowd(self.counter)
         errands = [
-            asyncio.ensure_future(errand) for errand in (*(client.run() for client in clients), self.clerk.run())
+            asyncio.ensure_future(errand)
+            for errand in (*(client.run() for client in clients), self.clerk.run(), self.clerk.slowing.run())
         ]
         self._plan()
         await self._quietly(nature.mix.span_s)
         await self._spell()
         self._heal()
-        tidying = asyncio.ensure_future(self.clerk.tidy_up())
-        if not await self._ends([*errands, tidying]):
+        tidying = [asyncio.ensure_future(each.tidy_up()) for each in (self.clerk, self.clerk.slowing)]
+        if not await self._ends([*errands, *tidying]):
             return
         if await self._drains():
             await self._ask_again(clients)
@@ -280,6 +287,7 @@ class World:
         process.store.killed()
         if self.nature.chance.random() < 0.5:
             self.sites[ROUTE].keeper = KeptInMemory()
+            self.clerk.slowing.is_unsure = True
         self._gone(process)
 
     def _gone(self, process: Process) -> None:

@@ -61,37 +61,16 @@ class HouseSide:
         """Have a route post slower for a while than it is configured to."""
         name = call.parts[0]
         told = asks.body_of(call.body, asks.PaceBody)
-        reason, route = asks.plain(told.reason), self._route(name)
-        if told.for_s * US > route.health.forced_max_us:
-            most_s = route.health.forced_max_us // US
-            raise Trouble(Code.INVALID, f"a word on its pace needs an end within {most_s} s from now")
-        demand_slower(told, route.forward)
-        at_once, rate = told.in_flight_max or 0, told.rate_max_per_s or 0.0
-        self._slow(
-            route,
-            Slowed(
-                until_us=self._desk.clock.now_us() + told.for_s * US,
-                actor=call.person.name,
-                reason=reason,
-                in_flight_max=at_once,
-                rate_max_per_s=rate,
-            ),
-        )
-        detail = f"{pace_words(at_once, rate)}, for {told.for_s} s"
-        return await self._steered(call, name, "route_pace", detail, reason)
+        word = slow(self._route(name), told, self._desk.clock.now_us(), call.person.name)
+        detail = f"{pace_words(word.in_flight_max, word.rate_max_per_s)}, for {told.for_s} s"
+        return await self._steered(call, name, "route_pace", detail, word.reason)
 
     async def pace_auto(self, call: Call) -> RouteShown:
         """Take that back: as fast as the core bears and the configuration allows."""
         name = call.parts[0]
         reason, route = asks.plain(asks.body_of(call.body, asks.OneBody).reason), self._route(name)
-        self._slow(route, None)
+        let_go(route)
         return await self._steered(call, name, "route_pace_auto", "", reason)
-
-    @staticmethod
-    def _slow(route: Route, word: Slowed | None) -> None:
-        route.health.pace.say(word)
-        # A restart within the next moment finds it.
-        route.health.keep()
 
     def _route(self, name: str) -> Route:
         route = self._desk.route(name)
@@ -138,6 +117,38 @@ class HouseSide:
             self._verifying = False
         log.info("verified", ok=found.ok, counted=found.counted, opened=found.opened, actor=call.person.name)
         return verdict_shown(found)
+
+
+def slow(route: Route, told: asks.PaceBody, now_us: int, actor: str) -> Slowed:
+    """Have a route post slower from now on; the word by which it does.
+
+    Raises:
+        Trouble: it is no slower pace, or has no end that is near enough.
+    """
+    if told.for_s * US > route.health.forced_max_us:
+        most_s = route.health.forced_max_us // US
+        raise Trouble(Code.INVALID, f"a word on its pace needs an end within {most_s} s from now")
+    demand_slower(told, route.forward)
+    word = Slowed(
+        until_us=now_us + told.for_s * US,
+        actor=actor,
+        reason=asks.plain(told.reason),
+        in_flight_max=told.in_flight_max or 0,
+        rate_max_per_s=told.rate_max_per_s or 0.0,
+    )
+    _say(route, word)
+    return word
+
+
+def let_go(route: Route) -> None:
+    """Take that back."""
+    _say(route, None)
+
+
+def _say(route: Route, word: Slowed | None) -> None:
+    route.health.pace.say(word)
+    # A restart within the next moment finds it.
+    route.health.keep()
 
 
 def demand_slower(told: asks.PaceBody, allowed: ForwardSettings) -> None:
