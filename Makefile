@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Tests share nothing, so they run on two cores; who is done first takes over what the other has left.
 PARALLEL := -n 2 --dist worksteal
 # Those of the spool, and those that start processes, often wait: for a disk, a database, each other.
-WAITING := -n 3 --dist worksteal
+WAITING := -n 4 --dist worksteal
 # What is quick: each small change of a payment's way is noticed here (make mutation).
 QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integration/test_sqlite_spool.py \
   tests/integration/test_sqlite_syncs.py tests/integration/test_sqlite_commits.py tests/faults/test_uncertain_commits.py \
