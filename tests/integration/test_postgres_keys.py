@@ -1,6 +1,7 @@
 """The key store in a database: as the file, but for all nodes."""
 
 import asyncio
+import traceback
 from pathlib import Path
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
@@ -93,10 +94,20 @@ def test_while_the_database_is_away_nobody_knows() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_what_is_wrong_on_our_own_side_is_not_called_the_database_s() -> None:
-    """An address that nobody could ask, say."""
-    with pytest.raises(ValueError, match="invalid literal"):
-        PostgresKeyStore("postgresql://postgres@127.0.0.1:port/nightsafe").exists()
+def test_an_address_that_nobody_could_ask_is_said_so_and_not_repeated() -> None:
+    """What the driver complains of may be a piece of the password."""
+    place = PostgresKeyStore("postgresql://anna:secret/too@127.0.0.1/nightsafe")
+
+    with pytest.raises(KeysUnfit, match="URL can't be understood") as caught:
+        place.exists()
+
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_bug_of_our_own_is_not_called_the_database_s(place: PostgresKeyStore) -> None:
+    """It is as loud as it was."""
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        place._do(lambda db: db.nothing_of_the_kind())
 
 
 def test_whoever_may_not_make_a_table_makes_no_key_store(dsn: str) -> None:

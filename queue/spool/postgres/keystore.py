@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from spool.errors import KeysAway, KeysChanged, KeysUnfit
+from spool.errors import KeysAway, KeysChanged, KeysUnfit, SpoolUnfit
 from spool.keystore import KeptKeys, raised, read_kept, written
 from spool.postgres.connection import Connection, Trouble, connect, lies_outside, passes_by_itself, trouble_of
 from spool.postgres.settings import PostgresSettings
@@ -105,11 +105,13 @@ class PostgresKeyStore:
 
         try:
             return asyncio.run(doing())
+        except SpoolUnfit as unfit:
+            raise KeysUnfit(str(unfit)) from None
         except Exception as error:
             if not lies_outside(error):
                 raise
-            unfit = KeysAway if passes_by_itself(error) else KeysUnfit
-            raise unfit(f"the key store {PLACE} can't be asked now: {type(error).__name__}") from error
+            kind = KeysAway if passes_by_itself(error) else KeysUnfit
+            raise kind(f"the key store {PLACE} can't be asked now: {type(error).__name__}") from error
 
 
 async def _text(db: Connection) -> bytes | None:
