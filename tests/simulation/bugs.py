@@ -26,6 +26,7 @@ from gateway.telling.letter import Letter
 from gateway.telling.sink import NotTold, Sink
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, StorageUncertain
+from spool.keys import KeyRing
 from spool.lifecycle import CLAIM, NOT_SENT, POST, State, Transition
 from spool.number import Numbers
 from spool.spool import Spool
@@ -189,16 +190,20 @@ class SettlesNothingAfterTrouble(SimStore):
 class KnowsNoContent(Spool):
     """Every content has the same fingerprint: other content under a known key gets its answer."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def _use(self, keys: KeyRing) -> None:
+        super()._use(keys)
         self.fingerprint = lambda canonical: b"the same" * bool(canonical)
+
+    def fingerprint_like(self, entry: Entry, canonical: bytes) -> bytes:  # noqa: ARG002 - as Spool.fingerprint_like
+        """As it was made."""
+        return self.fingerprint(canonical)
 
 
 class MixesLanes(Spool):
     """The payments of one account are spread over two lanes."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def _use(self, keys: KeyRing) -> None:
+        super()._use(keys)
         turn, lane_of = count(), self.lane_of
         self.lane_of = lambda route, account: lane_of(route, f"{account}/{next(turn) % 2}")
 
