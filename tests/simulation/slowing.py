@@ -91,15 +91,20 @@ class Slowing:
         await self._over.wait()
         if not self._nature.mix.acts:
             return
-        if self._chance.random() < 1 / 3:
+        ends_by_itself = self._chance.random() < 1 / 3
+        if ends_by_itself:
             await self._nature.pause(max(LASTS_S) + OVER_WITHIN_S)
         else:
             while not await self._say(None):
                 await self._nature.pause(AGAIN_S)
             await self._nature.pause(OVER_WITHIN_S)
         process = self._counter.process
-        if process is not None and process.ready and process.routes[0].health.pace.slowed is not None:
-            self._nature.broken("a word on the pace has an end", f"{process.routes[0].health.pace.slowed}")
+        stands = process.routes[0].health.pace.slowed if process is not None and process.ready else None
+        if process is None or stands is None:
+            return
+        # A clock that was moved back is that much later at the word's end.
+        if not ends_by_itself or stands.until_us <= process.clock.now_us():
+            self._nature.broken("a word on the pace has an end", f"{stands}")
 
     async def _say(self, told: PaceBody | None) -> bool:
         """At whichever gateway is there; false where none was, or it died over it."""
