@@ -89,10 +89,11 @@ async def _serve(config: Config, path: Path, former: Config | None) -> None:
             "; stop who listens there, or name another port under [listen]" if error.errno == errno.EADDRINUSE else ""
         )
         raise Failure(f"can't listen: {error.strerror or error}{way_out}", Exit.CANNOT_START) from error
-    _say(service)
-    # What was made so far lives as long as the process: the collector need not look at it again and again.
+    # What was made so far lives as long as the process: the collector need not look at it again and again. Whoever waits for
+    # the words is answered at once, and not after that.
     gc.collect()
     gc.freeze()
+    _say(service)
     await stop.wait()
     await service.stop()
 
