@@ -113,6 +113,10 @@ class NodesJudge(Judge):
         later = {number for number in file.numbers - {entry.number} if not self.bookings[number]}
         self.files[key] = File(file.request, numbers=later)
         self.forgotten_at[key] = self.nature.loop.time()
+        for each in self.files.values():
+            asked, said = each.request, each.settled
+            if isinstance(asked, Reversal) and (asked.channel, asked.payment_key) == key and said and not said.number:
+                each.settled = None  # a no to undoing it, of which there is no record, was said of what has left
 
     def booked(self, operation: str, delivery: Delivery) -> None:
         """Nothing of what was over."""
