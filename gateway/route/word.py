@@ -67,6 +67,8 @@ class Shared(Generic[Word]):
 
         That a word is over or taken back says nothing of what a node does by itself since.
         """
+        # A person may have said something here while the others' words were read.
+        self.note()
         if at_us <= self.at_us:
             return False
         self.word, self.at_us = word, at_us
