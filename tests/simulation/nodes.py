@@ -114,9 +114,15 @@ class NodesJudge(Judge):
         self.files[key] = File(file.request, numbers=later)
         self.forgotten_at[key] = self.nature.loop.time()
         for each in self.files.values():
-            asked, said = each.request, each.settled
-            if isinstance(asked, Reversal) and (asked.channel, asked.payment_key) == key and said and not said.number:
-                each.settled = None  # a no to undoing it, of which there is no record, was said of what has left
+            asked = each.request
+            if isinstance(asked, Reversal) and (asked.channel, asked.payment_key) == key:
+                self._let_go_of_a_no(each)
+
+    @staticmethod
+    def _let_go_of_a_no(file: File) -> None:
+        """A no to undoing what has left, of which there is no record: it binds nobody once the payment's key comes anew."""
+        if file.settled is not None and not file.settled.number:
+            file.settled = None
 
     def booked(self, operation: str, delivery: Delivery) -> None:
         """Nothing of what was over."""
@@ -162,6 +168,8 @@ class NodesJudge(Judge):
         node = OWNER.get()
         stood_still = isinstance(node, Node) and node.went_on_at >= self.nature.loop.time() - took_s
         super().said(request, answer, 0.0 if stood_still else took_s, deadline_s)
+        if isinstance(request, Reversal) and (request.channel, request.payment_key) in self.forgotten_at:
+            self._let_go_of_a_no(self.file(request))
 
     def wrote(self, request: Payment | Reversal, answer: Answer, body: bytes) -> None:
         """See `said`."""
