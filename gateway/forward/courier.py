@@ -23,10 +23,9 @@ from spool.lifecycle import State
 class Courier:
     """Sends and asks on one route; tells health and meter what it heard."""
 
-    def __init__(self, *, route: Route, clock: Clock, meter: Meter, holds: Callable[[], bool]) -> None:
-        """Carry along `route` what this node `holds`."""
+    def __init__(self, *, route: Route, clock: Clock, meter: Meter) -> None:
+        """Carry along `route`."""
         self._route = route
-        self._holds = holds
         self._clock = clock
         self._meter = meter
         self._backoff = Backoff(route.forward.backoff_first_s, route.forward.backoff_max_s)
@@ -34,15 +33,22 @@ class Courier:
         self._begun = clock.monotonic()
 
     async def send(
-        self, claimed: Entry, kept: Content, original: Original | None, permit: Permit, *, repeated: bool
+        self,
+        claimed: Entry,
+        kept: Content,
+        original: Original | None,
+        permit: Permit,
+        *,
+        repeated: bool,
+        holds: Callable[[], bool],
     ) -> Step:
-        """Send a claimed entry; `repeated` when an earlier attempt may have been booked."""
+        """Send a claimed entry that this node `holds`; `repeated` when an earlier attempt may have been booked."""
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
             what = "post" if original is None else "reverse"
             timeout_s = self._route.forward.attempt_timeout_s
-            sent = deliver(self._route.core, claimed, kept, original, timeout_s, holds=self._holds)
+            sent = deliver(self._route.core, claimed, kept, original, timeout_s, holds=holds)
             outcome = await self._route.spans.asked(what, claimed, sent)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)

@@ -75,7 +75,7 @@ class Forwarder:
         self._window = Window(route.forward.window_entries_max, route.forward.lane_entries_max, route.order.ahead)
         self._reading = Reading(route.order.ranks)
         self.pace = route.health.pace
-        courier = Courier(route=route, clock=clock, meter=meter, holds=self._store.nodes.holds)
+        courier = Courier(route=route, clock=clock, meter=meter)
         self._flow = Flow()
         self._walks = Walks(route=route, spool=spool, clock=clock, settler=settler, courier=courier, line=self)
         #: When the next entry falls due, as far as known (µs since 1970); 0 = look.

@@ -9,6 +9,7 @@ the first byte: a claim that finds the route open by then is taken back, for not
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -73,6 +74,8 @@ class Errand(msgspec.Struct, kw_only=True, gc=False):
     permit: Permit | None
     #: An earlier attempt may have been booked.
     repeated: bool
+    #: This node's seat and lease when it was claimed.
+    sitting: bytes = b""
 
 
 class Walks:
@@ -231,6 +234,7 @@ class Walks:
         """On disk before the first byte leaves; those that somebody else was faster with, or nobody knows of, not sent."""
         now_us = self._clock.now_us()
         moves = [_claim_of(each, now_us) for each in errands]
+        sitting = self._spool.store.nodes.sitting
         try:
             made = await self._spool.move(moves)
         except StorageUncertain:
@@ -251,7 +255,7 @@ class Walks:
             return
         for errand, move, was_made in zip(errands, moves, made, strict=True):
             if was_made:
-                errand.entry = move.after()
+                errand.entry, errand.sitting = move.after(), sitting
                 # A trial has its place at the core already: behind one that waits for a place it would keep it for ever.
                 (self._claimed.append if errand.permit is None else self._claimed.appendleft)(errand)
             else:
@@ -322,7 +326,7 @@ class Walks:
             self._withdraw(errand.permit)
             return None
         health, permit = self._route.health, errand.permit
-        if not self._spool.store.nodes.holds():
+        if not self._is_ours(errand):
             # Other nodes may have put it in doubt, and ask about it or send it themselves.
             self._withdraw(permit)
             return None
@@ -333,10 +337,17 @@ class Walks:
         health.withdraw(permit)
         return None
 
+    def _is_ours(self, errand: Errand) -> bool:
+        """It was claimed under the lease that this node has now: one lost meanwhile, and had again, is another one."""
+        nodes = self._spool.store.nodes
+        return nodes.holds() and nodes.sitting == errand.sitting
+
     async def _carry(self, errand: Errand, permit: Permit) -> None:
-        entry = errand.entry
+        entry, holds = errand.entry, partial(self._is_ours, errand)
         try:
-            step = await self._courier.send(entry, errand.kept, errand.original, permit, repeated=errand.repeated)
+            step = await self._courier.send(
+                entry, errand.kept, errand.original, permit, repeated=errand.repeated, holds=holds
+            )
         finally:
             self._unanswered.discard(entry.number)
         self._told(entry, step)
