@@ -8,8 +8,7 @@ the first byte: a claim that finds the route open by then is taken back, for not
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
 import msgspec
@@ -31,6 +30,7 @@ from spool import lifecycle
 from spool.entry import Entry
 from spool.errors import RecordDamaged, SpoolError, StorageUncertain
 from spool.lifecycle import FINAL, Kind, State
+from spool.nodes import held_now
 from spool.spool import Spool
 from spool.store import Move
 
@@ -74,8 +74,8 @@ class Errand(msgspec.Struct, kw_only=True, gc=False):
     permit: Permit | None
     #: An earlier attempt may have been booked.
     repeated: bool
-    #: This node's seat and lease when it was claimed.
-    sitting: bytes = b""
+    #: Once it is claimed: is it this node's still?
+    holds: Callable[[], bool]
 
 
 class Walks:
@@ -211,8 +211,8 @@ class Walks:
             self._withdraw(permit)
             self._told(entry, instead)
             return None
-        repeated = entry.state is State.IN_DOUBT
-        return Errand(entry=entry, kept=kept, original=original, permit=permit, repeated=repeated)
+        repeated, holds = entry.state is State.IN_DOUBT, held_now(self._spool.store.nodes)
+        return Errand(entry=entry, kept=kept, original=original, permit=permit, repeated=repeated, holds=holds)
 
     def _damaged(self, entry: Entry) -> Step:
         log.error("record_damaged", route=self._route.name, number=entry.number)
@@ -234,7 +234,6 @@ class Walks:
         """On disk before the first byte leaves; those that somebody else was faster with, or nobody knows of, not sent."""
         now_us = self._clock.now_us()
         moves = [_claim_of(each, now_us) for each in errands]
-        sitting = self._spool.store.nodes.sitting
         try:
             made = await self._spool.move(moves)
         except StorageUncertain:
@@ -255,7 +254,7 @@ class Walks:
             return
         for errand, move, was_made in zip(errands, moves, made, strict=True):
             if was_made:
-                errand.entry, errand.sitting = move.after(), sitting
+                errand.entry = move.after()
                 # A trial has its place at the core already: behind one that waits for a place it would keep it for ever.
                 (self._claimed.append if errand.permit is None else self._claimed.appendleft)(errand)
             else:
@@ -326,7 +325,7 @@ class Walks:
             self._withdraw(errand.permit)
             return None
         health, permit = self._route.health, errand.permit
-        if not self._is_ours(errand):
+        if not errand.holds():
             # Other nodes may have put it in doubt, and ask about it or send it themselves.
             self._withdraw(permit)
             return None
@@ -337,16 +336,11 @@ class Walks:
         health.withdraw(permit)
         return None
 
-    def _is_ours(self, errand: Errand) -> bool:
-        """It was claimed under the lease that this node has now: one lost meanwhile, and had again, is another one."""
-        nodes = self._spool.store.nodes
-        return nodes.holds() and nodes.sitting == errand.sitting
-
     async def _carry(self, errand: Errand, permit: Permit) -> None:
-        entry, holds = errand.entry, partial(self._is_ours, errand)
+        entry = errand.entry
         try:
             step = await self._courier.send(
-                entry, errand.kept, errand.original, permit, repeated=errand.repeated, holds=holds
+                entry, errand.kept, errand.original, permit, repeated=errand.repeated, holds=errand.holds
             )
         finally:
             self._unanswered.discard(entry.number)

@@ -70,6 +70,14 @@ class Nodes(Protocol):
         ...
 
 
+def held_now(nodes: Nodes) -> Callable[[], bool]:
+    """Tells later whether what this node claims now is its own still: a lease that was lost and had again is another one."""
+    if not nodes.shared:
+        return nodes.holds
+    sitting = nodes.sitting
+    return lambda: nodes.holds() and nodes.sitting == sitting
+
+
 class Alone:
     """A spool that one process has in its sole hands."""
 

@@ -31,6 +31,8 @@ class Member(Alone):
         self.shared = True
         self.leased = True
         self.looks = 1_000_000
+        self.leases = 1
+        self.has_it_again = False
         self.closed = set[str]()
         self.by_itself = False
 
@@ -39,10 +41,16 @@ class Member(Alone):
         """Its database is away."""
         return self.by_itself
 
+    @property
+    def sitting(self) -> bytes:
+        """Under a lease of its own."""
+        return b"%d" % self.leases
+
     def holds(self) -> bool:
-        """Its lease runs; not for ever, where it stands still after so many looks."""
+        """Its lease runs; not for ever, where it stands still after so many looks. By then it may have another one."""
         self.looks -= 1
-        return self.leased and self.looks >= 0
+        self.leases += self.has_it_again and self.looks < 0
+        return self.leased and (self.looks >= 0 or self.has_it_again)
 
     @property
     def share(self) -> Share:
@@ -254,10 +262,12 @@ async def test_nor_what_it_has_claimed(heart: Heart, store: SharedStore) -> None
     assert (await heart.entry()).state is State.POSTED
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["lost", "lost and had again"])
 async def test_a_node_that_stands_still_between_its_leave_and_its_bytes_sends_nothing(
-    heart: Heart, store: SharedStore
+    heart: Heart, store: SharedStore, *, again: bool
 ) -> None:
     """When it goes on another node may have asked the core, been told that it isn't there, and sent it."""
+    store.member.has_it_again = again
     heart.open_route()
     await heart.pay("k1")
     heart.close_route()
