@@ -69,6 +69,8 @@ class NodesJudge(Judge):
         self.sharing = Sharing(nature)
         #: The last answer about what was forgotten before it left.
         self._old_word: Answer | None = None
+        #: Payments that billing refused once.
+        self._refused: set[int] = set()
 
     def _look_ahead(self, entry: Entry) -> None:
         """Nothing unfinished of its lane was there, with a lower number, when its attempt began.
@@ -93,7 +95,12 @@ class NodesJudge(Judge):
             self._check_end(entry)
             if owned:
                 self._close_file(entry)
+        self._refused.update(each.number for each in self.tables._entries.values() if each.state is State.REFUSED)
         super().disk_changed()
+
+    def _was_reopened(self, entry: Entry) -> bool:
+        """Histories are read at the end alone."""
+        return entry.number in self._refused
 
     def _look_at_forgotten(self, entry: Entry) -> None:
         """Only what has ended, and long ago; and nobody is owed."""

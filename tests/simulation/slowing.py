@@ -52,6 +52,8 @@ class Slowing:
         #: What he said last; nothing: as fast as it goes.
         self.word: Slowed | None = None
         self.said_at = 0.0
+        #: How long before it he had said something else.
+        self.silent_s = 0.0
         #: Nobody knows whether it was heard, or is kept: a process died over it, or its record was lost.
         self.is_unsure = False
         self._over = asyncio.Event()
@@ -95,6 +97,8 @@ class Slowing:
         if ends_by_itself:
             await self._nature.pause(max(LASTS_S) + OVER_WITHIN_S)
         else:
+            # Of two words within what machines' clocks differ by either may be the later one.
+            await self._nature.pause(AGAIN_S)
             while not await self._say(None):
                 await self._nature.pause(AGAIN_S)
             await self._nature.pause(OVER_WITHIN_S)
@@ -117,7 +121,8 @@ class Slowing:
             return False
         (self.word,) = heard
         # A process that was killed before he heard may have been the last to know.
-        self.said_at, self.is_unsure = self._nature.loop.time(), process.dead
+        now = self._nature.loop.time()
+        self.silent_s, self.said_at, self.is_unsure = now - self.said_at, now, process.dead
         self._nature.counts["act pace" if told else "act pace_auto"] += 1
         self._nature.note("pace", repr(self.word))
         self.heard()

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from tests.simulation.nodes import NodesCounter
     from tests.simulation.sharing import Sharing
 
+CLOCKS_APART_S: Final = 0.25
+"""Of two words within so little either may be taken for the later one: machines' clocks differ by a way to the server and back."""
+
 HEARD_S: Final = 2.0
 """Within so long a node that is well has heard of what was said at another."""
 
@@ -32,7 +35,7 @@ class SlowingTogether(Slowing):
         """And both go by it soon."""
         self._sharing.slowed(self.word)
         there = tuple(node for node in self._nodes.nodes.values() if node.ready)
-        if self._is_calm and len(there) > 1:
+        if self._is_calm and len(there) > 1 and self.silent_s > CLOCKS_APART_S:
             self._nature.loop.outside_later(HEARD_S, self._look_round, self.said_at)
 
     def _look_round(self, said_at: float) -> None:
