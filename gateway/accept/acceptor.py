@@ -38,7 +38,7 @@ from gateway.standin.facts import NO_FACTS, Facts
 from gateway.standin.policy import Terms
 from spool.account import Spending
 from spool.entry import Draft, Entry
-from spool.errors import LaneTaken, OverLimit, SpoolClosed, SpoolError, StorageFull, StorageUncertain
+from spool.errors import KeyBarred, LaneTaken, OverLimit, SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.lifecycle import Kind, State, Told
 from spool.number import CHANCE_BITS, Numbers, id_text
 from spool.spool import Spool
@@ -111,7 +111,7 @@ class Acceptor:
         if twin is not None:
             return self._join(twin, payment, min(until, twin_until))
         fingerprint = self._spool.fingerprint(canonical(payment))
-        hand = self._repeats.in_hand[key] = InHand(payment)
+        hand = self._repeats.take_in_hand(payment)
         try:
             return self._take_payment(hand, payment, fingerprint, until, tell)
         except Exception as error:  # noqa: BLE001 - see `failed`
@@ -125,7 +125,7 @@ class Acceptor:
         if twin is not None:
             return await self._join(twin, reversal, min(until, twin_until))
         fingerprint = self._spool.fingerprint(canonical(reversal))
-        hand = self._repeats.in_hand[key] = InHand(reversal)
+        hand = self._repeats.take_in_hand(reversal)
         return await self._see(hand, partial(self._reversals.take, reversal, fingerprint, until))
 
     async def known(self, request: Payment | Reversal) -> Answer | None:
@@ -225,6 +225,8 @@ class Acceptor:
             return
         except StorageUncertain:
             answer = self._repeats.doubt(route, draft)
+        except KeyBarred:
+            answer = answers.unknown(payment.key)
         except Exception as error:  # noqa: BLE001 - see `failed`
             answer = failed(payment, error)
         tell(self._end(hand, answer))
@@ -282,6 +284,9 @@ class Acceptor:
             return await self._repeats.turn_away(route, payment, draft.fingerprint, used_up(over))
         except StorageUncertain:
             return self._repeats.doubt(route, draft)
+        except KeyBarred:
+            self._take_back(spending)
+            return answers.unknown(payment.key)
         if isinstance(recorded, Known):
             self._take_back(spending)
             return self._repeats.again(recorded.entry, payment, draft.fingerprint)
@@ -338,6 +343,7 @@ class Acceptor:
             policy="" if decision is PASS_THROUGH else policy.version,
             within=limits_of(policy, payment.channel) if self._shared and told is Told.PROVISIONAL else (),
             rank=route.order.rank_of(payment, urgent=urgent),
+            heard=self._repeats.heard_for(payment),
             content=content.of_payment(payment, route.core.prepare(payment, number, id_text(id_))),
         )
 
@@ -359,6 +365,9 @@ class Acceptor:
         except StorageUncertain:
             route.health.withdraw(permit)
             return self._repeats.doubt(route, draft)
+        except KeyBarred:
+            route.health.withdraw(permit)
+            return answers.unknown(payment.key)
         except LaneTaken:
             # Another node has a payment of this account in hand: this one goes behind it, as behind one of ours.
             route.health.withdraw(permit)
@@ -384,14 +393,17 @@ class Acceptor:
         """What became of a payment or reversal of this channel's own."""
         try:
             if inquiry.key:
-                entry = await self._store.find(inquiry.channel, inquiry.key)
+                entry = await self._repeats.find_for_good(inquiry.channel, inquiry.key)
             else:
                 entry = await self._store.get(inquiry.number)
             entry = await self._repeats.standing_for(entry)
         except SpoolClosed:
             return answers.try_later(Why.STORAGE)
+        except StorageUncertain:
+            return answers.unknown(inquiry.key)
         if entry is not None and entry.channel == inquiry.channel:
             return await self._how_it_stands(self._live.as_told(entry))
+        # What is told by number alone is on disk already.
         coming = self._repeats.is_coming(inquiry.channel, inquiry.key)
         return answers.unknown(inquiry.key) if coming else answers.refused(Refusal.NOT_FOUND)
 

@@ -10,11 +10,12 @@ from gateway.log import log
 class InHand:
     """A request being answered, so that its twin can wait for the same answer."""
 
-    __slots__ = ("answer", "request")
+    __slots__ = ("answer", "bars", "request")
 
-    def __init__(self, request: Payment | Reversal) -> None:
-        """Nobody waits yet; the future is made for the first twin."""
+    def __init__(self, request: Payment | Reversal, bars: int = 0) -> None:
+        """Nobody waits yet; the future is made for the first twin. `bars` as this node had heard when it came."""
         self.request = request
+        self.bars = bars
         self.answer: asyncio.Future[Answer] | None = None
 
     def tell(self, answer: Answer) -> None:

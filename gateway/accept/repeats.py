@@ -38,6 +38,25 @@ class Repeats:
         #: Keys of which a commit raised, until the disk has told whether they are on it.
         self._unsure: set[tuple[str, str]] = set()
 
+    def take_in_hand(self, request: Payment | Reversal) -> InHand:
+        """It is being answered from now on."""
+        hand = self.in_hand[request.channel, request.key] = InHand(request, self._store.nodes.bars)
+        return hand
+
+    def heard_for(self, request: Payment | Reversal) -> int:
+        """The last bar this node had heard of when a request in hand came."""
+        return self.in_hand[request.channel, request.key].bars
+
+    async def find_for_good(self, channel: str, key: str) -> Entry | None:
+        """The owner of a key; where it has none, what other nodes have under way won't have it either, so that a no holds.
+
+        What this node has under way itself, `is_coming` tells. Errors: see `Nodes.bar`.
+        """
+        owner = await self._store.find(channel, key)
+        if owner is not None or self.is_coming(channel, key):
+            return owner
+        return await self._store.nodes.bar(channel, key, self._clock.now_us())
+
     def again(self, entry: Entry, request: Payment | Reversal, fingerprint: bytes) -> Answer:
         """The key is known: the same content gets the same answer, other content a conflict that names the fields."""
         if self._is_same(entry, request, fingerprint):

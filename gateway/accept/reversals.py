@@ -14,7 +14,7 @@ from gateway.route.breaker import Permit
 from gateway.route.route import Route, Routing
 from gateway.route.zone import Operation
 from spool.entry import Draft, Entry
-from spool.errors import KeysUnfit, LaneTaken, RecordShredded, SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import KeyBarred, KeysUnfit, LaneTaken, RecordShredded, SpoolClosed, StorageFull, StorageUncertain
 from spool.lifecycle import FINAL, UNSENT, Kind, State, Told
 from spool.number import CHANCE_BITS, Numbers
 from spool.spool import Spool
@@ -41,7 +41,7 @@ class Reversals:
         try:
             known = await self._store.find(reversal.channel, reversal.key)
             payment = None if known is not None else await self._payment_named(reversal)
-        except SpoolClosed:
+        except (SpoolClosed, StorageUncertain):
             return answers.unknown(reversal.key)
         if known is not None:
             return self._repeats.again(known, reversal, fingerprint)
@@ -86,7 +86,7 @@ class Reversals:
     async def _payment_named(self, reversal: Reversal) -> Entry | None:
         """The payment a reversal means, if it is the channel's own."""
         if reversal.payment_key:
-            found = await self._store.find(reversal.channel, reversal.payment_key)
+            found = await self._repeats.find_for_good(reversal.channel, reversal.payment_key)
         else:
             found = await self._repeats.standing_for(await self._store.get(reversal.number))
         own = found is not None and found.channel == reversal.channel and found.kind is Kind.PAYMENT
@@ -114,6 +114,7 @@ class Reversals:
             told=Told.NOTHING if live else Told.PROVISIONAL,
             reverses=payment.number,
             rank=payment.rank,
+            heard=self._repeats.heard_for(reversal),
             content=content.of_reversal(reversal, original.kept.account),
         )
 
@@ -128,6 +129,9 @@ class Reversals:
         except StorageUncertain:
             _withdraw(route, permit)
             return self._repeats.doubt(route, draft)
+        except KeyBarred:
+            _withdraw(route, permit)
+            return answers.unknown(reversal.key)
         except BaseException:
             _withdraw(route, permit)
             raise

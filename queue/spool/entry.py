@@ -45,6 +45,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rank: int = USUAL
     #: Limits that a payment told provisionally is to be within, wherever the others were taken.
     within: tuple[Limit, ...] = ()
+    #: The last bar its node had heard of when its request came: see `spool.nodes.Nodes.bars`.
+    heard: int = 0
     #: The content to be sealed.
     content: bytes
 

@@ -6,6 +6,7 @@ SpoolError
 ├── StorageUncertain  a commit raised: the entry may be on disk or not; ask again with the same key
 ├── SpoolClosed       the spool isn't open (stopping, or being reopened after an uncertain commit); nothing was stored
 ├── LaneTaken         nothing was stored: an attempt was to begin in a lane that holds something unfinished
+├── KeyBarred         nothing was stored: the sender was told by another node that this key is nobody's
 ├── OverLimit         nothing was stored: others used up a limit meanwhile
 ├── SpoolHeld         another process owns the spool
 ├── SpoolUnfit        the file, the library or the disk can't keep the promises; start is refused
@@ -40,6 +41,10 @@ class SpoolClosed(SpoolError):
 
 class LaneTaken(SpoolError):
     """Nothing was stored: the lane of an entry that was to be in flight holds something unfinished, of another node."""
+
+
+class KeyBarred(SpoolError):
+    """Nothing was stored: after its request came, another node told the sender that nothing is there under this key."""
 
 
 class OverLimit(SpoolError):

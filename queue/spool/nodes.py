@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from spool.entry import Entry
+
 SEATS_MAX: Final = 64
 """Most nodes on one spool at once."""
 
@@ -36,6 +38,19 @@ class Nodes(Protocol):
     on_time: Callable[[int], None]
     #: Payments may have been taken, here or at another node, that the spool doesn't know yet.
     unheard: bool
+
+    @property
+    def bars(self) -> int:
+        """The last of the nodes' bars that this node has heard of; they are numbered. A draft names it (`Draft.heard`)."""
+        ...
+
+    async def bar(self, channel: str, key: str, at_us: int) -> Entry | None:
+        """The owner of a key, or none; then none of the requests that came before will be recorded under it, at any node.
+
+        Only who has heard of the bar by the time its request comes records something under the key again. Whoever has a
+        spool alone sees to that himself. Errors: as `Store.move`.
+        """
+        ...
 
     @property
     def alone(self) -> bool:
@@ -111,6 +126,15 @@ class Alone:
     def share(self) -> Share:
         """The whole."""
         return ALL
+
+    @property
+    def bars(self) -> int:
+        """There is nobody to bar anything."""
+        return 0
+
+    async def bar(self, channel: str, key: str, at_us: int) -> Entry | None:  # noqa: ARG002 - as `Nodes.bar`
+        """There is nobody who could record it."""
+        return None
 
     def holds(self) -> bool:
         """There is nobody to take it."""

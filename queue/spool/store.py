@@ -241,7 +241,7 @@ class Store(Protocol):
 
         Raises:
             StorageFull, SpoolClosed: nothing was stored.
-            LaneTaken, OverLimit: the same, because of other nodes.
+            LaneTaken, OverLimit, KeyBarred: the same, because of other nodes.
             StorageUncertain: nobody knows.
         """
         ...

@@ -25,7 +25,7 @@ FORGOTTEN: Final = "the payment was forgotten a moment ago; nothing was stored"
 class Insertion:
     """A new entry on its way to disk."""
 
-    __slots__ = ("cell", "entry", "within")
+    __slots__ = ("cell", "entry", "heard", "within")
 
     def __init__(self, draft: Draft, key_id: int, sealed: bytes) -> None:
         """Make the entry of a draft."""
@@ -33,6 +33,7 @@ class Insertion:
         #: Where it is counted.
         self.cell = cell_of(self.entry)
         self.within = draft.within
+        self.heard = draft.heard
 
 
 class Reversing:

@@ -33,7 +33,7 @@ async def test_an_entry_is_kept_as_its_draft_said(store: Store) -> None:
     kept = await store.get(new.number)
     assert isinstance(result, Inserted)
     assert kept == result.entry
-    header = {name: value for name, value in asdict(new).items() if name not in {"content", "within"}}
+    header = {name: value for name, value in asdict(new).items() if name not in {"content", "heard", "within"}}
     assert {name: asdict(kept)[name] for name in header} == header
     assert (kept.key_id, kept.sealed) == (2**32 - 1, bytes(range(256)))
     assert (kept.due_at_us, kept.changed_at_us, kept.reason, kept.core_id) == (0, new.accepted_at_us, "", "")

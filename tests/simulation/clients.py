@@ -76,7 +76,7 @@ class Client:
         answer = await self._insist(self.payment)
         if answer is None or answer.kind not in FINAL:
             # Whoever gave up may make sure that nothing is booked, but doesn't come back with the payment after that.
-            await self._undo(None)
+            await (self._inquire() if self.nature.happens(mix.inquires) else self._undo(None))
             return
         if self.nature.happens(mix.conflicts):
             await self.counter.send(replace(self.payment, amount=self.payment.amount + 1))
@@ -87,6 +87,13 @@ class Client:
             await self.nature.pause(chance.choice((0.0, 5.0, 60.0)))
             await self.counter.send(self.payment)
             await self.counter.send(Inquiry(channel=self.payment.channel, key=self.payment.key))
+
+    async def _inquire(self) -> None:
+        """Whatever he is told he goes by."""
+        found = await self.counter.send(Inquiry(channel=self.payment.channel, key=self.payment.key))
+        if found is not None and found.kind is AnswerKind.REFUSED and not found.number:
+            self.nature.counts["inquiries in vain"] += 1
+            self.counter.judge.said_absent(self.payment)
 
     async def _undo(self, answer: Answer | None) -> None:
         mix = self.nature.mix

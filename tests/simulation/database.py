@@ -45,7 +45,7 @@ $$ SELECT pg_catalog.to_timestamp(pg_catalog.current_setting('simulated.now_us')
 """
 
 GONE: Final = "the way to the database is broken"
-TABLES: Final = ("entry", "event", "act", "block", "tally", "key_use", "memo", "node", "account", "spent")
+TABLES: Final = ("entry", "event", "act", "block", "tally", "key_use", "memo", "node", "account", "spent", "barred")
 
 
 class Server:
@@ -83,7 +83,7 @@ class Server:
         """As nobody ever was here."""
         db = self.connection()
         script = "".join(f"DELETE FROM {table};" for table in TABLES)  # noqa: S608 - names of ours
-        self.ask(db.execute(f"{script} UPDATE log SET size = 0, peaks = ''"))  # noqa: S608 - the same
+        self.ask(db.execute(f"{script} UPDATE log SET size = 0, peaks = '', bars = 0"))  # noqa: S608 - the same
         self.idle.append(db)
 
 

@@ -227,6 +227,9 @@ class Judge:
 
     # When the core gets and books
 
+    def said_absent(self, payment: Payment) -> None:
+        """Its sender, who has given up, was told that it isn't there."""
+
     def arrived(self, operation: str, delivery: Delivery) -> None:
         """An order came to the core."""
         before = self._arrived[operation, delivery.number]

@@ -65,6 +65,8 @@ class Mix(msgspec.Struct, kw_only=True):
     repeats: float
     conflicts: float
     gives_up: float
+    #: Whoever gave up asks what became of it, instead of having it undone.
+    inquires: float = 0.0
     checks: float
     #: Payments of the channel whose core is always well.
     shopping: int

@@ -43,6 +43,9 @@ NAMES: Final = ("one", "two")
 RATES: Final = {16: 2.0, 64: 0.0}
 """Calls a second, by another figure of the mix: so that all else of a seed is drawn as it was."""
 
+ASKING: Final = (0, 1)
+"""In which seeds, by what is left of a fifth, whoever gave up may ask instead of having it undone."""
+
 CALM_S: Final = 15.0
 """How long nothing gets through in a calm seed: by its end each node knows of the other."""
 
@@ -71,6 +74,9 @@ class NodesJudge(Judge):
         self._old_word: Answer | None = None
         #: Payments that billing refused once.
         self._refused: set[int] = set()
+        #: Since when payments are said not to be there, by channel and key; and when a node last went on that had stood still.
+        self._absent: dict[tuple[str, str], float] = {}
+        self.went_on_at = -1.0
 
     def _look_ahead(self, entry: Entry) -> None:
         """Nothing unfinished of its lane was there, with a lower number, when its attempt began.
@@ -96,7 +102,20 @@ class NodesJudge(Judge):
             if owned:
                 self._close_file(entry)
         self._refused.update(each.number for each in self.tables._entries.values() if each.state is State.REFUSED)
+        self._look_for_absent()
         super().disk_changed()
+
+    def said_absent(self, payment: Payment) -> None:
+        """It doesn't come later."""
+        self._absent[payment.channel, payment.key] = self.nature.loop.time()
+
+    def _look_for_absent(self) -> None:
+        """Unless a node stood still before it had so much as read the request: then it came after the answer."""
+        for key in self._absent.keys() & self.tables._owners.keys():
+            if self.went_on_at < self._absent[key]:
+                self.broken(
+                    "what was said not to be there does not come", f"{self.tables._entries[self.tables._owners[key]]}"
+                )
 
     def _was_reopened(self, entry: Entry) -> bool:
         """Histories are read at the end alone."""
@@ -276,6 +295,7 @@ class NodesWorld(World):
         """As a world, with more than one gateway; planted bugs are another store or clock, or other words in a statement."""
         #: See `_calm`.
         self.is_calm = seed % 3 == 1
+        self.is_asking = seed % 5 in ASKING
         self.limit = 2 + seed % 2
         self.machines = random.Random(f"machines {seed}")  # noqa: S311 - repeatable on purpose
         super().__init__(seed, parts)
@@ -301,6 +321,7 @@ class NodesWorld(World):
             down_s=min(mix.down_s, 2.0),
             rate_max=RATES[mix.window_max],
             # Longer than any request can be under way, a node's standing still included.
+            inquires=0.5 if self.is_asking else 0.0,
             retention_s=self.machines.choice((0.0, mix.deadline_s + 4 * LEASE_S + 5.0)),
         )
         return self._calm(mix) if self.is_calm else mix
@@ -443,7 +464,9 @@ class NodesWorld(World):
     def _go_on(self, node: Node) -> None:
         self.nature.note("goes on", node.name)
         self.judge.gateway_died(node)
+        assert isinstance(self.judge, NodesJudge), "see `a_judge`"
         node.stopped, node.went_on_at = False, self.nature.loop.time()
+        self.judge.went_on_at = node.went_on_at
         self.nature.loop.go_on()
 
     def _end_node(self, node: Node) -> None:
@@ -493,6 +516,14 @@ class TakesTheWhole(NodeStore):
         return ALL
 
 
+class LooksOnly(NodeStore):
+    """A node that says a key is nobody's as soon as it doesn't see it in the tables."""
+
+    async def bar(self, channel: str, key: str, at_us: int) -> Entry | None:  # noqa: ARG002 - as `Nodes.bar`
+        """Whatever others have under way."""
+        return None
+
+
 class GoesByItsMachine(NodeClock):
     """A node that has its own time, whatever the database says."""
 
@@ -509,6 +540,7 @@ _NO_LANES: Final = {"n.state = 2 AND (\n            SELECT": "false AND (\n     
 NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
     TakesTheWhole.__name__: partial(simulate_nodes, kind=TakesTheWhole),
+    LooksOnly.__name__: partial(simulate_nodes, kind=LooksOnly),
     GoesByItsMachine.__name__: partial(simulate_nodes, clock=GoesByItsMachine),
     **{
         bug.__name__: partial(simulate_nodes, parts=Parts(health=bug))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from spool.entry import Entry
-from spool.errors import LaneTaken, SpoolError
+from spool.errors import KeyBarred, LaneTaken, SpoolError
 from spool.lifecycle import State
 from spool.postgres.limits import Limits
 from spool.postgres.work import Work
@@ -23,6 +23,8 @@ class InTheWay(NamedTuple):
     taken: set[int]
     #: By number, the rank of the last unfinished entry of its lane, where that is worse.
     worst: dict[int, int]
+    #: By number, the bar of its key, where it has one.
+    barred: dict[int, int]
 
 
 class Admission:
@@ -43,6 +45,8 @@ class Admission:
         owner = way.owners.get((entry.channel, entry.key))
         if owner is not None:
             return Known(entry=owner)
+        if barred := is_barred(entry, work.heard, way):
+            return barred
         lane = (entry.route, entry.lane)
         if entry.number in way.taken or (entry.state is State.IN_FLIGHT and lane in self._entered):
             return lane_taken()
@@ -59,6 +63,13 @@ class Admission:
         rank = max(entry.rank, way.worst.get(entry.number, 0), self._entered.get(lane, 0))
         self._entered[lane] = rank
         return entry if rank == entry.rank else replace(entry, rank=rank)
+
+
+def is_barred(entry: Entry, heard: int, way: InTheWay) -> SpoolError | None:
+    """Of an entry whose request came when its node had heard of so many bars, if its key was barred since."""
+    if way.barred.get(entry.number, 0) <= heard:
+        return None
+    return KeyBarred("its sender was told that it isn't there; nothing was stored")
 
 
 def lane_taken() -> SpoolError:

@@ -62,7 +62,9 @@ class AtOnce:
     async def by_itself(self, db: Connection, seat: Seat, lease_s: float, head: Head) -> Fared:
         """A whole transaction, of whoever knows the log's end."""
         recording = Recording(head)
-        size = await db.fetchval(SQL["record_at_once"], *self._parameters(recording, seat), seat.session, lease_s)
+        size = await db.fetchval(
+            SQL["record_at_once"], *self._parameters(recording, seat), seat.session, lease_s, seat.bars
+        )
         if size is None:
             return Fared.BEHIND
         return Fared.IN_THE_WAY if size == _SOMETHING_IS_IN_THE_WAY else self._stored(recording)
@@ -102,7 +104,7 @@ def _results_of(insertions: Sequence[Insertion]) -> list[Inserted | Known | Spoo
     keys = {(entry.channel, entry.key) for entry in entries}
     if len(lanes) == len(keys) == len(entries):
         return [Inserted(entry=entry) for entry in entries]
-    admission, way = Admission(()), InTheWay({}, set(), {})
+    admission, way = Admission(()), InTheWay({}, set(), {}, {})
     return [admission.admit(work, way) for work in insertions]
 
 

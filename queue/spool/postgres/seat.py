@@ -5,6 +5,7 @@ by another node) and it itself, when it begins anew after a commit nobody knows 
 under way to end, and one that comes later finds the row changed and stores nothing.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from spool.errors import SpoolClosed
@@ -30,13 +31,15 @@ class SeatTaken(Exception):
 
 
 class Seat:
-    """Which row, lease and session are this node's."""
+    """Which row, lease and session are this node's, and what was heard at it."""
 
-    __slots__ = ("lease", "number", "session")
+    __slots__ = ("bars", "lease", "number", "session")
 
     def __init__(self, number: int, lease: int, session: int) -> None:
         """As taken."""
         self.number, self.lease, self.session = number, lease, session
+        #: The last bar that was heard of: see `spool.nodes.Nodes.bars`.
+        self.bars = 0
 
     @property
     def sitting(self) -> bytes:
@@ -62,7 +65,12 @@ class Seat:
         row = await db.fetchrow(SQL["renew_for_log"], self.number, self.lease, self.session, lease_s)
         if row is None:
             raise LeaseLost("this node lost its lease; nothing was stored")
+        self.bars = row[2]
         return Head(row[0], tuple(peaks_of(row[1])))
+
+    def hear(self, rows: Sequence[Any]) -> None:
+        """Of rows of the statement `seats`: bars of others."""
+        self.bars = max(self.bars, *(row["bars"] for row in rows), 0)
 
     async def begin_anew(self, db: Connection, lease_s: float) -> bool:
         """Wait for what an earlier connection left under way, and let nothing of it come later; False if it is lost."""

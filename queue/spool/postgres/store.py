@@ -9,19 +9,18 @@ from spool.account import AccountNote
 from spool.entry import Draft, Entry
 from spool.errors import SpoolClosed, SpoolError, SpoolHeld, SpoolUnfit, StorageUncertain
 from spool.gathering import WAIT_S, Gathering
-from spool.keeping import Keeping
 from spool.lanes import Entering, FormerLanes
-from spool.nodes import SEATS_MAX, Nodes, Share, nothing, unmoved
+from spool.nodes import Nodes
 from spool.postgres import asking
 from spool.postgres.asking import Connect
 from spool.postgres.commit import Lost, Writer
 from spool.postgres.connection import Connection, Pool, connect, lies_outside, not_opened, pool, said_of
 from spool.postgres.expected import Expectations
-from spool.postgres.hold import Hold, Time, unstopped
-from spool.postgres.others import Portion, shares_of
-from spool.postgres.questions import Questions, counted, told_as_closed
+from spool.postgres.hold import Time, unstopped
+from spool.postgres.membership import Membership
+from spool.postgres.questions import counted, told_as_closed
 from spool.postgres.schema import bring_up_to_date
-from spool.postgres.seat import NEVER, LeaseLost, SeatTaken, living, sittings_in, take_seat
+from spool.postgres.seat import LeaseLost, SeatTaken, living, take_seat
 from spool.postgres.settings import PostgresSettings
 from spool.postgres.statements import SQL
 from spool.postgres.transaction import ORPHANS_MAX
@@ -44,7 +43,7 @@ Batch = list[tuple[Work, "asyncio.Future[Any]"]]
 MakePool = Callable[[PostgresSettings], Awaitable[Pool]]
 
 
-class PostgresStore(Questions, Keeping):
+class PostgresStore(Membership):
     """One node's part of a spool in PostgreSQL. See `spool.store.Store` for what it promises."""
 
     def __init__(
@@ -65,7 +64,7 @@ class PostgresStore(Questions, Keeping):
             make_pool: makes those that read.
             now: seconds that pass though the process stands still.
         """
-        super().__init__()
+        super().__init__(settings, now)
         self._settings = settings
         self._connect = connect
         self._make_pool = make_pool
@@ -74,26 +73,17 @@ class PostgresStore(Questions, Keeping):
         self.tally: Tally = self._expected.tally
         #: See `spool.nodes.Nodes`: the store itself.
         self.nodes: Nodes = self
-        self.shared = settings.nodes_max > 1
-        self.on_news: Callable[[], None] = nothing
-        self.on_time: Callable[[int], None] = unmoved
-        self.unheard = False
-        self._writer: Writer | None = None
         #: Why nothing is taken, in words; empty when all is well.
         self._trouble = "not open"
         #: Fewer standbys follow than must.
         self._unsafe = ""
-        self._hold = Hold(settings.lease_s, now)
         #: Until when, by the loop's clock, others may take this node for one that is there.
         self._leased_until = 0.0
-        self._portion = Portion(settings.lease_s)
         #: Not before this time are others' claims taken over: they may be only now reaching the database again.
         self._takes_over_from = 0.0
         self._now_us = 0
         self._now_at = 0.0
         self._version = ""
-        #: Routes whose backlog isn't sent from here, and those of which the others were told so.
-        self._closed_routes = self._closed_said = frozenset[str]()
         self._pending: Batch = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._enough = 1
@@ -170,7 +160,9 @@ class PostgresStore(Questions, Keeping):
         self._takes_over_from = started + self._settings.lease_s
         self._readers = await self._make_pool(self._settings)
         seated = asyncio.get_running_loop().time()
-        self._portion.see(await db.fetch(SQL["seats"]), seat.number, seated)
+        seats = await db.fetch(SQL["seats"])
+        self._portion.see(seats, seat.number, seated)
+        seat.hear(seats)
         async with db.transaction(isolation="repeatable_read", readonly=True):
             others = counted(await db.fetch(SQL["tally_of_others"], seat.number))
             self._expected.begin(counted(await db.fetch(SQL["tally"])), others)
@@ -398,23 +390,13 @@ class PostgresStore(Questions, Keeping):
                 with told_as_closed():
                     await self._look_for_standbys(self._reading)
             self._portion.see(seats, self._writing.seat.number, started)
+            self._writing.seat.hear(seats)
             news = self._share_lanes(seats) | self._expected.hear(others)
             news |= await self._see_to(seats, sweep=bool(strays))
         except (SpoolError, TimeoutError):
             return  # the committer connects again, or somebody else reads
         if news:
             self.on_news()
-
-    def _share_lanes(self, seats: list[Any]) -> bool:
-        """Say anew which lanes are this node's to send; True when there are others than before."""
-        before, self._shares = self._shares, shares_of(seats, self._writing.seat.number)
-        self.unheard = any(row["unheard"] for row in seats)
-        return self._shares != before
-
-    @property
-    def share(self) -> Share:
-        """What of a core is this node's: the others are known, and know of it."""
-        return self._portion.share(asyncio.get_running_loop().time())
 
     async def _see_to(self, seats: list[Any], *, sweep: bool) -> bool:
         """What a look round shows is to be done; True when entries came back into arrival order or fell due by it."""
@@ -431,41 +413,9 @@ class PostgresStore(Questions, Keeping):
             self._closed_said = said
         return news
 
-    def forwards(self, route: str, *, does: bool) -> None:
-        """Whether this node sends the route's backlog now; while it doesn't, its share of lanes is the others'."""
-        self._closed_routes = self._closed_routes - {route} if does else self._closed_routes | {route}
-
-    @property
-    def alone(self) -> bool:
-        """Without its database it takes nothing."""
-        return False
-
-    @property
-    def _left_as(self) -> int:
-        """How it leaves its seat: see `spool.postgres.seat`."""
-        return NEVER
-
-    def holds(self) -> bool:
-        """What this node claimed is surely its own still."""
-        return self._hold.lasts()
-
     def _about_now_us(self) -> int:
         """The time, by the clock of whoever opened the store."""
         return self._now_us + round((asyncio.get_running_loop().time() - self._now_at) * 1_000_000)
-
-    @property
-    def seat(self) -> tuple[int, int]:
-        """This node's seat, of how many."""
-        return self._writing.seat.number, SEATS_MAX
-
-    @property
-    def sitting(self) -> bytes:
-        """This node's seat under its lease. See `spool.nodes.Nodes.sitting`."""
-        return b"" if self._writer is None else self._writer.seat.sitting
-
-    async def sittings(self) -> frozenset[bytes]:
-        """Those that nobody has taken over. See `spool.nodes.Nodes.sittings`."""
-        return sittings_in(await self._rows("seats"))
 
     # Reading, besides `spool.postgres.questions`
 
@@ -491,8 +441,3 @@ class PostgresStore(Questions, Keeping):
             reserve_bytes=0,
             size_bytes=size_bytes,
         )
-
-    @property
-    def _writing(self) -> Writer:
-        assert self._writer is not None, "whoever writes has opened it"
-        return self._writer

@@ -19,14 +19,14 @@ from spool.evidence.growth import Head
 from spool.evidence.resealing import resealed
 from spool.forgetting import Forgotten
 from spool.lifecycle import CANCEL, DOUBT, FINAL, UNSENT, State, Told
-from spool.postgres.admission import Admission, InTheWay, lane_taken
+from spool.postgres.admission import Admission, InTheWay, is_barred, lane_taken
 from spool.postgres.at_once import AtOnce, is_of_new_payments
 from spool.postgres.bringing import fates_of, incoming
 from spool.postgres.connection import Connection
 from spool.postgres.recording import Newcomers, Recording, columns
 from spool.postgres.seat import Seat
 from spool.postgres.statements import SQL
-from spool.postgres.work import Bringing, Closed, Heard, Rescue, Sweep, Work
+from spool.postgres.work import Bar, Bringing, Closed, Heard, Rescue, Sweep, Work
 from spool.rows import entry_of, event_row
 from spool.store import Inserted, Known, Move, NotReversible
 from spool.work import (
@@ -53,8 +53,11 @@ ORPHANS_MAX: Final = 512
 
 STRAYS_MAX: Final = 512
 
-_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue, Bringing, Forgetting)
-"""Works that the log tells of, and what is counted exactly: one transaction at a time does these."""
+_TELLING: Final = (Insertion, Moves, Reversing, Acting, Exchange, Resealing, Spend, Rescue, Bar, Bringing, Forgetting)
+"""Works that the log tells of, what is counted exactly, and bars: one transaction at a time does these."""
+
+BARRED_FOR_US: Final = 86_400_000_000
+"""Nothing is under way for so long."""
 
 
 class Transaction:
@@ -125,14 +128,17 @@ class Transaction:
             return await self._act(work)
         if isinstance(work, Resealing):
             return [await self._reseal(entry, sealed, work.key_id) for entry, sealed in work.anew]
-        if isinstance(work, Rescue):
-            return await self._rescue(work)
         if isinstance(work, Spend):
             return await self._spend(work)
+        return await self._forget(work) if isinstance(work, Forgetting) else await self._do_among_nodes(work)
+
+    async def _do_among_nodes(self, work: Work) -> Any:
+        if isinstance(work, Rescue):
+            return await self._rescue(work)
+        if isinstance(work, Bar):
+            return await self._bar(work)
         if isinstance(work, Bringing):
             return await self._bring(work)
-        if isinstance(work, Forgetting):
-            return await self._forget(work)
         return await self._sweep() if isinstance(work, Sweep) else await self._do_silently(work)
 
     async def _do_silently(self, work: Work) -> None:
@@ -206,6 +212,7 @@ class Transaction:
             {(e.channel, e.key): e for e in kept},
             {row["number"] for row in found if row["taken"]},
             {row["number"]: row["worst"] for row in found if row["worst"] is not None},
+            {row["number"]: row["barred"] for row in found if row["barred"] is not None},
         )
 
     async def _record(self, entries: Sequence[Entry]) -> None:
@@ -262,7 +269,7 @@ class Transaction:
         found = await self._db.fetch(SQL["get_entries"], [entry.number for entry in work.entries])
         there = {entry.number: entry.id for entry in map(entry_of, found)}
         new = [entry for entry in work.entries if entry.number not in there]
-        way = await self._in_the_way(new) if new else InTheWay({}, set(), {})
+        way = await self._in_the_way(new) if new else InTheWay({}, set(), {}, {})
         fates = fates_of(work.entries, there, way.owners, work.passed_over)
         ranked = [
             self._admission.ranked(entry, way) if fate in COMES else entry
@@ -293,6 +300,8 @@ class Transaction:
         way = await self._in_the_way([reversal])
         if way.owners:
             return Known(entry=way.owners[draft.channel, draft.key])
+        if barred := is_barred(reversal, draft.heard, way):
+            return barred
         other = await self._db.fetchrow(SQL["reversal_of"], draft.reverses)
         if other is not None:
             return NotReversible(entry=payment, reversal=entry_of(other))
@@ -312,6 +321,15 @@ class Transaction:
         assert made is True, "nobody else moves entries until we have committed"
 
     # Lanes, and the nodes' common affairs
+
+    async def _bar(self, work: Bar) -> Entry | None:
+        """The owner of a key; where there is none, nothing that is under way will have it."""
+        row = await self._db.fetchrow(SQL["find_entry"], work.channel, work.key)
+        if row is not None:
+            return entry_of(row)
+        await self._db.execute(SQL["bar"], work.channel, work.key, work.at_us)
+        await self._db.execute(SQL["unbar"], work.at_us - BARRED_FOR_US)
+        return None
 
     async def _followers(self, work: Followers) -> list[Entry]:
         rows = await self._db.fetch(SQL["followers"], work.route, work.lane, work.limit)

@@ -47,6 +47,16 @@ class Heard:
     __slots__ = ()
 
 
+class Bar:
+    """A key of which it is said that it is nobody's, unless somebody has it."""
+
+    __slots__ = ("at_us", "channel", "key")
+
+    def __init__(self, channel: str, key: str, at_us: int) -> None:
+        """Keep which, and when."""
+        self.channel, self.key, self.at_us = channel, key, at_us
+
+
 class Bringing:
     """Payments that a node took while it could not reach the database, to be brought into it; a `Fate` for each."""
 
@@ -60,4 +70,4 @@ class Bringing:
         self.moved: list[Planned] = []
 
 
-Work = common.Work | Renewal | Rescue | Sweep | Closed | Heard | Bringing
+Work = common.Work | Renewal | Rescue | Sweep | Closed | Heard | Bar | Bringing

@@ -74,7 +74,7 @@ SELECT pg_total_relation_size('entry') + pg_total_relation_size('event');
 SELECT
     seat, name, lease, expires > now() AS lives, closed, expires = '-infinity' AS gone,
     name <> '' AND (alone = 2 OR (alone = 1 AND expires <= now())) AS unheard,
-    (extract(epoch FROM now()) * 1000000)::bigint AS now_us
+    (extract(epoch FROM now()) * 1000000)::bigint AS now_us, (SELECT bars FROM log) AS bars
 FROM node ORDER BY seat;
 
 -- name: hold_log
@@ -145,12 +145,12 @@ SELECT /*entry*/ FROM entry WHERE state = 2 AND NOT EXISTS (
 WITH mine AS (
     UPDATE node SET expires = now() + $4 * interval '1 second' WHERE seat = $1 AND lease = $2 AND session = $3 RETURNING seat
 )
-SELECT log.size, log.peaks FROM mine, log FOR UPDATE OF log;
+SELECT log.size, log.peaks, log.bars FROM mine, log FOR UPDATE OF log;
 
 -- name: in_the_way
--- Of new entries, those whose key has an owner, those in flight whose lane isn't clear, and those whose lane ends with an
--- entry of a worse rank.
-SELECT w.number, w.owner, w.taken, w.worst FROM (
+-- Of new entries, those whose key has an owner or is barred, those in flight whose lane isn't clear, and those whose lane ends
+-- with an entry of a worse rank.
+SELECT w.number, w.owner, w.taken, w.worst, w.barred FROM (
     SELECT
         n.number,
         (SELECT e.number FROM entry AS e WHERE e.owns_key AND e.channel = n.channel AND e.key = n.key LIMIT 1) AS owner,
@@ -161,11 +161,24 @@ SELECT w.number, w.owner, w.taken, w.worst FROM (
         (
             SELECT e.rank FROM entry AS e WHERE e.lane = n.lane AND e.route = n.route AND e.place > 0
             ORDER BY e.number DESC LIMIT 1
-        ) AS worst
+        ) AS worst,
+        (SELECT b.nth FROM barred AS b WHERE b.channel = n.channel AND b.key = n.key) AS barred
     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::smallint[], $7::smallint[])
         AS n (number, channel, key, route, lane, state, rank)
     OFFSET 0
-) AS w WHERE w.owner IS NOT NULL OR w.taken OR w.worst > w.rank;
+) AS w WHERE w.owner IS NOT NULL OR w.taken OR w.worst > w.rank OR w.barred IS NOT NULL;
+
+-- name: bar
+-- This key is nobody's; from now on only whoever has heard of this records something under it.
+WITH one AS (UPDATE log SET bars = bars + 1 RETURNING bars)
+INSERT INTO barred (nth, channel, key, at_us) SELECT bars, $1, $2, $3 FROM one
+ON CONFLICT (channel, key) DO UPDATE SET nth = excluded.nth, at_us = excluded.at_us;
+
+-- name: unbar
+-- Of the oldest bars those from before this time: nothing is under way for so long.
+DELETE FROM barred WHERE nth IN (
+    SELECT oldest.nth FROM (SELECT nth, at_us FROM barred ORDER BY nth LIMIT 100) AS oldest WHERE oldest.at_us < $1
+);
 
 -- name: reseal
 -- A content sealed anew, in the place of the one before it.
@@ -272,6 +285,7 @@ SELECT one FROM held WHERE (
             SELECT e.number FROM entry AS e
             WHERE e.owns_key AND e.channel = ($10::text[])[n.kin] AND e.key = n.key LIMIT 1
         ) IS NOT NULL
+        OR (SELECT b.nth FROM barred AS b WHERE b.channel = ($10::text[])[n.kin] AND b.key = n.key) IS NOT NULL
         OR (
             SELECT ($13::smallint[])[n.kin] = 2 OR e.rank > ($18::smallint[])[n.kin] FROM entry AS e
             WHERE e.lane = n.lane AND e.route = ($11::text[])[n.kin] AND e.place > 0 ORDER BY e.number DESC LIMIT 1
@@ -303,14 +317,14 @@ WITH held AS (SELECT 1 AS one), going AS (
 SELECT size FROM done;
 
 -- name: record_at_once
--- A transaction by itself: new entries, if the log still ends where this node left it, nothing is in the way of any of them,
+-- A transaction by itself: new entries, if the log still ends where this node left it, no key was barred, nothing is in the way,
 -- and no limit is broken by all of them; else nothing but the lease. No row comes back where the log has gone on or the lease
 -- is lost, and none of new entries (-1) where something is in the way.
 WITH mine AS (
     UPDATE node SET expires = now() + $47 * interval '1 second' WHERE seat = $21 AND lease = $22 AND session = $46
     RETURNING seat
 ), held AS (
-    SELECT log.one FROM mine, log WHERE log.size = $31 FOR UPDATE OF log
+    SELECT log.one FROM mine, log WHERE log.size = $31 AND log.bars = $48 FOR UPDATE OF log
 ), going AS (
     /*clear*/
 ), /*recording*/
