@@ -345,11 +345,11 @@ class Shared:
         schema = self._laid_out.partition("search_path=")[2].partition("&")[0]
         if self.server.ask(f"SELECT to_regclass('{schema}.entry')") == [(None,)]:
             return self._laid_out  # whoever had it first needed none
-        tables = ("entry", "event", "act", "block", "tally", "key_use", "memo", "node", "account", "spent")
+        tables = ("entry", "event", "act", "block", "tally", "key_use", "memo", "node", "account", "spent", "barred")
         self.server.ask(
             f"SET search_path = {schema}",
             *(f"DELETE FROM {table}" for table in tables),  # noqa: S608 - names of ours
-            "UPDATE log SET size = 0, peaks = ''",
+            "UPDATE log SET size = 0, peaks = '', bars = 0",
         )
         return self._laid_out
 

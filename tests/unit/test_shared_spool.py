@@ -1,6 +1,7 @@
 """On a spool that others may write to as well: what nobody surely holds isn't sent, and a lane is the store's to judge."""
 
 import asyncio
+from collections import deque
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway.route.zone import Zone
 from gateway.standin.settings import StandinSettings
 from spool.away.fate import TAKEN_TWICE
 from spool.entry import Entry
+from spool.errors import SpoolError
 from spool.lifecycle import CLAIM, GIVE_BACK, JOIN, POST, State, Told
 from spool.nodes import ALL, Alone, Share
 from spool.tally import Limit
@@ -35,6 +37,23 @@ class Member(Alone):
         self.has_it_again = False
         self.closed = set[str]()
         self.by_itself = False
+        self.heard = 0
+        self.barred = list[str]()
+        #: What comes of keys that it has barred.
+        self.bar_ends = deque[Entry | SpoolError]()
+
+    @property
+    def bars(self) -> int:
+        """The last bar it has heard of."""
+        return self.heard
+
+    async def bar(self, channel: str, key: str, at_us: int) -> Entry | None:  # noqa: ARG002 - as `Nodes.bar`
+        """As a test says."""
+        self.barred.append(key)
+        end = self.bar_ends.popleft() if self.bar_ends else None
+        if isinstance(end, SpoolError):
+            raise end
+        return end
 
     @property
     def alone(self) -> bool:

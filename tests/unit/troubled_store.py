@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from spool.account import AccountNote, Spending
 from spool.entry import Draft, Entry
-from spool.errors import LaneTaken, OverLimit, SpoolClosed, StorageFull, StorageUncertain
+from spool.errors import KeyBarred, LaneTaken, OverLimit, SpoolClosed, StorageFull, StorageUncertain
 from spool.memory import MemoryStore
 from spool.store import Inserted, Known, Move, NotReversible, Ready
 
@@ -33,6 +33,8 @@ class Trouble(enum.Enum):
     """Nothing was stored: another node has something of the lane in hand."""
     OVER_LIMIT = enum.auto()
     """Nothing was stored: other nodes used up the route's limit."""
+    KEY_BARRED = enum.auto()
+    """Nothing was stored: another node has told the sender that it isn't there."""
     NONE = enum.auto()
     """None: this one goes well."""
 
@@ -149,6 +151,8 @@ class TroubledStore(MemoryStore):
             raise StorageFull("no room")
         if trouble is Trouble.LANE_TAKEN:
             raise LaneTaken("another node's")
+        if trouble is Trouble.KEY_BARRED:
+            raise KeyBarred("another node's")
         if trouble is Trouble.OVER_LIMIT:
             raise OverLimit("")
         if trouble is Trouble.CLOSED:
