@@ -20,7 +20,8 @@ The promises, which one contract suite (`tests/contracts/`) holds every engine t
   node it is with: a draft in flight is stored only in a lane where nothing is unfinished (else `LaneTaken`), and a claim is
   made only where none other is in flight (and, `in_turn`, nothing earlier is unfinished). Limits that a draft or move names hold over all nodes (else `OverLimit`). What a
   node that died or lost touch had in flight comes into doubt, and it can change nothing any more. A backlog's lanes are
-  shared out among the nodes: `ready` and `due` tell of a node's own share.
+  shared out among the nodes: `ready` and `due` tell of a node's own share. A draft whose request came before its key was
+  barred (`nodes.bar`) isn't stored (`KeyBarred`).
 - *Cost doesn't depend on the backlog*, for insert, move, ready, due, followers, and opening.
 """
 

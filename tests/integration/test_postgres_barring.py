@@ -136,6 +136,22 @@ async def test_a_node_hears_of_bars_when_it_looks_round(one: PostgresStore, two:
     assert (before, one.bars) == (0, 1)
 
 
+async def test_what_came_before_a_node_heard_of_a_bar_is_stored_by_no_way(one: PostgresStore) -> None:
+    """Though the node knows of it by now, and where the log ends."""
+    came = draft(2, heard=one.bars)
+    await one.bar("kiosk", "key-2", NOW_US)
+
+    with pytest.raises(KeyBarred):
+        await one.insert(came, 1, b"")
+
+
+async def test_and_of_its_own_at_once(one: PostgresStore) -> None:
+    """It need not look round for these."""
+    await one.bar("kiosk", "key-2", NOW_US)
+
+    assert one.bars == 1
+
+
 async def test_and_when_it_comes(dsn: str, one: PostgresStore) -> None:
     """It begins with all there are."""
     await one.bar("kiosk", "key-2", NOW_US)

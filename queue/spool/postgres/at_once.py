@@ -4,7 +4,8 @@ Where this node knows the log's end, the statement is a transaction by itself (`
 is one of a transaction that holds the log already (`in_turn`). Where anything at all is in the way of any entry it stores
 nothing, and the works go the longer way (`spool.postgres.transaction`), which tells each what it met. What the statement
 reads by itself is of the moment it began; but if the log's end, which it then holds, is still the same, nobody has recorded
-or moved anything since. See decision 0053.
+or moved anything since. Of keys that were barred it looks for none: what came when its node had not heard of all bars goes the
+longer way. See decisions 0053 and 0064.
 """
 
 import enum
@@ -47,7 +48,7 @@ def is_of_new_payments(works: Sequence[Work]) -> bool:
 class AtOnce:
     """New payments that are recorded by one statement, or not at all; written as far as can be before the log is held."""
 
-    __slots__ = ("_limits", "_new", "head", "results")
+    __slots__ = ("_heard", "_limits", "_new", "head", "results")
 
     def __init__(self, works: Sequence[Work]) -> None:
         """Nothing but insertions."""
@@ -56,11 +57,15 @@ class AtOnce:
         self.results = _results_of(insertions)
         self._new = Newcomers([each.entry for each in self.results if isinstance(each, Inserted)])
         self._limits = _limits_of(insertions)
+        #: The last bar that was heard of before any of them came.
+        self._heard = min(work.heard for work in insertions)
         #: The log's end after it, if it stored them the last time.
         self.head: Head | None = None
 
     async def by_itself(self, db: Connection, seat: Seat, lease_s: float, head: Head) -> Fared:
         """A whole transaction, of whoever knows the log's end."""
+        if self._heard < seat.bars:
+            return Fared.IN_THE_WAY
         recording = Recording(head)
         size = await db.fetchval(
             SQL["record_at_once"], *self._parameters(recording, seat), seat.session, lease_s, seat.bars
@@ -71,6 +76,8 @@ class AtOnce:
 
     async def in_turn(self, db: Connection, seat: Seat, head: Head) -> bool:
         """All that is left of a transaction that holds the log, which ends here; False where nothing was stored."""
+        if self._heard < seat.bars:
+            return False
         recording = Recording(head)
         size = await db.fetchval(SQL["record_in_turn"], *self._parameters(recording, seat))
         return size is not None and self._stored(recording) is Fared.STORED

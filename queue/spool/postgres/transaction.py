@@ -63,7 +63,7 @@ BARRED_FOR_US: Final = 86_400_000_000
 class Transaction:
     """What is done between BEGIN and COMMIT. Not for a second use."""
 
-    __slots__ = ("_admission", "_at_once", "_db", "_last", "_recording", "_seat", "_together")
+    __slots__ = ("_admission", "_at_once", "_bars", "_db", "_last", "_recording", "_seat", "_together")
 
     def __init__(self, db: Connection, seat: Seat, at_once: AtOnce | None = None) -> None:
         """With nothing counted and nothing proven yet; what may be done at once is tried so first."""
@@ -76,6 +76,8 @@ class Transaction:
         #: Parameters of that statement, as far as the entries go.
         self._last: list[Any] = []
         self._at_once = at_once
+        #: The last bar that it set itself.
+        self._bars = 0
 
     async def apply(self, works: Sequence[Work], lease_s: float) -> list[Any]:
         """Do all works; one result (or error of its own) for each, in order.
@@ -110,6 +112,7 @@ class Transaction:
 
     def committed(self) -> Head | None:
         """It is on disk: the log's end, if it told of anything."""
+        self._seat.bars = max(self._seat.bars, self._bars)
         if self._at_once is not None and self._at_once.head is not None:
             return self._at_once.head
         if not self._recording.growth.size:
@@ -327,7 +330,7 @@ class Transaction:
         row = await self._db.fetchrow(SQL["find_entry"], work.channel, work.key)
         if row is not None:
             return entry_of(row)
-        await self._db.execute(SQL["bar"], work.channel, work.key, work.at_us)
+        self._bars = await self._db.fetchval(SQL["bar"], work.channel, work.key, work.at_us)
         await self._db.execute(SQL["unbar"], work.at_us - BARRED_FOR_US)
         return None
 

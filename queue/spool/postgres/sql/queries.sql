@@ -172,7 +172,7 @@ SELECT w.number, w.owner, w.taken, w.worst, w.barred FROM (
 -- This key is nobody's; from now on only whoever has heard of this records something under it.
 WITH one AS (UPDATE log SET bars = bars + 1 RETURNING bars)
 INSERT INTO barred (nth, channel, key, at_us) SELECT bars, $1, $2, $3 FROM one
-ON CONFLICT (channel, key) DO UPDATE SET nth = excluded.nth, at_us = excluded.at_us;
+ON CONFLICT (channel, key) DO UPDATE SET nth = excluded.nth, at_us = excluded.at_us RETURNING nth;
 
 -- name: unbar
 -- Of the oldest bars those from before this time: nothing is under way for so long.
@@ -285,7 +285,6 @@ SELECT one FROM held WHERE (
             SELECT e.number FROM entry AS e
             WHERE e.owns_key AND e.channel = ($10::text[])[n.kin] AND e.key = n.key LIMIT 1
         ) IS NOT NULL
-        OR (SELECT b.nth FROM barred AS b WHERE b.channel = ($10::text[])[n.kin] AND b.key = n.key) IS NOT NULL
         OR (
             SELECT ($13::smallint[])[n.kin] = 2 OR e.rank > ($18::smallint[])[n.kin] FROM entry AS e
             WHERE e.lane = n.lane AND e.route = ($11::text[])[n.kin] AND e.place > 0 ORDER BY e.number DESC LIMIT 1
