@@ -59,13 +59,12 @@ def bars(at: PostgresStore, *keys: str) -> Doing:
     return doing
 
 
-@pytest.mark.parametrize("at", [AT_ONCE, IN_TURN])
+@pytest.mark.parametrize(("at", "theirs"), [(AT_ONCE, ()), (IN_TURN, (2,))], ids=["by itself", "in turn with others"])
 async def test_what_is_under_way_is_not_stored_under_a_barred_key(
-    one: PostgresStore, two: PostgresStore, script: list[tuple[str, Doing]], at: str
+    one: PostgresStore, two: PostgresStore, script: list[tuple[str, Doing]], at: str, theirs: tuple[int, ...]
 ) -> None:
     """Its neighbours are, and it too when its request comes again."""
-    if at == IN_TURN:
-        await put(two, draft(2))
+    await all_at_once(*(two.insert(draft(number), 1, b"") for number in theirs))
     script.append((at, bars(two, "key-3")))
 
     results = await all_at_once(*(one.insert(draft(number), 1, b"") for number in (3, 4)))

@@ -16,6 +16,7 @@ FOUND_AT: Final = {
     "ForgetsTheYoung": 2,
     "TellsThatWordsEnded": 31,
     "KeepsWordsToItself": 4,
+    "LooksOnly": 36,
 }
 """The seed at which each planted bug is found; `make planted` looks for all of them from the first seed on."""
 
