@@ -1,6 +1,5 @@
 """Making a core's delivery of an entry, and handing it over."""
 
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from adapters.core import Core, Delivery
@@ -13,11 +12,16 @@ from gateway.route.health import RouteHealth
 from spool.entry import Entry
 from spool.errors import RecordDamaged
 from spool.lifecycle import Kind
+from spool.nodes import Held
 from spool.number import id_text
 from spool.spool import Spool
 
 ADAPTER_FAILED: Final = Unknown(cause=Cause.UNREADABLE, detail="the adapter failed")
 """What an exception out of an adapter comes to: our own bug, after which nobody knows what was sent."""
+
+
+LEASE_ENDED: Final = Unknown(cause=Cause.WITHHELD, detail="another node may have it by now")
+"""What this node may not wait for any more; the core may have it, and whoever has taken the entry over finds out."""
 
 
 class Original(NamedTuple):
@@ -62,13 +66,18 @@ def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
 
 
 async def deliver(
-    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float, *, holds: Callable[[], bool]
+    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float, *, held: Held
 ) -> Outcome:
-    """Post a payment, or undo one, if this node still `holds` it right before the first byte; the bytes are the same on every attempt."""
+    """Post a payment, or undo one, if this node still has it right before the first byte, and hang up once it hasn't any more.
+
+    The bytes are the same on every attempt.
+    """
     delivery = _delivery(core, entry, kept, original)
-    before = may_leave.set(holds)
+    before = may_leave.set(held)
     try:
-        return await (core.post if original is None else core.reverse)(delivery, timeout_s)
+        order = (core.post if original is None else core.reverse)(delivery, timeout_s)
+        outcome = await held.while_it_lasts(order)
+        return LEASE_ENDED if outcome is None else outcome
     finally:
         may_leave.reset(before)
 

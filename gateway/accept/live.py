@@ -1,7 +1,7 @@
 """Passing a live payment through to its core, and what to say when the core doesn't."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 import msgspec
@@ -29,7 +29,7 @@ from spool.account import Spending
 from spool.entry import Draft, Entry
 from spool.errors import OverLimit, SpoolError
 from spool.lifecycle import DOUBT, FINAL, GIVE_BACK, NOT_SENT, POST, REFUSE, Kind, State, Told
-from spool.nodes import held_now
+from spool.nodes import Held
 from spool.spool import Spool
 from spool.store import Move
 from spool.tally import Limit
@@ -116,15 +116,15 @@ class Live:
         Where the route opened while the entry went to disk nothing is sent: whoever was let in then would be hurried by
         nobody, and wait for a core that is known to be silent. Nor is anything where other nodes may have put it in doubt.
         """
-        holds = held_now(self._nodes)
-        if not (route.health.holds(permit) and holds()):
+        held = Held(self._nodes)
+        if not (route.health.holds(permit) and held()):
             route.health.withdraw(permit)
             return await self._finish(route, entry, kept, leave_ended(repeated=False), until)
         route.health.sends(permit)
         started = self._clock.monotonic()
         timeout_s = self._timeout_s(route, entry, permit, until - started)
         try:
-            outcome = await self._deliver(route, entry, kept, original, timeout_s, holds=holds)
+            outcome = await self._deliver(route, entry, kept, original, timeout_s, held=held)
         except asyncio.CancelledError:
             # We are being stopped: the attempt may have left, so the entry stays in flight and is in doubt at the start.
             route.health.withdraw(permit)
@@ -178,10 +178,10 @@ class Live:
         original: Original | None,
         timeout_s: float,
         *,
-        holds: Callable[[], bool],
+        held: Held,
     ) -> Outcome:
         what = "post" if original is None else "reverse"
-        attempt = route.spans.asked(what, entry, deliver(route.core, entry, kept, original, timeout_s, holds=holds))
+        attempt = route.spans.asked(what, entry, deliver(route.core, entry, kept, original, timeout_s, held=held))
         if route.core.capabilities.level is Level.C:
             return await attempt
         outcome = await self._unless_opened(route, attempt)

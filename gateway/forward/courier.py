@@ -1,7 +1,6 @@
 """Carrying one entry to its core, or a question about it: what came of it, as the step to be recorded."""
 
 import asyncio
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -18,6 +17,7 @@ from gateway.route.route import Route
 from gateway.route.zone import PASSING
 from spool.entry import Entry
 from spool.lifecycle import State
+from spool.nodes import Held
 
 
 class Courier:
@@ -40,15 +40,15 @@ class Courier:
         permit: Permit,
         *,
         repeated: bool,
-        holds: Callable[[], bool],
+        held: Held,
     ) -> Step:
-        """Send a claimed entry that this node `holds`; `repeated` when an earlier attempt may have been booked."""
+        """Send a claimed entry that this node has `held` since; `repeated` when an earlier attempt may have been booked."""
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
             what = "post" if original is None else "reverse"
             timeout_s = self._route.forward.attempt_timeout_s
-            sent = deliver(self._route.core, claimed, kept, original, timeout_s, holds=holds)
+            sent = deliver(self._route.core, claimed, kept, original, timeout_s, held=held)
             outcome = await self._route.spans.asked(what, claimed, sent)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)

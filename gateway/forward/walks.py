@@ -8,7 +8,7 @@ the first byte: a claim that finds the route open by then is taken back, for not
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Protocol
 
 import msgspec
@@ -30,7 +30,7 @@ from spool import lifecycle
 from spool.entry import Entry
 from spool.errors import RecordDamaged, SpoolError, StorageUncertain
 from spool.lifecycle import FINAL, Kind, State
-from spool.nodes import held_now
+from spool.nodes import Held
 from spool.spool import Spool
 from spool.store import Move
 
@@ -75,7 +75,7 @@ class Errand(msgspec.Struct, kw_only=True, gc=False):
     #: An earlier attempt may have been booked.
     repeated: bool
     #: Once it is claimed: is it this node's still?
-    holds: Callable[[], bool]
+    held: Held
 
 
 class Walks:
@@ -211,8 +211,8 @@ class Walks:
             self._withdraw(permit)
             self._told(entry, instead)
             return None
-        repeated, holds = entry.state is State.IN_DOUBT, held_now(self._spool.store.nodes)
-        return Errand(entry=entry, kept=kept, original=original, permit=permit, repeated=repeated, holds=holds)
+        repeated, held = entry.state is State.IN_DOUBT, Held(self._spool.store.nodes)
+        return Errand(entry=entry, kept=kept, original=original, permit=permit, repeated=repeated, held=held)
 
     def _damaged(self, entry: Entry) -> Step:
         log.error("record_damaged", route=self._route.name, number=entry.number)
@@ -325,7 +325,7 @@ class Walks:
             self._withdraw(errand.permit)
             return None
         health, permit = self._route.health, errand.permit
-        if not errand.holds():
+        if not errand.held():
             # Other nodes may have put it in doubt, and ask about it or send it themselves.
             self._withdraw(permit)
             return None
@@ -340,7 +340,7 @@ class Walks:
         entry = errand.entry
         try:
             step = await self._courier.send(
-                entry, errand.kept, errand.original, permit, repeated=errand.repeated, holds=errand.holds
+                entry, errand.kept, errand.original, permit, repeated=errand.repeated, held=errand.held
             )
         finally:
             self._unanswered.discard(entry.number)

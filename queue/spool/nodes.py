@@ -1,12 +1,19 @@
 """What a node must know of the other nodes on its spool, where there may be some."""
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from spool.entry import Entry
 
 SEATS_MAX: Final = 64
 """Most nodes on one spool at once."""
+
+LOOK_S: Final = 0.01
+"""So long after a lease should have ended it is seen, at the latest."""
+
+T = TypeVar("T")
 
 
 class Share(NamedTuple):
@@ -80,17 +87,69 @@ class Nodes(Protocol):
         """What this node claimed is still its own: nobody can have put it in doubt. To be asked right before sending."""
         ...
 
+    @property
+    def lasts_s(self) -> float:
+        """For how many seconds `holds` is surely true from now on, if nothing renews the lease."""
+        ...
+
     def forwards(self, route: str, *, does: bool) -> None:
         """Whether this node sends the route's backlog now; while it doesn't, others send its share."""
         ...
 
 
-def held_now(nodes: Nodes) -> Callable[[], bool]:
-    """Tells later whether what this node claims now is its own still: a lease that was lost and had again is another one."""
-    if not nodes.shared:
-        return nodes.holds
-    sitting = nodes.sitting
-    return lambda: nodes.holds() and nodes.sitting == sitting
+class Held:
+    """What a node claims now is its own while this lease lasts: one that was lost and had again is another one."""
+
+    __slots__ = ("_nodes", "_sitting")
+
+    def __init__(self, nodes: Nodes) -> None:
+        """Under the lease of this moment."""
+        self._nodes = nodes
+        self._sitting = nodes.sitting
+
+    def __call__(self) -> bool:
+        """It is its own still; to be asked right before sending."""
+        return self._nodes.holds() and self._nodes.sitting == self._sitting
+
+    async def while_it_lasts(self, work: Awaitable[T]) -> T | None:
+        """What comes of work; None if the lease ended first, and the work with it: by then another node may do the same."""
+        if not self._nodes.shared:
+            return await work
+        scope = asyncio.timeout(None)
+        watch = _Watch(self, self._nodes, scope)
+        try:
+            async with scope:
+                return await work
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            return None
+        finally:
+            watch.end()
+
+
+class _Watch:
+    """Ends a scope as soon as what is held under a lease isn't any more."""
+
+    __slots__ = ("_held", "_nodes", "_scope", "_timer")
+
+    def __init__(self, held: Held, nodes: Nodes, scope: asyncio.Timeout) -> None:
+        """From now on."""
+        self._held, self._nodes, self._scope = held, nodes, scope
+        self._timer = self._look_later()
+
+    def _look_later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(max(LOOK_S, self._nodes.lasts_s), self._look)
+
+    def _look(self) -> None:
+        if self._held():
+            self._timer = self._look_later()
+        else:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    def end(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
 
 
 class Alone:
@@ -139,6 +198,11 @@ class Alone:
     def holds(self) -> bool:
         """There is nobody to take it."""
         return True
+
+    @property
+    def lasts_s(self) -> float:
+        """It doesn't end."""
+        return math.inf
 
     def forwards(self, route: str, *, does: bool) -> None:
         """There is nobody to tell."""

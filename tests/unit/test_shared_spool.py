@@ -37,6 +37,8 @@ class Member(Alone):
         self.has_it_again = False
         self.closed = set[str]()
         self.by_itself = False
+        self.begun = False
+        self.looked = asyncio.Event()
         self.heard = 0
         self.barred = list[str]()
         #: What comes of keys that it has barred.
@@ -59,6 +61,14 @@ class Member(Alone):
     def alone(self) -> bool:
         """Its database is away."""
         return self.by_itself
+
+    @property
+    def lasts_s(self) -> float:
+        """It may be looked at any moment; whoever asks again has looked."""
+        if self.begun:
+            self.looked.set()
+        self.begun = True
+        return 0.0
 
     @property
     def sitting(self) -> bytes:
@@ -298,6 +308,46 @@ async def test_a_node_that_stands_still_between_its_leave_and_its_bytes_sends_no
     store.member.looks = 1
     answer = await heart.pay("k2", account="another")
     assert (heart.core.calls, answer.kind, heart.health.zone) == ([], AnswerKind.PROVISIONAL, Zone.CLOSED)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["lost", "lost and had again"])
+async def test_a_node_hangs_up_once_it_has_lost_what_it_sent(heart: Heart, store: SharedStore, *, again: bool) -> None:
+    """Another may send it as well by then, and no account is to have two attempts at a core at once; the core isn't blamed."""
+    heart.core.hang()
+    asking = asyncio.create_task(heart.pay())
+    await heart.core.asked(1)
+    assert not asking.done()
+
+    store.member.leased, store.member.leases = again, 2
+    answer = await asking
+
+    assert (answer.kind, heart.core.under_way, heart.health.zone) == (AnswerKind.PROVISIONAL, [], Zone.CLOSED)
+    assert (await heart.entry()).state is State.IN_DOUBT
+
+
+async def test_and_what_it_forwards(heart: Heart, store: SharedStore) -> None:
+    """The same of its backlog."""
+    heart.open_route()
+    await heart.pay()
+    heart.close_route()
+    heart.core.hang()
+    await heart.forwards()
+    await heart.core.asked(1)
+
+    store.member.leased = False
+    await heart.forwarder.stop(DEADLINE_S)
+
+    assert (heart.core.under_way, (await heart.entry()).state) == ([], State.IN_DOUBT)
+
+
+async def test_what_a_core_answers_in_time_counts_while_the_lease_is_renewed(heart: Heart, store: SharedStore) -> None:
+    """It is looked at again and again."""
+    heart.core.hang()
+    asking = asyncio.create_task(heart.pay())
+    await store.member.looked.wait()
+    heart.core.let_go()
+
+    assert (await asking).kind is AnswerKind.POSTED
 
 
 async def test_while_a_route_is_open_its_lanes_are_the_others_to_send(heart: Heart, store: SharedStore) -> None:

@@ -72,6 +72,11 @@ class Membership(Questions, Keeping):
         return self._hold.lasts()
 
     @property
+    def lasts_s(self) -> float:
+        """For how long it surely is."""
+        return self._hold.left_s
+
+    @property
     def seat(self) -> tuple[int, int]:
         """This node's seat, of how many."""
         return self._writing.seat.number, SEATS_MAX
