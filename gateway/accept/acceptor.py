@@ -397,7 +397,7 @@ class Acceptor:
             else:
                 entry = await self._store.get(inquiry.number)
             entry = await self._repeats.standing_for(entry)
-        except SpoolClosed:
+        except (StorageFull, SpoolClosed):
             return answers.try_later(Why.STORAGE)
         except StorageUncertain:
             return answers.unknown(inquiry.key)

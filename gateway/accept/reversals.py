@@ -41,7 +41,7 @@ class Reversals:
         try:
             known = await self._store.find(reversal.channel, reversal.key)
             payment = None if known is not None else await self._payment_named(reversal)
-        except (SpoolClosed, StorageUncertain):
+        except (StorageFull, SpoolClosed, StorageUncertain):
             return answers.unknown(reversal.key)
         if known is not None:
             return self._repeats.again(known, reversal, fingerprint)

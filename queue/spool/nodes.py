@@ -55,7 +55,11 @@ class Nodes(Protocol):
         """The owner of a key, or none; then none of the requests that came before will be recorded under it, at any node.
 
         Only who has heard of the bar by the time its request comes records something under the key again. Whoever has a
-        spool alone sees to that himself. Errors: as `Store.move`.
+        spool alone sees to that himself.
+
+        Raises:
+            StorageFull, SpoolClosed: nothing was barred.
+            StorageUncertain: nobody knows.
         """
         ...
 

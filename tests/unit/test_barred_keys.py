@@ -10,7 +10,7 @@ from adapters.payment import Answer, AnswerKind, Inquiry, Refusal
 from gateway.clock import settle
 from gateway.standin.settings import StandinSettings
 from spool.entry import Draft
-from spool.errors import SpoolClosed, SpoolError, StorageUncertain
+from spool.errors import SpoolClosed, SpoolError, StorageFull, StorageUncertain
 from spool.store import Inserted, Known
 from tests.contracts.spool_examples import draft, put
 from tests.unit.heart import NO_STANDIN, Heart, OpenHeart
@@ -80,8 +80,12 @@ async def test_what_the_bar_meets_is_there(heart: Heart, store: HearingStore) ->
 
 @pytest.mark.parametrize(
     ("end", "inquiry"),
-    [(SpoolClosed("away"), AnswerKind.TRY_LATER), (StorageUncertain("raised"), AnswerKind.IN_PROGRESS)],
-    ids=["closed", "uncertain"],
+    [
+        (SpoolClosed("away"), AnswerKind.TRY_LATER),
+        (StorageFull("no room"), AnswerKind.TRY_LATER),
+        (StorageUncertain("raised"), AnswerKind.IN_PROGRESS),
+    ],
+    ids=["closed", "full", "uncertain"],
 )
 async def test_without_a_bar_there_is_no_no(
     heart: Heart, store: HearingStore, end: SpoolError, inquiry: AnswerKind
