@@ -59,7 +59,8 @@ def some_seeds(seeds: Iterable[int]) -> tuple[Counter[str], float, list[Report]]
     """Totals of these seeds, their virtual seconds, and what failed."""
     counts: Counter[str] = Counter()
     virtual_s, failed = 0.0, list[Report]()
-    gc.freeze()  # what is here already stays: no need to look at it again after each seed
+    if not gc.get_freeze_count():
+        gc.freeze()  # what is here at first stays: no need to look at it again after each seed
     for seed in seeds:
         report = simulate(seed)
         counts.update(report.counts)
