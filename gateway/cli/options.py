@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperGroup
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON as the admin side says it.")]
 ConfigOption = Annotated[
@@ -146,8 +147,24 @@ def verb(app: typer.Typer, name: str, text: str | None = None) -> Callable[[F], 
     return register
 
 
+class Verbs(TyperGroup):
+    """Verbs, each listed with its first sentence, on as many lines as that takes."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Without this a sentence that is longer than the line would be cut off."""
+        for each in self.commands.values():
+            sentence, _, more = " ".join((each.help or "").split()).partition(". ")
+            each.short_help = each.short_help or (f"{sentence}." if more else sentence)
+        super().format_commands(ctx, formatter)
+
+
 def group(text: str) -> typer.Typer:
     """Verbs under one word."""
     return typer.Typer(
-        help=text, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        cls=Verbs,
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
     )

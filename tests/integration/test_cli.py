@@ -427,6 +427,14 @@ def test_the_scripted_core_has_a_help_of_its_own() -> None:
     assert "(8090)" in words
 
 
+@pytest.mark.parametrize("verbs", [(), ("keys",), ("policy",)], ids=["all", "keys", "policy"])
+def test_each_verb_is_listed_with_a_whole_sentence(verbs: tuple[str, ...]) -> None:
+    """On a narrow screen on two lines, and not cut off."""
+    answer = nightsafe(*verbs, "--help")
+    assert "Commands:" in answer.stdout
+    assert "..." not in answer.stdout.partition("Commands:")[2]
+
+
 def test_it_says_which_version_it_is() -> None:
     """With what it stands on."""
     assert process("version").stdout.startswith("nightsafe 0.")
