@@ -29,6 +29,11 @@ STORIES := tests/unit/test_cliff.py tests/unit/test_pace.py tests/unit/test_prop
   tests/contracts/test_store_machine.py
 COUNTED = $(filter-out $(STORIES),$(shell grep -lE '$(KNOWS)' tests/unit/test_*.py tests/contracts/test_*.py)) \
   $(filter-out tests/unit tests/contracts,$(QUICK))
+# The brain over sockets: whatever opens a house for it (docs/explanation/outages.md), on the engine that is asked for.
+BRAIN := $(patsubst %,tests/integration/test_%.py,admin_api admin_duties bulkheads coming_back core_habits core_word currencies \
+  engine failing_over gossip known_accounts nodes_at_one_core noticing outage pace_by_hand planned_windows policies policy_terms \
+  postgres_nodes rehearsal reports reversing routed_payments telling telling_channels telling_nodes telling_payers) \
+  $(patsubst %,tests/acceptance/test_%_stories.py::test_billing_dies_at_night,command page)
 KILLS ?= 200
 PAYMENTS ?= 1000000
 LAYERS := unit contracts integration hostile faults
@@ -143,6 +148,10 @@ ENGINE ?= sqlite
 
 storm: $(DEV_READY) ## KILLS=200 ENGINE=sqlite|postgres: SIGKILLs under traffic, cores of all levels on and off; NIGHTSAFE_SEED=n plays a seed again
 	NIGHTSAFE_KILLS=$(KILLS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_kill_storm.py::$(STORM_$(ENGINE))
+
+.PHONY: brain
+brain: $(DEV_READY) ## ENGINE=sqlite|postgres: noticing, standing in and coming back over sockets, all of it on one engine
+	NIGHTSAFE_ENGINE=$(ENGINE) $(PYTEST) $(PARALLEL) $(BRAIN)
 
 nodes: $(DEV_READY) ## ROUNDS=20 of kills, sleeps and lost databases, three gateways on one PostgreSQL under load
 	NIGHTSAFE_ROUNDS=$(ROUNDS) $(PYTEST) -s -o faulthandler_timeout=0 tests/acceptance/test_several_nodes.py

@@ -24,6 +24,7 @@ settings.load_profile("untimed")
 
 SKIPS_ALLOWED: Final[dict[str, str]] = {
     "tests/acceptance/test_rolling_upgrade.py": "not every checkout has the history that holds the older version",
+    "tests/faults/test_database_full": "not every runner may mount a small disk",
     "tests/faults/test_database_troubles.py::test_a_full_disk": "not every runner may mount a small disk",
     "tests/faults/test_full_disk.py": "not every runner may mount a small disk",
     "tests/faults/test_network.py": "not every runner may make network namespaces",

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from gateway.demo.scene import CorePart
 from tests.acceptance.stage import WAIT_S, Stage, staged
-from tests.integration.house import open_house
+from tests.integration.house import House, open_house
 from tests.integration.test_planned_windows import TRIED_SOON, now, shown
 from tests.integration.test_planned_windows import told as told_of_billing
 
@@ -165,28 +165,44 @@ async def test_a_window_that_ends_on_a_full_disk_is_no_overrun_and_ends_by_itsel
         return text.replace(f'"{tmp_path}/var/spool/nightsafe.db"', f'"{small_disk}/nightsafe.db"\nreserve_mib = 1')
 
     async with open_house(tmp_path, TRIED_SOON, onto_it) as house:
-        plan = house.service.plan
-        begins = (now() - timedelta(minutes=1)).replace(tzinfo=None).isoformat()
-        await house.post("/admin/v1/windows", route="main", begins=begins, time_zone="UTC", duration_s=3600)
-        await shown(house, lambda route: route["forced"])
-        numbers = [await house.pay(str(key), account=f"1{key}") for key in range(3)]
+        numbers = await planned(house)
         fill(small_disk / "ballast")
-        # As if it had been planned to end now: on this disk no plan can be changed.
-        (planned,) = plan.windows
-        plan.windows = (replace(planned, duration_s=60),)
-        over = await shown(house, lambda route: route["zone"] == "trial" and route["diagnosis"]["cause"] == "disk")
-        plan.back_within_us = 0
-        tried_in_vain = over["diagnosis"]["seen"] + 3
-        over = await shown(house, lambda route: route["diagnosis"]["seen"] >= tried_in_vain)
-        (_, told, _), booked = await told_of_billing(house, tmp_path), house.core.ledger.bookings()
-        returning, overruns = list(plan.returning), list(plan.overruns)
+        await ends_in_vain(house, tmp_path)
         (small_disk / "ballast").unlink()
-        async with asyncio.timeout(WAIT_S):
-            while house.service.spool.store.tally.exposure("main").entries or plan.returning:
-                await house.get("/metrics")
-        assert (over["window_until"], over["overrun_since"], returning, overruns, booked) == ("", "", ["main"], [], [])
-        assert (told["services"][0]["billing"], told["services"][0]["payments"]) == ("down", "try_later")
-        assert (plan.overruns, len(house.core.ledger.bookings())) == ({}, len(numbers))
+        await goes_on(house, len(numbers))
+
+
+async def planned(house: House) -> list[str]:
+    """A window that has begun, and numbers of payments that were taken in it."""
+    begins = (now() - timedelta(minutes=1)).replace(tzinfo=None).isoformat()
+    await house.post("/admin/v1/windows", route="main", begins=begins, time_zone="UTC", duration_s=3600)
+    await shown(house, lambda route: route["forced"])
+    return [await house.pay(str(key), account=f"1{key}") for key in range(3)]
+
+
+async def ends_in_vain(house: House, folder: Path) -> None:
+    """The window ends now, where nothing can be written down: billing is tried again and again, and it is no overrun."""
+    plan = house.service.plan
+    # As if it had been planned to end now: on this disk no plan can be changed.
+    (window,) = plan.windows
+    plan.windows = (replace(window, duration_s=60),)
+    over = await shown(house, lambda route: route["zone"] == "trial" and route["diagnosis"]["cause"] == "disk")
+    plan.back_within_us = 0
+    tried_in_vain = over["diagnosis"]["seen"] + 3
+    over = await shown(house, lambda route: route["diagnosis"]["seen"] >= tried_in_vain)
+    _, told, _ = await told_of_billing(house, folder)
+    assert (over["window_until"], over["overrun_since"]) == ("", "")
+    assert ([*plan.returning], [*plan.overruns], house.core.ledger.bookings()) == (["main"], [], [])
+    assert (told["services"][0]["billing"], told["services"][0]["payments"]) == ("down", "try_later")
+
+
+async def goes_on(house: House, count: int) -> None:
+    """All that was taken is booked by itself, and the window is over."""
+    plan = house.service.plan
+    async with asyncio.timeout(WAIT_S):
+        while house.service.spool.store.tally.exposure("main").entries or plan.returning:
+            await house.get("/metrics")
+    assert (plan.overruns, len(house.core.ledger.bookings())) == ({}, count)
 
 
 async def test_a_disk_that_fills_under_load_loses_and_doubles_nothing(small_disk: Path) -> None:

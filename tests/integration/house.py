@@ -1,4 +1,4 @@
-"""A running service on SQLite before a scripted core, and somebody at the doors of its admin side."""
+"""A running service before a scripted core, on the engine that was asked for, and somebody at the doors of its admin side."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,7 @@ from gateway.clock import SystemClock
 from gateway.config.init import make
 from gateway.config.load import load
 from gateway.service import Service
+from tests.integration.engine import on_engine
 
 ROLES: Final = ("viewer", "operator", "approver", "auditor", "custodian")
 WAIT_S: Final = 20.0
@@ -91,15 +92,21 @@ class House:
                 pass
 
 
+def made_file(folder: Path, core_url: str, more: str = "", change: Callable[[str], str] = str) -> Path:
+    """The configuration that init makes, changed, before a core, on free ports, with a token of each role and `more` at its end."""
+    file = make(folder / "var", SystemClock()).config
+    text = file.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
+    text = on_engine(text.replace("http://127.0.0.1:8090", core_url), folder)
+    file.write_text(f"{change(text)}\n{token_tables()}\n{more}")
+    return file
+
+
 @contextlib.asynccontextmanager
 async def open_house(folder: Path, more: str = "", change: Callable[[str], str] = str) -> AsyncGenerator[House]:
-    """The configuration that init makes, changed, on free ports, with a token of each role and `more` at its end."""
-    made = make(folder / "var", SystemClock())
+    """A house by such a configuration."""
     async with ScriptedCore.start(Settings(ledger=folder / "ledger.db")) as core, aiohttp.ClientSession() as client:
-        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        text = text.replace("http://127.0.0.1:8090", core.url)
-        made.config.write_text(f"{change(text)}\n{token_tables()}\n{more}")
-        service = Service(load(made.config), SystemClock(), file=made.config)
+        config = made_file(folder, core.url, more, change)
+        service = Service(load(config), SystemClock(), file=config)
         await service.start()
         try:
             yield House(service, core, client)

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
 
 import aiohttp
 
@@ -15,9 +14,8 @@ from gateway.clock import SystemClock
 from gateway.config.init import make
 from gateway.config.load import load
 from gateway.service import Service
+from tests.integration.engine import ORIGIN
 from tests.integration.house import House, token_tables
-
-ORIGIN: Final = 'origin = "nightsafe.example/log"\n'
 
 
 def node_file(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 from tests.integration.reader import Reader
 
@@ -16,6 +17,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield made
 
 
+@both_engines
 async def test_a_forced_route_stands_in_and_says_who_and_why(house: House) -> None:
     """`open` in an electrician's words: nothing passes."""
     shown = await house.post("/admin/v1/routes/main/open", **{"for": 600})
@@ -28,6 +30,7 @@ async def test_a_forced_route_stands_in_and_says_who_and_why(house: House) -> No
     assert route["oldest"]
 
 
+@both_engines
 async def test_a_route_left_to_itself_again_drains(house: House) -> None:
     """`auto`: the core is probed and tried at once."""
     await house.post("/admin/v1/routes/main/open")
@@ -49,6 +52,7 @@ async def test_a_route_is_not_forced_for_ever(house: House) -> None:
     assert (status, problem["code"]) == (400, "invalid")
 
 
+@both_engines
 async def test_held_is_not_sent_and_released_is(house: House) -> None:
     """A person stops one payment while all others drain; then lets it go on."""
     await house.post("/admin/v1/routes/main/open")

@@ -10,6 +10,7 @@ import pytest
 from gateway.cli import duties
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 
 ALONE: Final = '[admin.second_person]\nclose_alone_max = "10"\n'
@@ -44,6 +45,7 @@ async def close(house: House, number: str, ending: str, **more: Any) -> tuple[in
     return await house.ask("POST", f"/admin/v1/entries/{number}/close", body=body)
 
 
+@both_engines
 async def test_a_refused_payment_owes_its_money_until_it_is_returned(alone: House) -> None:
     """The whole story: told provisional, refused, owed, returned; and the books hold at every moment."""
     number = await held(alone)
@@ -154,6 +156,7 @@ async def test_a_proposal_that_is_not_there_is_not_found(house: House) -> None:
     assert (await house.ask("GET", "/admin/v1/proposals/all?before=1"))[0] == 400
 
 
+@both_engines
 async def test_what_waits_behind_a_closed_payment_goes_on(alone: House) -> None:
     """Its lane is free."""
     number = await held(alone)

@@ -13,6 +13,7 @@ from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
 from tests.integration.core_peer import Line, peer
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, open_house
 
 CONNECTIONS = 24
@@ -79,6 +80,7 @@ async def hanging(house: House, payers: int) -> asyncio.Task[list[str]]:
     return asyncio.create_task(all_of_them())
 
 
+@both_engines
 async def test_payers_of_a_core_that_hangs_take_no_connection_from_anothers(tmp_path: Path) -> None:
     """Eight wait for it, all others are answered at once; and the other route goes on."""
     async with street(tmp_path, live_max=0) as (house, other):

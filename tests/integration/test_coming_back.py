@@ -16,11 +16,11 @@ from adapters.cores.scripted.orders import Attempt, Operation
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from gateway.clock import SystemClock
-from gateway.config.init import make
 from gateway.route.pace import Pace
 from gateway.route.zone import Zone
 from gateway.service import Service
-from tests.integration.house import WAIT_S, House, lived, open_house
+from tests.integration.engine import both_engines
+from tests.integration.house import WAIT_S, House, lived, made_file, open_house
 
 US: Final = 1_000_000
 ANSWER_S: Final = 0.05
@@ -73,6 +73,7 @@ async def until_booked(core: ScriptedCore, count: int, service: Service) -> None
                 assert answer.status == 200
 
 
+@both_engines
 async def test_the_backlog_comes_back_slowly_and_payers_count_against_the_same_limit(tmp_path: Path) -> None:
     """One at a time on trial, two after it, more with each round; never more than the limit, whoever sends."""
     async with open_house(tmp_path, route()) as house:
@@ -103,6 +104,7 @@ async def test_no_more_come_back_at_once_than_the_core_has_borne(tmp_path: Path)
         assert max(at_once(paid(house.core)[before:])) == 8
 
 
+@both_engines
 async def test_a_core_that_asks_for_rest_gets_it(tmp_path: Path) -> None:
     """`Retry-After` holds the backlog and payers alike: these are stood in for."""
     async with open_house(tmp_path, route()) as house:
@@ -160,14 +162,13 @@ async def until_grown(pace: Pace, core: ScriptedCore, service: Service) -> None:
             return
 
 
+@both_engines
 async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path) -> None:
     """The next process takes the pace up from the file beside the spool: not from two at once, and payers count."""
-    made = make(tmp_path / "var", SystemClock())
     async with ScriptedCore.start(Settings(ledger=tmp_path / "ledger.db", level=Level.A)) as core:
-        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        made.config.write_text(f"{text.replace('http://127.0.0.1:8090', core.url)}\n{route(32)}")
+        config = made_file(tmp_path, core.url, route(32))
         core.control.outage(FaultKind.REFUSE)
-        async with lived(made.config) as service, aiohttp.ClientSession() as client:
+        async with lived(config) as service, aiohttp.ClientSession() as client:
             url = f"http://127.0.0.1:{service.channel_listener.port}/osmp/kiosk"
             for key in range(60):
                 query = f"command=pay&txn_id={key}&txn_date=20260115120000&account=1{key}&sum=10.00"
@@ -178,7 +179,7 @@ async def test_a_restart_in_the_middle_of_it_goes_on_where_it_was(tmp_path: Path
             pace = service.routes[0].health.pace
             await until_grown(pace, core, service)
             reached = pace.limit
-        async with lived(made.config) as service:
+        async with lived(config) as service:
             health = service.routes[0].health
             assert (health.zone, health.pace.recovering, health.pace.free) == (Zone.CLOSED, True, False)
             assert health.pace.limit >= reached - 1
@@ -199,6 +200,7 @@ amount_min = "100"
 """
 
 
+@both_engines
 async def test_what_goes_first_goes_before_nothing_that_waited_for_longer_than_its_head_start(tmp_path: Path) -> None:
     """So nothing starves: those who came a second and more before the large ones are booked before them."""
     tables = route(1, breaker="trials_needed = 1", forward=f"slow_start_s = 0.0\n{HEAD_START}{LARGE_FIRST}")
@@ -218,6 +220,7 @@ async def test_what_goes_first_goes_before_nothing_that_waited_for_longer_than_i
         assert [each for each in booked if each in {*large, *usual}] == [*usual, *large]
 
 
+@both_engines
 async def test_of_what_waited_the_core_gets_first_what_the_rules_put_first(tmp_path: Path) -> None:
     """The oldest alone to try it, then the large ones, though they came last; each kind in the order it came."""
     tables = route(1, breaker="trials_needed = 1", forward=f"slow_start_s = 0.0\n{LARGE_FIRST}")

@@ -19,11 +19,10 @@ from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Attempt, Operation
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
-from gateway.clock import SystemClock
-from gateway.config.init import make
 from gateway.route.record import BreakerRecord
 from gateway.route.zone import Zone
-from tests.integration.house import House, lived, token_tables
+from tests.integration.engine import both_engines
+from tests.integration.house import House, lived, made_file
 
 US: Final = 1_000_000
 WAIT_S: Final = 120.0
@@ -74,14 +73,11 @@ async def open_rig(
     folder: Path, *, breaker: str = "", forward: str = "", address: str = "http://{}"
 ) -> AsyncGenerator[Rig]:
     """Nothing runs yet but the core; `address` is made of its own."""
-    made = make(folder / "var", SystemClock())
     settings = Settings(ledger=folder / "ledger.db", level=Level.A)
     async with ScriptedCore.start(settings) as core, aiohttp.ClientSession() as client:
-        text = made.config.read_text().replace("port = 8080", "port = 0").replace("port = 8081", "port = 0")
-        text = text.replace("http://127.0.0.1:8090", address.format(core.url.removeprefix("http://")))
         more = PATIENT.format(breaker=breaker, forward=forward)
-        made.config.write_text(f"{text}\n{token_tables()}\n{more}")
-        yield Rig(core, made.config, client)
+        config = made_file(folder, address.format(core.url.removeprefix("http://")), more)
+        yield Rig(core, config, client)
 
 
 async def pay(house: House, keys: range) -> None:
@@ -116,6 +112,7 @@ def late(seconds: float) -> Fault:
     return Fault(kind=FaultKind.LATE, delay_s=seconds, operation=Operation.PAY)
 
 
+@both_engines
 async def test_a_core_slower_than_its_habit_turns_the_route_soft_also_after_a_restart(tmp_path: Path) -> None:
     """The habit is learned from a hundred answers and kept in the file beside the spool; soft, it isn't open."""
     async with open_rig(tmp_path, breaker="sluggish_min_s = 0.01\nhung_after_s = 60") as rig:
@@ -160,7 +157,8 @@ async def test_a_core_that_takes_longer_the_more_it_has_is_given_less(tmp_path: 
         rig.core.control.outage(FaultKind.REFUSE)
         await pay(house, range(500))
         rig.core.control.clear()
-        rig.core.control.set(late(0.01))
+        # So long that what a busy machine adds to it is little.
+        rig.core.control.set(late(0.1))
         await until(house, lambda _: health.zone is Zone.CLOSED)
         # As if it had grown by five hundred answers.
         ramp.resume(32, asyncio.get_running_loop().time())
@@ -199,6 +197,7 @@ async def test_each_relapse_keeps_the_core_alone_for_twice_as_long_and_health_un
         rig.core.control.clear()
 
 
+@both_engines
 async def test_while_it_drains_it_is_said_until_when_with_a_low_and_a_high_end(tmp_path: Path) -> None:
     """At twenty a second: what is shown agrees with itself, and with what waits."""
     async with open_rig(tmp_path, forward="rate_max_per_s = 20") as rig, rig.life() as house:

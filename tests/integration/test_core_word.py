@@ -8,6 +8,7 @@ import pytest
 
 from adapters.cores.scripted.orders import Operation
 from gateway.clock import SystemClock
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 
 TEAM: Final = "release"
@@ -28,6 +29,7 @@ async def said(house: House, verb: str, status: int = 200, **body: Any) -> Any:
     return told
 
 
+@both_engines
 @pytest.mark.parametrize(("verb", "cause"), [("drain", "drain"), ("maintenance", "maintenance")])
 async def test_a_word_opens_the_routes_to_the_core_until_it_is_back(house: House, verb: str, cause: str) -> None:
     """Payments are stood in for, nothing of ours is at the core any more, and afterwards all is posted."""
@@ -43,6 +45,7 @@ async def test_a_word_opens_the_routes_to_the_core_until_it_is_back(house: House
     assert (await house.ask("GET", CORE, TEAM))[0] == 200
 
 
+@both_engines
 async def test_a_word_ends_by_itself(house: House) -> None:
     """After its second the core is tried, and what waited is posted; nothing of ours is there before."""
     spoken_at_us = SystemClock().now_us()

@@ -11,6 +11,7 @@ from adapters.channels.json_headers import token_digest
 from adapters.cores.scripted.faults import FaultKind
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 
 TOKEN = "wallet-" + "0123456789abcdef" * 2
@@ -89,6 +90,7 @@ async def test_a_key_that_comes_again_in_another_currency_is_a_conflict(two: tup
     assert tokyo.ledger.bookings() == []
 
 
+@both_engines
 async def test_an_outage_of_one_currency_is_none_of_the_other(two: tuple[House, ScriptedCore]) -> None:
     """What is stood in for counts against the route of its currency, in that currency."""
     house, tokyo = two

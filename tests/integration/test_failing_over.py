@@ -13,6 +13,7 @@ from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Operation
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, open_house
 from tests.integration.reader import Reader
 
@@ -115,6 +116,7 @@ async def test_the_first_endpoint_is_preferred(shared: Row) -> None:
     assert await shared.zones() == ["closed"] * 3
 
 
+@both_engines
 async def test_while_the_first_refuses_the_second_takes_all_and_no_payer_notices(shared: Row) -> None:
     """Nothing of a refused connection was sent, so the same payment goes on at once; and goes back when it is there again."""
     fault = shared.first.control.set(REFUSE)
@@ -135,6 +137,7 @@ async def test_while_the_first_refuses_the_second_takes_all_and_no_payer_notices
     assert len(shared.first.ledger.bookings()) == 7
 
 
+@both_engines
 async def test_what_is_in_doubt_at_one_is_sent_to_the_other_where_they_share_a_ledger(shared: Row) -> None:
     """It was booked by the first; the second knows the key, and books nothing."""
     shared.first.control.set(BOOKS_AND_BREAKS)
@@ -145,6 +148,7 @@ async def test_what_is_in_doubt_at_one_is_sent_to_the_other_where_they_share_a_l
     assert len(shared.first.ledger.attempts()) >= 2
 
 
+@both_engines
 async def test_what_is_in_doubt_at_one_is_never_sent_to_another_that_knows_nothing_of_it(apart: Row) -> None:
     """The first booked it and is gone; the second, asked, has nothing of it: that proves nothing."""
     apart.first.control.set(BOOKS_AND_BREAKS)

@@ -11,6 +11,7 @@ from gateway.cli import accounts
 from gateway.cli.accounts import BATCH_BYTES, BATCH_MAX, batches
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 
 STRICT: Final = """
@@ -56,6 +57,7 @@ async def run(house: House, folder: Path, verb: Any, *given: Any, role: str = "o
     return code
 
 
+@both_engines
 async def test_who_is_in_the_file_is_served_in_an_outage_and_nobody_else(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +80,7 @@ async def test_who_is_in_the_file_is_served_in_an_outage_and_nobody_else(
     assert 'nightsafe_turned_away_payments_total{channel="kiosk",route="main",why="account_limit"} 1.0' in metrics
 
 
+@both_engines
 async def test_whom_billing_booked_for_is_known_in_the_next_outage(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +137,7 @@ def test_batches_are_bounded_in_accounts_and_in_bytes() -> None:
     assert sum(len(batch) for batch in long) == 1_000
 
 
+@both_engines
 async def test_the_learned_outlive_the_service(house: House) -> None:
     """What is in memory when it stops goes to disk."""
     assert await pay(house, "1", "79160000003") == "0"

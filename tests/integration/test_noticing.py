@@ -7,6 +7,7 @@ from typing import Final
 from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Operation
 from tests.integration.bank import Bank
+from tests.integration.engine import both_engines
 from tests.integration.house import open_house
 from tests.integration.test_coming_back import SLOW, at_once, paid, route, taken, until_booked
 from tests.integration.test_core_habits import open_rig, pay, shown, until
@@ -14,6 +15,7 @@ from tests.integration.test_core_habits import open_rig, pay, shown, until
 UNPAID: Final = "idle_probe_interval_s = 0.1\nprobes_failed_in_a_row = 3"
 
 
+@both_engines
 async def test_a_core_that_dies_while_nobody_pays_is_known_dead_and_only_payments_say_that_it_is_back(
     tmp_path: Path,
 ) -> None:
@@ -43,6 +45,7 @@ async def test_a_health_page_that_says_down_for_long_is_overruled_by_a_payment(t
         await until(house, lambda _: len(rig.core.ledger.bookings()) == 10)
 
 
+@both_engines
 async def test_checks_that_fail_stop_checks_and_no_payment(tmp_path: Path) -> None:
     """A search that is broken is asked no more, and answered as the policy says; payments are posted as ever."""
     async with open_house(tmp_path, route()) as house:

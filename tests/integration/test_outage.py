@@ -1,4 +1,4 @@
-"""Through an outage and back, in one process: a real service on SQLite, a scripted core, both protocols by hand."""
+"""Through an outage and back, in one process: a real service, a scripted core, both protocols by hand."""
 
 import asyncio
 import json
@@ -24,6 +24,7 @@ from gateway.service import Service
 from spool.lifecycle import WAITING
 from spool.verify import verify
 from tests.contracts.ports import SCENES, share_of
+from tests.integration.engine import both_engines, on_engine
 
 WAIT_S: Final = 30.0
 CORE: Final = "billing"
@@ -105,7 +106,7 @@ class Town:
             assert answer.status == 200
 
     async def waiting(self) -> int:
-        """Entries that are not finished, by what is in the file, and by what the service knows to be on disk."""
+        """Entries that are not finished, by what is on disk, and by what the service knows to be on disk."""
         found = await verify(self.service.shelf, None)
         known = (total.entries for cell, total in self.service.spool.store.tally.cells() if cell.state in WAITING)
         return max(sum(balance.waiting.entries for balance in found.balances), sum(known))
@@ -132,6 +133,7 @@ async def town(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
     """All of it, at work. Parametrise indirectly for another core."""
     part = getattr(request, "param", CorePart(name=CORE))
     scene = Scene(tmp_path, [part], SystemClock(), ports=share_of(SCENES))
+    scene.config.write_text(on_engine(scene.config.read_text(), tmp_path))
     port, control_port = scene.core_ports(CORE)
     settings = Settings(ledger=scene.ledger(CORE), level=part.level, port=port, control_port=control_port)
     async with ScriptedCore.start(settings) as core, aiohttp.ClientSession() as client:
@@ -184,6 +186,7 @@ async def test_every_payment_of_an_outage_is_booked_once(town: Town, kind: Fault
     assert (await verify(town.service.shelf, None)).ok
 
 
+@both_engines
 async def test_osmp_answers_alike_before_during_and_after(town: Town) -> None:
     """Result 0, and a `prv_txn` that never changes, byte for byte: the terminal can't tell the outage."""
     first = await town.kiosk(1)
@@ -198,6 +201,7 @@ async def test_osmp_answers_alike_before_during_and_after(town: Town) -> None:
     assert town.booked() == [f"{CORE}-kiosk.1", f"{CORE}-kiosk.2"]
 
 
+@both_engines
 async def test_json_says_posted_in_health_and_provisional_in_an_outage(town: Town) -> None:
     """201 and 202, each with the place where to ask; after the outage the question is answered by posted."""
     posted = await town.bank("a")
@@ -266,6 +270,7 @@ async def test_an_osmp_twin_waits_for_the_same_answer(town: Town) -> None:
     assert town.booked() == [f"{CORE}-kiosk.1"]
 
 
+@both_engines
 async def test_a_live_payment_that_was_not_sent_is_sent_later(town: Town) -> None:
     """Not sent just as the route opened, after later entries were read already: it is still the first of its lane."""
     for fault in (
@@ -287,6 +292,7 @@ async def test_a_live_payment_that_was_not_sent_is_sent_later(town: Town) -> Non
     assert [booking.service for booking in town.core.ledger.bookings()] == [f"{CORE}-kiosk.1", f"{CORE}-kiosk.2"]
 
 
+@both_engines
 @pytest.mark.parametrize("town", [CorePart(name=CORE, level=Level.C)], indirect=True, ids=["level C"])
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.GARBAGE, FaultKind.HANG])
 async def test_a_blind_core_s_unclear_payments_wait_for_a_person(town: Town, kind: FaultKind) -> None:

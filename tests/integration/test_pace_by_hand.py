@@ -11,6 +11,7 @@ import pytest
 from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Operation
 from tests.integration.command import nightsafe
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, lived, open_house
 from tests.integration.reader import Reader
 
@@ -47,6 +48,7 @@ async def test_a_route_that_is_slowed_says_by_whom_how_far_and_until_when(house:
     ]
 
 
+@both_engines
 async def test_payers_beyond_the_rate_are_answered_in_its_place_and_posted_when_it_is_over(house: House) -> None:
     """One payer's and one that waits in a hundred seconds: the third stands, `stuck` says why, and it goes when the word is over."""
     await house.post(PACE, rate_max_per_s=0.01)
@@ -114,6 +116,7 @@ async def test_a_route_there_is_none_of_has_no_pace(house: House, path: str) -> 
     assert (await house.ask("POST", path.replace("main", "nowhere"), body=body))[0] == 404
 
 
+@both_engines
 async def test_a_restart_goes_on_by_the_word(tmp_path: Path) -> None:
     """As a forced route is found forced."""
     async with open_house(tmp_path) as house:

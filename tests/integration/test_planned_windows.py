@@ -13,6 +13,7 @@ from gateway.cli import windows
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach
 from gateway.clock import SystemClock
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, open_house
 
 TRIED_SOON: Final = """
@@ -52,6 +53,7 @@ async def run(house: House, folder: Path, verb: Any, *given: Any, **named: Any) 
     return code
 
 
+@both_engines
 async def test_a_window_is_planned_entered_told_and_cancelled(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +102,7 @@ async def test_a_window_is_entered_ahead_and_its_overrun_lasts_until_the_core_is
             await house.until_state(number, "posted")
 
 
+@both_engines
 async def test_a_window_holds_to_its_end_by_whatever_words(tmp_path: Path) -> None:
     """A person's word that opened the route ends within it; then the window's, for as long as a word may hold; then anew."""
     async with open_house(tmp_path, TRIED_SOON + "forced_max_s = 2\n") as house:
@@ -147,6 +150,7 @@ async def test_who_has_no_token_is_told_nothing_of_billing(house: House, tmp_pat
     assert [(await told(house, tmp_path, *how))[0] for how in (("POST",), ("GET", "?a=1"))] == [405, 400]
 
 
+@both_engines
 async def test_a_status_that_is_still_so_is_not_sent_again(house: House, tmp_path: Path) -> None:
     """Many channels ask every few seconds; what changed is sent."""
     token = (tmp_path / "var/secrets/bank.token").read_text().strip()

@@ -12,6 +12,7 @@ from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Reach
 from gateway.clock import SystemClock
 from gateway.service import Service
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 
 
@@ -31,6 +32,7 @@ async def run(house: House, folder: Path, role: str, verb: Any, *given: Any, **n
     return code
 
 
+@both_engines
 async def test_a_policy_is_changed_by_two_and_outlives_the_service(
     house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +116,7 @@ async def test_there_is_no_policy_of_no_route(house: House, tmp_path: Path) -> N
         await run(house, tmp_path, "operator", policies.propose, "main", file, "a drill")
 
 
+@both_engines
 async def test_a_trial_asks_for_accounts_where_its_terms_do(house: House) -> None:
     """Nobody is known here; what was taken in between doesn't matter."""
     await house.pay("1")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.integration.bank import Bank
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, open_house
 
 TAKEN: Final = (202, "provisional")
@@ -48,6 +49,7 @@ async def paid(bank: Bank, key: str, account: str, amount: str, service: str) ->
     return status, told.get("code") or told["status"]
 
 
+@both_engines
 @pytest.mark.parametrize(
     ("terms", "payments", "told"),
     [
@@ -83,6 +85,7 @@ async def test_each_term_is_kept_to_the_minor_unit(
     assert answers == told
 
 
+@both_engines
 async def test_no_race_overshoots_a_limit(tmp_path: Path) -> None:
     """Sixty at once for twenty places: twenty are taken, the others come later, and nothing is dropped."""
     async with away(tmp_path, "exposure_count_max = 20") as bank:
@@ -97,6 +100,7 @@ async def test_no_race_overshoots_a_limit(tmp_path: Path) -> None:
         assert len(bank.house.core.ledger.bookings()) == 20
 
 
+@both_engines
 async def test_what_is_left_is_shown_and_how_long_it_lasts_and_by_which_policy_each_was_taken(tmp_path: Path) -> None:
     """For the route and for each channel; the version stands with the entry."""
     async with away(
@@ -140,6 +144,7 @@ async def test_a_check_of_a_stranger_gets_what_the_policy_says(
     assert (status, body.get("payable")) == told
 
 
+@both_engines
 @pytest.mark.parametrize(("terms", "status"), [("reversals = true", 202), ("reversals = false", 503)])
 async def test_reversals_that_billing_has_to_do_are_taken_where_the_policy_says_so(
     tmp_path: Path, terms: str, status: int

@@ -17,8 +17,9 @@ from gateway.config.load import load
 from gateway.service import Service
 from tests.contracts.postgres_server import Server, free_port, new_folder
 from tests.integration.command import nightsafe
+from tests.integration.engine import ORIGIN
 from tests.integration.house import House
-from tests.integration.postgres_house import ORIGIN, node_file
+from tests.integration.postgres_house import node_file
 from tests.tidy.house import ROOT
 
 PAGE: Final = ROOT / "docs/how-to/run-on-postgresql.md"

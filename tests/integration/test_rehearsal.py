@@ -23,6 +23,7 @@ from gateway.rehearse.play import Pace, judged, nearest
 from gateway.rehearse.scratch import on_scratch
 from spool.lifecycle import State
 from tests.contracts.spool_examples import draft
+from tests.integration.engine import both_engines, on_engine
 from tests.unit.heart import kept
 
 PACE = Pace(before_s=0.5, outage_s=2.0, after_s=0.5, rate=8.0, patience_s=60.0)
@@ -55,8 +56,10 @@ SEEN = Seen(
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """What init makes."""
-    return make(tmp_path / "own", SystemClock()).config
+    """What init makes; where it is on a database, that is left alone."""
+    made = make(tmp_path / "own", SystemClock()).config
+    made.write_text(on_engine(made.read_text(), tmp_path))
+    return made
 
 
 def names_in(folder: Path) -> list[str]:
@@ -231,6 +234,7 @@ def test_the_slowest_answer_is_the_one_nearest_to_its_own_deadline() -> None:
     assert nearest([], {"kiosk": 55.0, "bank": 10.0}) == (0.0, 10.0)
 
 
+@both_engines
 async def test_a_rehearsal_needs_neither_keys_nor_secrets(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever tries a configuration out may not be who has them, and none is used."""
     load(config).spool.key_file.unlink()

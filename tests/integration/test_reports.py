@@ -10,6 +10,7 @@ import pytest
 
 from gateway.admin.reports.side import HEAD
 from gateway.admin.views import EntryRow
+from tests.integration.engine import both_engines
 from tests.integration.house import House, open_house
 from tests.unit.test_sheet import cells_of
 
@@ -35,6 +36,7 @@ async def file_of(house: House, path: str, who: str = "auditor") -> tuple[str, b
         return answer.content_type, await answer.read()
 
 
+@both_engines
 async def test_a_day_is_shown_and_adds_up(house: House) -> None:
     """Today's, as far as it is."""
     found = await house.get(f"{DAY}?as_of=now")

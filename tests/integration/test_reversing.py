@@ -10,6 +10,7 @@ from adapters.cores.scripted.faults import Fault, FaultKind
 from adapters.cores.scripted.orders import Kind, Operation
 from adapters.cores.scripted.server import ScriptedCore
 from tests.integration.bank import Bank
+from tests.integration.engine import both_engines
 from tests.integration.house import open_house
 
 SOON: Final = """
@@ -42,6 +43,7 @@ def booked(core: ScriptedCore) -> list[Kind]:
     return [each.kind for each in core.ledger.bookings()]
 
 
+@both_engines
 async def test_one_of_a_payment_that_waits_is_done_here(bank: Bank) -> None:
     """The core hears of neither, also when it is back."""
     core = bank.house.core
@@ -56,6 +58,7 @@ async def test_one_of_a_payment_that_waits_is_done_here(bank: Bank) -> None:
     assert asked(core) == [Operation.PAY]
 
 
+@both_engines
 async def test_one_of_a_booked_payment_is_done_by_the_core(bank: Bank) -> None:
     """At once, and once: the same key again has the same answer, another key has nothing left to undo."""
     _, paid = await bank.pay("a")
@@ -68,6 +71,7 @@ async def test_one_of_a_booked_payment_is_done_by_the_core(bank: Bank) -> None:
     assert booked(bank.house.core) == [Kind.PAYMENT, Kind.REVERSAL]
 
 
+@both_engines
 async def test_one_of_a_booked_payment_in_an_outage_is_taken_and_done_afterwards(bank: Bank) -> None:
     """The bank has its yes; the core does it when it is back."""
     core = bank.house.core
@@ -80,6 +84,7 @@ async def test_one_of_a_booked_payment_in_an_outage_is_taken_and_done_afterwards
     assert booked(core) == [Kind.PAYMENT, Kind.REVERSAL]
 
 
+@both_engines
 async def test_one_of_a_payment_in_doubt_waits_until_that_is_known(bank: Bank) -> None:
     """The core booked it and nobody heard of it: it is undone after it was found, never before."""
     core = bank.house.core
@@ -93,6 +98,7 @@ async def test_one_of_a_payment_in_doubt_waits_until_that_is_known(bank: Bank) -
     assert booked(core) == [Kind.PAYMENT, Kind.REVERSAL]
 
 
+@both_engines
 async def test_one_of_a_refused_payment_has_nothing_to_undo(bank: Bank) -> None:
     """The core said a final no: nothing moved, nothing is to be given back."""
     core = bank.house.core
@@ -106,6 +112,7 @@ async def test_one_of_a_refused_payment_has_nothing_to_undo(bank: Bank) -> None:
     assert booked(core) == []
 
 
+@both_engines
 async def test_reversals_that_fail_stop_reversals_and_no_payment(bank: Bank) -> None:
     """They have a breaker of their own: those that come then are taken and wait; payments are posted as ever."""
     core = bank.house.core

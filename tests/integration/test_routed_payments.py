@@ -11,6 +11,7 @@ from adapters.cores.scripted.faults import FaultKind
 from adapters.cores.scripted.server import ScriptedCore
 from adapters.cores.scripted.settings import Settings
 from tests.integration.bank import Bank
+from tests.integration.engine import both_engines
 from tests.integration.house import open_house
 from tests.integration.test_coming_back import route, until_booked
 
@@ -47,6 +48,7 @@ async def opened(folder: Path) -> AsyncGenerator[tuple[Bank, ScriptedCore, Scrip
         yield Bank(house, folder), tv, north
 
 
+@both_engines
 async def test_each_payment_is_booked_by_the_core_of_its_service_or_account_and_an_outage_is_one_cores_alone(
     tmp_path: Path,
 ) -> None:
@@ -72,6 +74,7 @@ async def test_each_payment_is_booked_by_the_core_of_its_service_or_account_and_
 RULE: Final = '[[routes.main.order.rules]]\ngoes = "first"\n'
 
 
+@both_engines
 @pytest.mark.parametrize(
     "asks",
     [

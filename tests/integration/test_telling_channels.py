@@ -17,6 +17,7 @@ from gateway.cli import sinks
 from gateway.cli.exits import Exit
 from tests.contracts.postgres_server import SHARED, free_port
 from tests.integration.bank import Bank
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, open_house
 from tests.integration.postgres_house import open_nodes
 from tests.integration.postgres_nodes import until
@@ -186,6 +187,7 @@ pace = {{ gather_s = 0.0 }}
     assert "go back to the payers: 1, 20.00 RUB" in two.texts[0]
 
 
+@both_engines
 async def test_a_channel_reads_which_payments_it_has_to_give_back(tmp_path: Path) -> None:
     """By its token alone, its own, each by its key; and what it read of stays refused, until it is back and gone from there."""
     async with open_house(tmp_path, "[returns]\nchannel_after_s = 0\n") as house:

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.cli import sinks
 from gateway.cli.exits import Exit
 from gateway.cli.options import Reach
+from tests.integration.engine import both_engines
 from tests.integration.house import WAIT_S, House, open_house
 
 
@@ -76,6 +77,7 @@ async def house(tmp_path: Path, provider: tuple[Provider, str]) -> AsyncIterator
         yield made
 
 
+@both_engines
 async def test_a_payer_is_told_that_it_was_taken_and_that_it_was_credited(
     house: House, provider: tuple[Provider, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,18 @@ SCROLLS: Final = (
 )
 
 
+ELSEWHERE: Final = {
+    "test_core_connections": "a core's connections alone: there is no spool",
+    "test_core_wire": "a core alone: there is no spool",
+    "test_full_disk": "the disk under SQLite's file; PostgreSQL's is full in test_database_troubles and ..._full_in_window",
+    "test_kill_storm": "make storm ENGINE=postgres",
+    "test_store_accounts": "each engine by itself",
+    "test_store_ranks": "each engine by itself",
+    "test_several_nodes": "several nodes, always on PostgreSQL",
+}
+"""Tests of the brain over sockets that `make brain` doesn't run on the engine it is given, and why."""
+
+
 def python(folder: Path, program: str) -> str:
     """What this program prints when Python is started in the folder."""
     done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True)
@@ -124,6 +136,20 @@ def test_every_target_of_make_is_told_of() -> None:
     told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert "simulate" in targets
     assert [target for target in targets if not re.search(rf"\bmake {target}(?![a-z-])", told)] == []
+
+
+def test_what_shows_the_brain_over_sockets_is_run_on_either_engine() -> None:
+    """Whatever the table of its behaviours names: else a behaviour would hold on SQLite alone, and nobody would know."""
+    page = (ROOT / "docs/explanation/outages.md").read_text(encoding="utf-8")
+    table = page.partition("## Each behaviour")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in table.splitlines() if row.startswith("| ")]
+    named = {name for row in rows for name in re.findall(r"(test_\w+)\.py", row[2])}
+    brain = re.search(r"^BRAIN := ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert brain is not None
+    run = {f"test_{name}" for name in re.findall(r"\w+", brain[1])} | {"test_command_stories", "test_page_stories"}
+    assert len(named) > 20
+    assert sorted(named - run - {*ELSEWHERE}) == []
+    assert sorted({*ELSEWHERE} - named) == []
 
 
 def test_the_judge_leans_on_nothing_that_it_judges() -> None:
