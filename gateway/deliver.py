@@ -1,5 +1,6 @@
 """Making a core's delivery of an entry, and handing it over."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from adapters.core import Core, Delivery
@@ -66,14 +67,21 @@ def delivery_of(entry: Entry, kept: Content, wire: bytes) -> Delivery:
 
 
 async def deliver(
-    core: Core, entry: Entry, kept: Content, original: Original | None, timeout_s: float, *, held: Held
+    core: Core,
+    entry: Entry,
+    kept: Content,
+    original: Original | None,
+    timeout_s: float,
+    *,
+    held: Held,
+    leave: Callable[[], bool] | None = None,
 ) -> Outcome:
     """Post a payment, or undo one, if this node still has it right before the first byte, and hang up once it hasn't any more.
 
-    The bytes are the same on every attempt.
+    By `leave` there is more to be asked right before that byte than whether it is `held`. The bytes are the same on every attempt.
     """
     delivery = _delivery(core, entry, kept, original)
-    before = may_leave.set(held)
+    before = may_leave.set(leave or held)
     try:
         order = (core.post if original is None else core.reverse)(delivery, timeout_s)
         outcome = await held.while_it_lasts(order)

@@ -1,6 +1,7 @@
 """Carrying one entry to its core, or a question about it: what came of it, as the step to be recorded."""
 
 import asyncio
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -41,14 +42,18 @@ class Courier:
         *,
         repeated: bool,
         held: Held,
+        leave: Callable[[], bool],
     ) -> Step:
-        """Send a claimed entry that this node has `held` since; `repeated` when an earlier attempt may have been booked."""
+        """Send a claimed entry that this node has `held` since; `repeated` when an earlier attempt may have been booked.
+
+        For `leave` see `deliver`.
+        """
         started = self._clock.monotonic()
         outcome: InquiryOutcome
         try:
             what = "post" if original is None else "reverse"
             timeout_s = self._route.forward.attempt_timeout_s
-            sent = deliver(self._route.core, claimed, kept, original, timeout_s, held=held)
+            sent = deliver(self._route.core, claimed, kept, original, timeout_s, held=held, leave=leave)
             outcome = await self._route.spans.asked(what, claimed, sent)
         except asyncio.CancelledError:
             self._route.health.withdraw(permit)

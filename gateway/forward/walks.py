@@ -9,6 +9,7 @@ the first byte: a claim that finds the route open by then is taken back, for not
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -320,13 +321,8 @@ class Walks:
         return errand.permit is not None or self._pace.lets_backlog()
 
     def _leave(self, errand: Errand) -> Permit | None:
-        if errand.repeated and not self._line.may_resend(errand.entry):
-            # It has waited since it was claimed, and the core may have forgotten it: to be asked about, not sent.
-            self._withdraw(errand.permit)
-            return None
         health, permit = self._route.health, errand.permit
-        if not errand.held():
-            # Other nodes may have put it in doubt, and ask about it or send it themselves.
+        if not self._may_leave(errand):
             self._withdraw(permit)
             return None
         if permit is None:
@@ -336,11 +332,18 @@ class Walks:
         health.withdraw(permit)
         return None
 
+    def _may_leave(self, errand: Errand) -> bool:
+        """Neither may other nodes have put it in doubt, to ask about it or send it, nor may the core have forgotten it.
+
+        It has waited since it was claimed, and waits once more until there is a connection: asked after both.
+        """
+        return errand.held() and (not errand.repeated or self._line.may_resend(errand.entry))
+
     async def _carry(self, errand: Errand, permit: Permit) -> None:
-        entry = errand.entry
+        entry, leave = errand.entry, partial(self._may_leave, errand)
         try:
             step = await self._courier.send(
-                entry, errand.kept, errand.original, permit, repeated=errand.repeated, held=errand.held
+                entry, errand.kept, errand.original, permit, repeated=errand.repeated, held=errand.held, leave=leave
             )
         finally:
             self._unanswered.discard(entry.number)

@@ -7,6 +7,7 @@ next calls by `will` and `will_tell`, and stops it in mid-call by `hang`.
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ from adapters.outcome import (
     Unknown,
 )
 from adapters.payment import Check, Payment, Refusal
+from spool.nodes import nothing
 
 SETTLE_S: Final = 5.0
 """Seconds the fake wants to be left alone before it is asked."""
@@ -89,6 +91,8 @@ class FakeCore:
         #: Accounts it knows nothing of.
         self.strangers: set[str] = set()
         self.check_says: CheckOutcome = Allowed(fields_shown=(("name", "A. B."),))
+        #: What happens while an order waits for its connection, right before leave is asked for.
+        self.on_the_way: Callable[[], None] = nothing
         self.calls: list[Call] = []
         #: Numbers under way now, and the most of one account at once.
         self.under_way: list[Delivery] = []
@@ -179,6 +183,7 @@ class FakeCore:
     # How it works
 
     async def _order(self, operation: str, delivery: Delivery) -> Outcome:
+        self.on_the_way()
         if not may_leave.get()():
             return WITHHELD
         await self._come_in(operation, delivery)

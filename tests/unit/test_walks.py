@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
@@ -97,6 +98,20 @@ async def test_a_repeat_whose_key_grew_too_old_while_it_was_claimed_is_asked_abo
     heart.troubles.go_on()
     await settle()
     await heart.forwards(3)
+    assert [call.operation for call in heart.core.calls] == ["post", "inquire"]
+    assert_each_is_booked_once(heart, 1)
+
+
+async def test_a_repeat_whose_key_grew_too_old_right_before_its_bytes_is_asked_about(open_heart: OpenHeart) -> None:
+    """Between the decision to send and the bytes a process may stand still for as long as its machine likes."""
+    heart = await open_heart(capabilities=able(Level.A, key_lifetime_s=3_600.0))
+    await taken(heart, 1)
+    heart.core.will(BOOKED_SILENTLY)
+    await heart.forwards()
+    await heart.clock.advance(60.0)
+    heart.core.on_the_way = partial(heart.clock.jump, 3_600.0)
+    await heart.later(60.0)
+    await heart.later(60.0)
     assert [call.operation for call in heart.core.calls] == ["post", "inquire"]
     assert_each_is_booked_once(heart, 1)
 
