@@ -30,6 +30,7 @@ from adapters.outcome import (
 from adapters.payment import Check, Payment, Refusal
 from tests.simulation.judge import Judge
 from tests.simulation.nature import Nature
+from tests.simulation.way import Way
 
 CONNECT_S: Final = 3.0
 """Seconds after which an attempt to connect is given up."""
@@ -87,6 +88,8 @@ class Billing:
         )
         self.nature = nature
         self.judge = judge
+        #: What passes before the first byte of an order.
+        self.way = Way()
         #: How it shows that it is away; empty while it is there.
         self.outage = ""
         self.done: dict[str, Counter[int]] = {"post": Counter(), "reverse": Counter()}
@@ -147,25 +150,45 @@ class Billing:
         """Send, and hear within the time there is; past it nobody knows."""
         assert timeout_s > 0, "an attempt has time"
         loop = self.nature.loop
-        order = Order(operation=operation, delivery=delivery, sent_at=loop.time(), says=loop.create_future())
         calling = operation != "inquire" and self.judge.calls(operation, delivery)
         self.judge.goes(self, operation)
         try:
-            unsent = await self._connect(timeout_s)
+            await self.way.begin()
+            until = loop.time() + timeout_s
+            unsent = await self._unsent(timeout_s)
             if unsent is not None:
                 return unsent
-            if not may_leave.get()():
-                return WITHHELD
-            loop.outside_later(self._travel_s(), self._arrive, order)
-            await asyncio.wait([order.says], timeout=max(0.0, order.sent_at + timeout_s - loop.time()))
+            order = self._leaves(operation, delivery)
+            await asyncio.wait([order.says], timeout=max(0.0, until - loop.time()))
             return order.says.result() if order.says.done() else Unknown(cause=Cause.ANSWER_TIMEOUT)
         finally:
             self.judge.is_back(self)
             if calling:
                 self.judge.hangs_up(delivery)
 
+    async def _unsent(self, timeout_s: float) -> Outcome | None:
+        """No connection, or no leave: asked for when there is one, and nothing passes from then until its bytes leave."""
+        started = self.nature.loop.time()
+        unsent: Outcome | None = await self.way.connect(timeout_s)
+        if unsent is None:
+            left_s = max(0.0, timeout_s - (self.nature.loop.time() - started))
+            unsent = await self._connect(left_s)
+        if unsent is None and not may_leave.get()():
+            self.nature.counts["withheld"] += 1
+            return WITHHELD
+        return unsent
+
+    def _leaves(self, operation: str, delivery: Delivery) -> Order:
+        """Its bytes are on their way."""
+        loop = self.nature.loop
+        if operation != "inquire":
+            self.judge.leaves(operation, delivery)
+        order = Order(operation=operation, delivery=delivery, sent_at=loop.time(), says=loop.create_future())
+        loop.outside_later(self._travel_s(), self._arrive, order)
+        return order
+
     async def _connect(self, timeout_s: float) -> Outcome | None:
-        """No when nothing of it can have left."""
+        """What comes of it where the core takes no connections: nothing can have left."""
         if self.outage == "refuses":
             await self.nature.pause(self._travel_s())
             return NotSent(cause=Cause.REFUSED_CONNECTION)

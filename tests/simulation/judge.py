@@ -194,6 +194,9 @@ class Judge:
         self._calling[delivery.account] = OWNER.get()
         return True
 
+    def leaves(self, operation: str, delivery: Delivery) -> None:
+        """Its first byte is about to leave; where there is one gateway nobody can have taken it over since it began."""
+
     def goes(self, core: object, operation: str) -> None:
         """Whatever a core is asked that takes a place there; to be ended by `is_back`."""
         if found := self.places.begins(core, operation):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from adapters.core import Delivery
-from adapters.payment import Answer, Payment, Reversal
+from adapters.payment import Answer, AnswerKind, Payment, Reversal
 from gateway.clock import SystemClock
 from gateway.route.gossip import Gossip
 from gateway.route.record import KeptInMemory
@@ -33,6 +33,8 @@ from tests.simulation.seeded_loop import OWNER
 from tests.simulation.sharing import Sharing
 from tests.simulation.slowing_bugs import KeepsWordsToItself, TellsThatWordsEnded
 from tests.simulation.slowing_nodes import SlowingTogether
+from tests.simulation.way import StarvedWay
+from tests.simulation.way_bugs import AsksForLeaveTooSoon
 from tests.simulation.world import Report, World, play
 
 if TYPE_CHECKING:
@@ -45,6 +47,9 @@ RATES: Final = {16: 2.0, 64: 0.0}
 
 ASKING: Final = (0, 1)
 """In which seeds, by what is left of a fifth, whoever gave up may ask instead of having it undone."""
+
+STARVED: Final = (6, 8, 11)
+"""In which seeds, by what is left of a twelfth, something passes between the decision to send and the bytes; none is a calm one."""
 
 CALM_S: Final = 15.0
 """How long nothing gets through in a calm seed: by its end each node knows of the other."""
@@ -61,6 +66,9 @@ DRIFT: Final = 0.002
 STOPS: Final = 0.4
 """Of what befalls a node, how much is only that it stands still for a while."""
 
+STANDS_S: Final = (0.5, LEASE_S / 2, 2 * LEASE_S, 4 * LEASE_S)
+"""For how long: within its lease, or beyond it."""
+
 
 class NodesJudge(Judge):
     """As the one of a single gateway, but for what several don't promise."""
@@ -74,6 +82,10 @@ class NodesJudge(Judge):
         self._old_word: Answer | None = None
         #: Payments that billing refused once.
         self._refused: set[int] = set()
+        #: When each entry came to be there, by number.
+        self._came_at: dict[int, float] = {}
+        #: Attempts whose bytes left, by number of payment and of attempt.
+        self._left: set[tuple[int, int]] = set()
         #: Since when payments are said not to be there, by channel and key; and when a node last went on that had stood still.
         self._absent: dict[tuple[str, str], float] = {}
         self.went_on_at = -1.0
@@ -101,6 +113,8 @@ class NodesJudge(Judge):
             self._check_end(entry)
             if owned:
                 self._close_file(entry)
+        for number in self.tables._entries.keys() - self._came_at.keys():
+            self._came_at[number] = self.nature.loop.time()
         self._refused.update(each.number for each in self.tables._entries.values() if each.state is State.REFUSED)
         self._look_for_absent()
         super().disk_changed()
@@ -157,11 +171,17 @@ class NodesJudge(Judge):
         super().booked(operation, delivery)
 
     def calls(self, operation: str, delivery: Delivery) -> bool:
+        """Until its bytes leave others may take it over, where this node stands still."""
+        self.nature.note("sets out", operation, delivery.number, delivery.attempt)
+        self._look_at_share(delivery)
+        return True
+
+    def leaves(self, operation: str, delivery: Delivery) -> None:
         """What a node has under way that stands still is nobody's any more once the tables let another one begin."""
         if getattr(self._calling.get(delivery.account), "stopped", False):
             del self._calling[delivery.account]
-        self._look_at_share(delivery)
-        return super().calls(operation, delivery)
+        self._left.add((delivery.number, delivery.attempt))
+        super().calls(operation, delivery)
 
     def _look_at_share(self, delivery: Delivery) -> None:
         """Together the nodes send no more of the backlog than one alone might."""
@@ -176,7 +196,8 @@ class NodesJudge(Judge):
     def hangs_up(self, delivery: Delivery) -> None:
         """One call less at the core."""
         self.sharing.ends(delivery.number)
-        super().hangs_up(delivery)
+        if (delivery.number, delivery.attempt) in self._left:
+            super().hangs_up(delivery)
 
     def gateway_died(self, process: object) -> None:
         """The others' shares will be larger."""
@@ -192,10 +213,18 @@ class NodesJudge(Judge):
             self._old_word = answer
             return
         node = OWNER.get()
-        stood_still = isinstance(node, Node) and node.went_on_at >= self.nature.loop.time() - took_s
+        stood_still = isinstance(node, Node) and node.went_on_at >= asked_at
+        if stood_still and answer.kind is AnswerKind.TRY_LATER and self._came_since(request, asked_at):
+            self.nature.note("says what was", *key, answer.kind.value)
+            return
         super().said(request, answer, 0.0 if stood_still else took_s, deadline_s)
         if isinstance(request, Reversal) and (request.channel, request.payment_key) in self.forgotten_at:
             self._let_go_of_a_no(self.file(request))
+
+    def _came_since(self, request: Payment | Reversal, asked_at: float) -> bool:
+        """Another node took it, of whom this one had looked before it stood still; its sender was to ask again, and has."""
+        owner = self._owner(request)
+        return owner is not None and self._came_at[owner.number] >= asked_at
 
     def wrote(self, request: Payment | Reversal, answer: Answer, body: bytes) -> None:
         """See `said`."""
@@ -304,6 +333,8 @@ class NodesWorld(World):
         self.clocks = {name: (self.machines.choice(OFF_S), self.machines.uniform(-DRIFT, DRIFT)) for name in NAMES}
         self.database.changed_sql = partial(_other_words, changed_sql)
         self.places = {name: {ROUTE: Site(self.core, KeptInMemory())} for name in NAMES}
+        if seed % 12 in STARVED:
+            self.core.way = StarvedWay(self.nature, self._strike)
 
     # What is otherwise than in a world of one gateway
 
@@ -429,7 +460,7 @@ class NodesWorld(World):
             return
         node = chance.choice(there)
         if chance.random() < STOPS:
-            self._stop_node(node)
+            self._stop_node(node, chance.choice(STANDS_S))
         elif node.ready and chance.random() < self.nature.mix.graceful:
             self._end_node(node)
         else:
@@ -452,13 +483,19 @@ class NodesWorld(World):
         down_s = 0.01 if self.nature.healed else self.nature.mix.down_s * self.nature.chance.random()
         self.nature.loop.outside_later(down_s, self._start_node, node.name)
 
-    def _stop_node(self, node: Node) -> None:
-        """SIGSTOP, and SIGCONT a while later: within its lease, or beyond it."""
+    def _strike(self, node: Node, kills: bool, chance: random.Random) -> None:  # noqa: FBT001 - as it is called
+        """Right before the bytes of an order of its would leave."""
+        if kills:
+            self._kill_node(node)
+        else:
+            self._stop_node(node, chance.choice(STANDS_S[1:]))
+
+    def _stop_node(self, node: Node, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT a while later."""
         self.nature.fault("node stopped")
         self.nature.note("stops", node.name)
         node.stopped = True
         self.sharing.unsettled()
-        seconds = self.nature.chance.choice((0.5, LEASE_S / 2, 2 * LEASE_S, 4 * LEASE_S))
         self.nature.loop.outside_later(seconds, self._go_on, node)
 
     def _go_on(self, node: Node) -> None:
@@ -516,6 +553,15 @@ class TakesTheWhole(NodeStore):
         return ALL
 
 
+class HoldsByAnyLease(NodeStore):
+    """A node to which a lease that was lost and had again is the same."""
+
+    @property
+    def sitting(self) -> bytes:
+        """As if nobody could have taken anything meanwhile."""
+        return b"" if self._writer is None else b"any"
+
+
 class LooksOnly(NodeStore):
     """A node that says a key is nobody's as soon as it doesn't see it in the tables."""
 
@@ -541,6 +587,8 @@ NODES_BUGS: Final[dict[str, Callable[[int], Report]]] = {
     "SeesNoLanesOfOthers": partial(simulate_nodes, changed_sql=_NO_LANES),
     TakesTheWhole.__name__: partial(simulate_nodes, kind=TakesTheWhole),
     LooksOnly.__name__: partial(simulate_nodes, kind=LooksOnly),
+    HoldsByAnyLease.__name__: partial(simulate_nodes, kind=HoldsByAnyLease),
+    AsksForLeaveTooSoon.__name__: partial(simulate_nodes, parts=Parts(billing=AsksForLeaveTooSoon)),
     GoesByItsMachine.__name__: partial(simulate_nodes, clock=GoesByItsMachine),
     **{
         bug.__name__: partial(simulate_nodes, parts=Parts(health=bug))

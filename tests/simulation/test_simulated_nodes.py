@@ -17,6 +17,8 @@ FOUND_AT: Final = {
     "TellsThatWordsEnded": 31,
     "KeepsWordsToItself": 4,
     "LooksOnly": 36,
+    "AsksForLeaveTooSoon": 6,
+    "HoldsByAnyLease": 128,
 }
 """The seed at which each planted bug is found; `make planted` looks for all of them from the first seed on."""
 
