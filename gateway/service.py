@@ -462,9 +462,11 @@ class Service:
         """Stop in good order; what could not end within the grace time is in doubt at the next start."""
         self.ready = False
         grace_s = self.config.node.stop_grace_s
+        telling = asyncio.create_task(self._finish_telling(grace_s))
         await self.channel_listener.stop()
         left = sum([await forwarder.stop(grace_s) for forwarder in self.forwarders.values()])
         left += await self.settler.finish(grace_s)
+        await telling
         for loop in self._loops:
             loop.cancel()
         if self._loops:
@@ -483,6 +485,12 @@ class Service:
         if self.tracing is not None:
             await self.tracing.close()
         log.info("stopped", left_in_doubt=left)
+
+    async def _finish_telling(self, grace_s: float) -> None:
+        """Whoever is being told is told once, if his sink answers in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await asyncio.gather(self.telling.finish(), self.payers.finish())
 
 
 def _log_zone(route: str, old: Any, new: Any, diagnosis: Any) -> None:

@@ -78,6 +78,9 @@ class Outlet:
         self._letter: tuple[Letter, int] | None = None
         #: The monotonic time before which there is no other try.
         self._not_before = 0.0
+        #: No other letter is begun with; and none is being sent now.
+        self._ends, self._at_rest = False, asyncio.Event()
+        self._at_rest.set()
 
     async def open(self) -> None:
         """Go on where the former run ended, or whoever told before. Errors: see `Store.recall`."""
@@ -111,7 +114,7 @@ class Outlet:
 
     async def run_once(self) -> float:
         """Send one letter if one is due; the seconds until there may be another (0: soon)."""
-        if not self._may_tell():
+        if self._ends or not self._may_tell():
             return LOOK_S
         wait_s = await self._wait_s()
         if self._letter is None or wait_s > 0:
@@ -215,8 +218,16 @@ class Outlet:
     async def run(self) -> None:
         """Tell, again and again, until cancelled."""
         while True:
+            self._at_rest.clear()
             try:
                 wait_s = await self.run_once()
             except Exception as error:  # noqa: BLE001 - whatever goes wrong in one look must not end the telling by this way
                 wait_s = self._failed(self._fault(error), 0.0)
+            finally:
+                self._at_rest.set()
             await self._clock.sleep(wait_s or LOOK_S)
+
+    async def finish(self) -> None:
+        """Begin with no other letter, and wait until the one in hand is taken or not: cut off, it would come twice."""
+        self._ends = True
+        await self._at_rest.wait()

@@ -192,6 +192,10 @@ class Telling:
         for name, each in self.outlets.items():
             yield asyncio.create_task(each.run(), name=f"sink {name}")
 
+    async def finish(self) -> None:
+        """Let each outlet end what it has in hand; nothing more is told."""
+        await asyncio.gather(*(each.finish() for each in self.outlets.values()))
+
     async def close(self) -> None:
         """Close the sinks, and say that this node ends."""
         await self._company.leave()

@@ -1,5 +1,6 @@
 """What the tests of telling share: events, conditions, and a sink that does as it is told."""
 
+import asyncio
 from typing import Any, Final
 
 from gateway.telling.condition import Condition, Times
@@ -68,3 +69,17 @@ class FakeSink:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class SlowSink(FakeSink):
+    """A sink that has taken what it got, and says so when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_taken, self.may_say = asyncio.Event(), asyncio.Event()
+
+    async def send(self, letter: Letter) -> None:
+        """Take it now, answer later."""
+        await super().send(letter)
+        self.has_taken.set()
+        await self.may_say.wait()

@@ -1,5 +1,6 @@
 """Payers are told that a payment was taken and then credited: once, after the fact, whatever breaks in between."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 
 from adapters.outcome import Refused
 from adapters.payment import Refusal
+from gateway.clock import settle
 from gateway.content import Content
 from gateway.telling.company import TELLER
 from gateway.telling.payers import rounds
@@ -20,7 +22,7 @@ from spool.office import Office
 from spool.store import Move
 from tests.unit.fake_core import Does
 from tests.unit.heart import Heart
-from tests.unit.telling import FakeSink, settings
+from tests.unit.telling import FakeSink, SlowSink, settings
 from tests.unit.troubled_store import Trouble
 
 PHONE = "+992 (90) 000-00-01"
@@ -322,3 +324,27 @@ def test_an_address_is_one_address(left: str, found: str) -> None:
     """A payer writes no headers."""
     content = Content(1, left, "", "", {}, b"")
     assert contact_of(content, payer_settings(contact="account"), by_mail=True) == found
+
+
+async def test_a_service_that_ends_lets_a_round_end_and_begins_with_nobody_else(heart: Heart) -> None:
+    """Whoever was told in a round that is cut off would be told again after the restart."""
+    counter = Counter(heart, sink := SlowSink())
+    await counter.begin()
+    heart.open_route()
+    for key in range(rounds.AT_ONCE + 1):
+        await counter.pay(str(key))
+    await heart.clock.advance(LATER_S)
+    running = asyncio.create_task(counter.payers.run())
+    await sink.has_taken.wait()
+
+    finishing = asyncio.create_task(counter.payers.finish())
+    await settle()
+    assert not finishing.done()
+    sink.may_say.set()
+    await finishing
+    await running
+    assert len(counter.said) == rounds.AT_ONCE
+
+    counter.restart()
+    await counter.later()
+    assert len(counter.said) == rounds.AT_ONCE + 1

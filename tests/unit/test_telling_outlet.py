@@ -4,14 +4,14 @@ import asyncio
 
 import structlog
 
-from gateway.clock import ManualClock
+from gateway.clock import ManualClock, settle
 from gateway.telling.condition import News
 from gateway.telling.event import Event, Kind, Phase, Severity
 from gateway.telling.journal import EVENTS_KEPT, Journal
-from gateway.telling.outlet import Outlet
+from gateway.telling.outlet import LOOK_S, Outlet
 from gateway.telling.sink import NotTold, Undeliverable
 from spool.memory import MemoryStore
-from tests.unit.telling import AWAY, FakeSink, settings
+from tests.unit.telling import AWAY, FakeSink, SlowSink, settings
 from tests.unit.troubled_store import Trouble, TroubledStore
 
 
@@ -265,3 +265,24 @@ async def test_what_is_not_wanted_does_not_wait() -> None:
     await room.happens(news(severity=Severity.INFO))
     await room.later(1)
     assert (room.outlet.state.waiting, room.told) == (0, [])
+
+
+async def test_a_service_that_ends_lets_the_letter_in_hand_end_and_begins_with_no_other() -> None:
+    """Cut off, it would come again after the restart: as a mail or a short message it would be read twice."""
+    room = await Room(sink := SlowSink()).open()
+    await room.happens()
+    running = asyncio.create_task(room.outlet.run())
+    await sink.has_taken.wait()
+    await room.happens(news("internet"))
+
+    finishing = asyncio.create_task(room.outlet.finish())
+    await settle()
+    assert not finishing.done()
+    sink.may_say.set()
+    await finishing
+    running.cancel()
+    assert (room.told, await room.later(1)) == ([["main"]], LOOK_S)
+
+    await room.restart()
+    await room.later(1)
+    assert room.told == [["main"], ["internet"]]

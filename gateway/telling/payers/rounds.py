@@ -97,6 +97,9 @@ class Payers:
         self._turn = 0
         self._told = self._unreached = self._failures = self._error_us = 0
         self._error = ""
+        #: Nobody else is begun with; and no round is under way now.
+        self._ends, self._at_rest = False, asyncio.Event()
+        self._at_rest.set()
 
     @property
     def state(self) -> PayersState:
@@ -224,7 +227,7 @@ class Payers:
     async def _sent(self, letter: Letter, settings: PayerSettings) -> bool:
         """Send one; True when it was taken, or never will be."""
         sink_settings, sink = self._sinks[settings.sink]
-        if not self._office.holds():
+        if self._ends or not self._office.holds():
             return False
         try:
             async with asyncio.timeout(sink_settings.pace.timeout_s * 2):
@@ -256,6 +259,11 @@ class Payers:
             del waiting[oldest]
             self._unreached += 1
 
+    async def finish(self) -> None:
+        """Begin with nobody else, and wait until it is kept who was told: a round that is cut off tells them again."""
+        self._ends = True
+        await self._at_rest.wait()
+
     async def close(self) -> None:
         """Close the sinks."""
         for _, sink in self._sinks.values():
@@ -265,6 +273,12 @@ class Payers:
         """Tell, again and again, until cancelled."""
         while True:
             wait_s = LOOK_S
-            with contextlib.suppress(SpoolError):
-                wait_s = await self.run_once()
+            self._at_rest.clear()
+            try:
+                with contextlib.suppress(SpoolError):
+                    wait_s = await self.run_once()
+            finally:
+                self._at_rest.set()
+            if self._ends:
+                return
             await self._clock.sleep(wait_s)
