@@ -59,10 +59,17 @@ class Settler:
         return found is not None and _is_made(move, found)
 
     async def unclaim(
-        self, number: int, epoch: int, transition: Transition = NOT_SENT, *, holds_lane: bool = False
+        self,
+        number: int,
+        epoch: int,
+        transition: Transition = NOT_SENT,
+        *,
+        claimed_at_us: int | None = None,
+        holds_lane: bool = False,
     ) -> Entry | None:
         """After an uncertain claim: if it was stored, take it back by `transition`, for nothing was sent.
 
+        One of another time is another node's, which has the same epoch where ours was lost; None where nobody else can claim it.
         The entry as it was taken back; None when there was nothing to take back. An entry that nobody has in hand
         `holds_lane`: it is due at once, and nothing of its lane that was read meanwhile goes before it.
         """
@@ -74,6 +81,8 @@ class Settler:
                 if found is None or (taking_back is not None and _is_made(taking_back, found)):
                     return found
                 if found.state is not State.IN_FLIGHT or found.epoch != epoch:
+                    return None
+                if claimed_at_us not in {None, found.changed_at_us}:
                     return None
                 now_us = self._clock.now_us()
                 taking_back = Move(

@@ -280,7 +280,7 @@ class Walks:
         """Nobody knows whether it was claimed: find out, and put it back as it was; what was in doubt still is."""
         claimed = claim.after()
         back = lifecycle.NOT_SENT if claim.transition is lifecycle.CLAIM else lifecycle.DOUBT
-        returned = await self._settler.unclaim(claimed.number, claimed.epoch, back)
+        returned = await self._settler.unclaim(claimed.number, claimed.epoch, back, claimed_at_us=claim.at_us)
         self._unsent(returned or claim.entry)
         self._line.go_on()
 

@@ -240,11 +240,17 @@ class TakesNothingBack(Settler):
     """A claim that perhaps reached the disk is left as it is."""
 
     async def unclaim(
-        self, number: int, epoch: int, transition: Transition = NOT_SENT, *, holds_lane: bool = False
+        self,
+        number: int,
+        epoch: int,
+        transition: Transition = NOT_SENT,
+        *,
+        claimed_at_us: int | None = None,
+        holds_lane: bool = False,
     ) -> Entry | None:
         """Hope."""
         await self.pass_barrier()
-        return await self._spool.store.get(-(number + epoch + len(transition.name) + holds_lane))
+        return await self._spool.store.get(-(number + epoch + len(transition.name) + holds_lane + (claimed_at_us or 0)))
 
 
 class WaitsForNoBarrier(Settler):

@@ -149,6 +149,15 @@ async def test_a_claim_of_another_epoch_is_left_alone(desk: Desk, epoch: int) ->
     assert await desk.state() is State.IN_FLIGHT
 
 
+async def test_a_claim_of_another_time_is_another_nodes_and_is_left_alone(desk: Desk) -> None:
+    """Ours was lost, so that its claim has the same epoch; put back it would be sent twice (seed 67000031 of nodes)."""
+    entry = await desk.open()
+    assert await desk.settler.unclaim(1, entry.epoch, claimed_at_us=entry.changed_at_us - 1) is None
+    assert await desk.state() is State.IN_FLIGHT
+    assert await desk.settler.unclaim(1, entry.epoch, claimed_at_us=entry.changed_at_us) is not None
+    assert await desk.state() is State.READY
+
+
 async def test_an_unsure_record_that_never_reached_the_disk_needs_nothing(desk: Desk) -> None:
     """There is no such entry."""
     await desk.open()
