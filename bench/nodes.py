@@ -39,7 +39,7 @@ BARE: Final = (
     "INSERT INTO bare SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[]) ON CONFLICT DO NOTHING"
 )
 
-MOST_A_SECOND: Final = 20_000
+MOST_A_SECOND: Final = 60_000
 """More than any number of nodes takes here."""
 
 WARMING_S: Final = 4.0
