@@ -30,6 +30,8 @@ PAYMENTS: Final = 60
 ACCOUNTS: Final = 6
 STRANGER: Final = "5"
 STEPS: Final = 400
+TROUBLES: Final = (Trouble.FULL, Trouble.CLOSED, Trouble.UNSURE_KEPT, Trouble.UNSURE_LOST, Trouble.NONE)
+"""What any call of a store that nobody shares may meet."""
 TROUBLED: Final = ("insert", "reverse", "move", "set_behind", "followers", "remember", "get")
 
 
@@ -146,7 +148,7 @@ class Story:
         await self.heart.clock.advance(self.chance.uniform(0, 2))
 
     async def _trouble(self) -> None:
-        self.store.will(self.chance.choice(TROUBLED), self.chance.choice(list(Trouble)))
+        self.store.will(self.chance.choice(TROUBLED), self.chance.choice(TROUBLES))
 
     async def _kill(self) -> None:
         self.kills += 1

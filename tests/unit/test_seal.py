@@ -67,7 +67,7 @@ def sealer(*data_keys: tuple[int, bytes]) -> Sealer:
 
 def entry(draft: Draft, key_id: int, sealed: bytes) -> Entry:
     """The entry a draft becomes."""
-    header = {name: value for name, value in asdict(draft).items() if name not in {"content", "within"}}
+    header = {name: value for name, value in asdict(draft).items() if name not in {"content", "heard", "within"}}
     kept: dict[str, Any] = {"epoch": 0, "attempts": 0, "due_at_us": 0, "changed_at_us": 0, "reason": "", "core_id": ""}
     return Entry(**header, **kept, key_id=key_id, sealed=sealed)
 
