@@ -16,7 +16,7 @@ QUICK := tests/unit tests/contracts tests/integration/test_spool.py tests/integr
   tests/faults/test_tampering.py tests/integration/test_postgres_nodes.py tests/integration/test_postgres_trouble.py \
   tests/integration/test_postgres_opening.py \
   tests/integration/test_postgres_reading.py tests/integration/test_postgres_service.py \
-  tests/integration/test_postgres_keys.py tests/integration/test_postgres_at_once.py \
+  tests/integration/test_postgres_keys.py tests/integration/test_postgres_at_once.py tests/integration/test_postgres_barring.py \
   tests/integration/test_postgres_migrations.py tests/integration/test_moving.py tests/integration/test_away.py \
   tests/integration/test_away_trouble.py tests/integration/test_starting_away.py tests/integration/test_layout_outlook.py
 # Of these, what knows the way of a payment takes each branch of it (make coverage). Whoever counts branches makes a test

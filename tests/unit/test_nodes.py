@@ -1,5 +1,7 @@
 """A process that has its spool to itself, as it stands among nodes."""
 
+import math
+
 from spool.memory import MemoryStore
 from spool.nodes import Alone
 
@@ -12,6 +14,7 @@ def test_whoever_is_alone_holds_what_he_claimed_and_has_the_only_seat() -> None:
     nodes.on_time(0)
 
     assert nodes.holds()
+    assert nodes.lasts_s == math.inf
     assert nodes.seat == (0, 1)
 
 

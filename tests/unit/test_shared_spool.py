@@ -17,7 +17,7 @@ from spool.away.fate import TAKEN_TWICE
 from spool.entry import Entry
 from spool.errors import SpoolError
 from spool.lifecycle import CLAIM, GIVE_BACK, JOIN, POST, State, Told
-from spool.nodes import ALL, Alone, Share
+from spool.nodes import ALL, Alone, Held, Share
 from spool.tally import Limit
 from tests.contracts.spool_examples import draft, go, put
 from tests.unit.fake_core import NOT_SENT, Does
@@ -323,6 +323,16 @@ async def test_a_node_hangs_up_once_it_has_lost_what_it_sent(heart: Heart, store
 
     assert (answer.kind, heart.core.under_way, heart.health.zone) == (AnswerKind.PROVISIONAL, [], Zone.CLOSED)
     assert (await heart.entry()).state is State.IN_DOUBT
+
+
+async def test_a_call_that_is_over_its_own_time_is_not_taken_for_a_lease_that_ended(store: SharedStore) -> None:
+    """It says so itself."""
+
+    async def too_long() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await Held(store.member).while_it_lasts(too_long())
 
 
 async def test_and_what_it_forwards(heart: Heart, store: SharedStore) -> None:
