@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from adapters.core import Delivery
-from adapters.payment import Answer, AnswerKind, Payment, Reversal
+from adapters.payment import Answer, AnswerKind, Check, Payment, Reversal
 from gateway.clock import SystemClock
 from gateway.route.gossip import Gossip
 from gateway.route.record import KeptInMemory
@@ -212,14 +212,24 @@ class NodesJudge(Judge):
             self.nature.note("says what was", *key, answer.kind.value)
             self._old_word = answer
             return
-        node = OWNER.get()
-        stood_still = isinstance(node, Node) and node.went_on_at >= asked_at
+        stood_still = self._stood_still_since(asked_at)
         if stood_still and answer.kind is AnswerKind.TRY_LATER and self._came_since(request, asked_at):
             self.nature.note("says what was", *key, answer.kind.value)
             return
         super().said(request, answer, 0.0 if stood_still else took_s, deadline_s)
         if isinstance(request, Reversal) and (request.channel, request.payment_key) in self.forgotten_at:
             self._let_go_of_a_no(self.file(request))
+
+    def checked(self, check: Check, answer: Answer, took_s: float, deadline_s: float) -> None:
+        """See `said`."""
+        stood_still = self._stood_still_since(self.nature.loop.time() - took_s)
+        super().checked(check, answer, 0.0 if stood_still else took_s, deadline_s)
+
+    @staticmethod
+    def _stood_still_since(asked_at: float) -> bool:
+        """The node that speaks did."""
+        node = OWNER.get()
+        return isinstance(node, Node) and node.went_on_at >= asked_at
 
     def _came_since(self, request: Payment | Reversal, asked_at: float) -> bool:
         """Another node took it, of whom this one had looked before it stood still; its sender was to ask again, and has."""
