@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from spool.errors import KeyBarred
+from spool.errors import KeyBarred, SpoolClosed
 from spool.lifecycle import State
 from spool.postgres import PostgresStore
 from spool.postgres.transaction import BARRED_FOR_US
 from spool.store import Inserted, Known
 from tests.contracts.postgres_server import SHARED
 from tests.contracts.spool_examples import NOW_US, draft, put, reversal
-from tests.integration.postgres_nodes import Doing, all_at_once, node, schema, scripted
+from tests.integration.postgres_nodes import Doing, all_at_once, expire, node, schema, scripted
 
 AT_ONCE = "log.bars = $48"
 IN_TURN = "log.bars FROM mine"
@@ -188,3 +188,20 @@ async def test_a_node_that_may_have_no_others_bars_nothing(dsn: str) -> None:
         assert await only.bar("kiosk", "key-1", NOW_US) is None
 
     assert SHARED.server.ask(f"SELECT count(*) FROM {schema(dsn)}.barred") == [(0,)]  # noqa: S608 - ours
+
+
+async def test_where_a_node_may_have_taken_it_by_itself_there_is_no_no(
+    dsn: str,
+    one: PostgresStore,
+    two: PostgresStore,  # noqa: ARG001 - it is there
+) -> None:
+    """Though the others have not looked round since it lost touch: it may be in a file there."""
+    assert await one.bar("kiosk", "key-2", NOW_US) is None
+    SHARED.server.ask(f"UPDATE {schema(dsn)}.node SET alone = 1 WHERE name = 'two'")  # noqa: S608 - ours
+    assert await one.bar("kiosk", "key-2", NOW_US) is None
+    expire(dsn, "two")
+
+    with pytest.raises(SpoolClosed, match="by itself"):
+        await one.bar("kiosk", "key-2", NOW_US)
+
+    assert not one.unheard

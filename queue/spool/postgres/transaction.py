@@ -325,11 +325,13 @@ class Transaction:
 
     # Lanes, and the nodes' common affairs
 
-    async def _bar(self, work: Bar) -> Entry | None:
+    async def _bar(self, work: Bar) -> Entry | SpoolClosed | None:
         """The owner of a key; where there is none, nothing that is under way will have it."""
         row = await self._db.fetchrow(SQL["find_entry"], work.channel, work.key)
         if row is not None:
             return entry_of(row)
+        if await self._db.fetchval(SQL["may_be_elsewhere"]):
+            return SpoolClosed("a node may have taken it by itself; nothing was barred")
         self._bars = await self._db.fetchval(SQL["bar"], work.channel, work.key, work.at_us)
         await self._db.execute(SQL["unbar"], work.at_us - BARRED_FOR_US)
         return None

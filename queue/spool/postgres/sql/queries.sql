@@ -174,6 +174,11 @@ WITH one AS (UPDATE log SET bars = bars + 1 RETURNING bars)
 INSERT INTO barred (nth, channel, key, at_us) SELECT bars, $1, $2, $3 FROM one
 ON CONFLICT (channel, key) DO UPDATE SET nth = excluded.nth, at_us = excluded.at_us RETURNING nth;
 
+-- name: may_be_elsewhere
+-- A node may have taken payments by itself that aren't here: at this moment, however long the transaction waited for its turn.
+SELECT count(*) > 0 FROM node
+WHERE name <> '' AND (alone = 2 OR (alone = 1 AND expires <= clock_timestamp()));
+
 -- name: unbar
 -- Of the oldest bars those from before this time: nothing is under way for so long.
 DELETE FROM barred WHERE nth IN (
