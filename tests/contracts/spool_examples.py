@@ -24,6 +24,9 @@ NOW_US: Final = EPOCH_MS * 1000 + 1_000_000_000
 LATER_US: Final = NOW_US + 60_000_000
 """A minute later."""
 
+PATIENCE_S: Final = 300.0
+"""A machine whose disk stands still for some seconds is no store that keeps a promise badly."""
+
 MakeStore = Callable[[], Store]
 """Makes the store as each new process would: over the same place every time."""
 
@@ -60,18 +63,19 @@ def in_memory(_: Path) -> MakeStore:
 
 def in_sqlite(folder: Path) -> MakeStore:
     """A store whose place is a file."""
-    return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0)
+    return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0, stall_s=PATIENCE_S)
 
 
 def in_sqlite_sweeping(folder: Path) -> MakeStore:
     """The same, indexing keys from the first payments on, as it does after the first ten thousands otherwise."""
-    return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0, keys_held_max=0)
+    return lambda: SqliteStore(folder / "spool.db", reserve_bytes=0, keys_held_max=0, stall_s=PATIENCE_S)
 
 
 def in_postgres(_: Path) -> MakeStore:
     """A store whose place is a schema of its own in a real server."""
     dsn = SHARED.emptied()
-    return lambda: PostgresStore(PostgresSettings(dsn=dsn, poll_s=3600.0, lease_s=600.0))
+    patient = PostgresSettings(dsn=dsn, poll_s=3600.0, lease_s=600.0, stall_s=PATIENCE_S, statement_s=PATIENCE_S)
+    return lambda: PostgresStore(patient)
 
 
 ENGINES: Final[dict[str, Callable[[Path], MakeStore]]] = {

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.simulation.bugs import BUGS
-from tests.simulation.nodes import NODES_BUGS, simulate_nodes
+from tests.simulation.nodes import simulate_nodes
+from tests.simulation.nodes_bugs import NODES_BUGS
 from tests.simulation.world import Report, simulate
 
 KEPT: Final = Path(__file__).with_name("seeds.txt")

@@ -4,7 +4,8 @@ from typing import Final
 
 import pytest
 
-from tests.simulation.nodes import NODES_BUGS, simulate_nodes
+from tests.simulation.nodes import simulate_nodes
+from tests.simulation.nodes_bugs import NODES_BUGS
 from tests.simulation.simulate import KEPT_OF_NODES, kept_seeds, new_base, told
 
 NEW_SEEDS: Final = 4

@@ -14,7 +14,7 @@ from tests.simulation.nature import Nature
 from tests.simulation.seeded_loop import OWNER
 
 if TYPE_CHECKING:
-    from tests.simulation.nodes import Node
+    from tests.simulation.node import Node
 
 CONNECT_SHARE: Final = 0.9
 """Part of an attempt's time within which there has to be a connection, as the real client has it."""
